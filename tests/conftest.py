@@ -1,0 +1,30 @@
+"""Strict JAX for every test: silent rank promotion and a key used twice are errors, as warnings are."""
+
+import os
+from pathlib import Path
+
+import matplotlib
+import pytest
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import hypothesis
+import jax
+
+# A shared machine may be slow at any moment: a time limit per example would fail for no fault of the code.
+hypothesis.settings.register_profile("shared", deadline=None)
+hypothesis.settings.load_profile("shared")
+matplotlib.use("agg")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_debug_key_reuse", True)
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def mnist_dir() -> Path:
+    """The folder of the four original MNIST IDX files; the test is skipped where it is not there."""
+    folder = SHARED_DATA / "mnist"
+    if not (folder / "train-images-idx3-ubyte.gz").exists():
+        pytest.skip(f"real MNIST is not at {folder}")
+    return folder

@@ -1,0 +1,1 @@
+"""Autoencoders against variational autoencoders in JAX/Flax: train, sweep, measure, compare."""
