@@ -1,0 +1,409 @@
+import functools
+import gzip
+import hashlib
+import http.server
+import json
+import lzma
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import requests
+from tensorflow_datasets.core.download.checksums import UrlInfo
+from tensorflow_datasets.core.hashing import Hasher
+from tensorflow_datasets.core.utils import Size
+from tensorflow_datasets.image_classification.mnist import MNIST
+
+import scripts.prepare_data
+from vae_jax import data
+from vae_jax.data import preparation, tfds
+
+IDX_NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+
+
+def idx_bytes(array):
+    return struct.pack(f">4B{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
+
+
+def in_tfds_order(split, images):
+    """Images in the order in which TFDS writes them: of the hash of each one's place in the original file."""
+    hasher = Hasher(split)
+    return images[sorted(range(len(images)), key=hasher.hash_key)]
+
+
+def run_script(capsys, *arguments):
+    """Exit status, stdout and stderr of scripts.prepare_data."""
+    status = scripts.prepare_data.main(["prepare_data", *map(str, arguments)])
+    return status, *capsys.readouterr()
+
+
+@pytest.fixture
+def small_mnist(tmp_path, monkeypatch):
+    """A folder of MNIST files with 40 + 10 images of noise; TFDS is made to hold them for the registered ones."""
+    numbers = np.random.default_rng(0)
+    folder = tmp_path / "original"
+    folder.mkdir()
+    infos = {}
+    for name in IDX_NAMES:
+        count = 40 if name.startswith("train") else 10
+        array = numbers.integers(0, 256, (count, 28, 28)) if "images" in name else numbers.integers(0, 10, count)
+        content = gzip.compress(idx_bytes(array))
+        (folder / f"{name}.gz").write_bytes(content)
+        checksum = hashlib.sha256(content).hexdigest()
+        infos[f"{MNIST.URL}{name}.gz"] = UrlInfo(Size(len(content)), checksum, f"{name}.gz")
+    monkeypatch.setattr(MNIST, "url_infos", infos)
+    return folder
+
+
+@pytest.fixture
+def prepared(small_mnist, tmp_path):
+    """The data_dir in which the small MNIST is prepared."""
+    preparation.prepare("mnist", data_dir=tmp_path / "tfds", from_dir=small_mnist)
+    return tmp_path / "tfds"
+
+
+def assert_equal_splits(one, other):
+    for a, b in zip(one[1:4], other[1:4], strict=True):
+        np.testing.assert_array_equal(a.images, b.images)
+        np.testing.assert_array_equal(a.labels, b.labels)
+
+
+def test_mnist_equals_its_idx_files(mnist_dir, tmp_path):
+    folder = preparation.prepare("mnist", data_dir=tmp_path, from_dir=mnist_dir)
+    assert folder == tmp_path / "mnist" / "3.0.1"
+    dataset = data.load("mnist", validation_fraction=0, data_dir=tmp_path)
+    original = data.load(f"idx:{mnist_dir}", validation_fraction=0)
+    for split in ("train", "test"):
+        images, labels = getattr(original, split)
+        np.testing.assert_array_equal(getattr(dataset, split).images, in_tfds_order(split, images))
+        np.testing.assert_array_equal(getattr(dataset, split).labels, in_tfds_order(split, labels))
+    # Results on mnist are compared by this digest: it must be the same wherever the set is prepared.
+    assert dataset.provenance["sha256"] == "ca0736ab0d8cb72288a20aa6137657ce641b30e868636a14bb3c321364153763"
+    assert dataset.provenance["counts"] == {"train": 60000, "validation": 0, "test": 10000}
+
+
+def test_binarized_mnist(mnist_dir, tmp_path):
+    original = mnist_dir.parent / "binarized_mnist"
+    if not original.is_dir():
+        pytest.skip(f"binarized MNIST is not at {original}")
+    preparation.prepare("binarized_mnist", data_dir=tmp_path, from_dir=original)
+    dataset = data.load("binarized_mnist", validation_fraction=0.5, data_dir=tmp_path)
+    assert dataset.provenance["counts"] == {"train": 50000, "validation": 10000, "test": 10000}
+    assert {split.labels for split in dataset[1:4]} == {None}
+    for split in ("train", "validation", "test"):
+        path = original / f"binarized_mnist_{'valid' if split == 'validation' else split}.amat.xz"
+        # Characters at even places are the pixels, "0" or "1".
+        pixels = np.frombuffer(lzma.decompress(path.read_bytes()), dtype=np.uint8)[::2]
+        images = np.where(pixels == ord("1"), 255, 0).reshape(-1, 28, 28)
+        np.testing.assert_array_equal(getattr(dataset, split).images, in_tfds_order(split, images))
+        assert getattr(dataset, split).images.dtype == np.uint8
+
+
+def test_small_set(prepared, small_mnist):
+    dataset = data.load("mnist", validation_fraction=0.25, data_dir=prepared)
+    original = data.load(f"idx:{small_mnist}", validation_fraction=0)
+    np.testing.assert_array_equal(dataset.test.labels, in_tfds_order("test", original.test.labels))
+    assert (dataset.train.images.dtype, dataset.train.labels.dtype) == (np.uint8, np.int32)
+    assert dataset.test.images.flags.c_contiguous
+    pixels = b"".join(in_tfds_order(split, getattr(original, split).images).tobytes() for split in ("train", "test"))
+    assert json.loads(json.dumps(dataset.provenance)) == {
+        "name": "mnist",
+        "source": "tensorflow-datasets",
+        "version": "3.0.1",
+        "folder": str(prepared / "mnist" / "3.0.1"),
+        "sha256": hashlib.sha256(pixels).hexdigest(),
+        "counts": {"train": 30, "validation": 10, "test": 10},
+    }
+
+
+def test_nothing_is_printed(prepared):
+    code = f"import vae_jax.data; print(len(vae_jax.data.load('mnist', data_dir={str(prepared)!r}).test.images))"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "10\n", "")
+
+
+def test_standard_place(prepared, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(prepared))
+    assert data.load("mnist").provenance["folder"] == str(prepared / "mnist" / "3.0.1")
+    monkeypatch.delenv("TFDS_DATA_DIR")
+    monkeypatch.setenv("HOME", str(prepared))
+    assert tfds.standard_dir() == prepared / "tensorflow_datasets"
+    assert tfds.standard_dir("elsewhere").name == "elsewhere"
+
+
+def test_cache_is_used(prepared, monkeypatch):
+    first = data.load("mnist", data_dir=prepared)
+    monkeypatch.setattr(tfds, "_decode", None)
+    second = data.load("mnist", data_dir=prepared)
+    assert_equal_splits(first, second)
+    assert first.provenance == second.provenance
+
+
+def flip_a_byte(content):
+    return content[:1000] + bytes([content[1000] ^ 1]) + content[1001:]
+
+
+def of_fewer_images(content):
+    rows = content[32:-785]
+    return hashlib.sha256(rows).digest() + rows
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [flip_a_byte, of_fewer_images, lambda c: b"", lambda c: c[:-1], lambda c: c + b"\0", lambda c: bytes(len(c))],
+)
+def test_damaged_cache_is_made_again(damage, prepared):
+    first = data.load("mnist", data_dir=prepared)
+    cache = prepared / "mnist" / "3.0.1" / tfds._CACHE_NAME
+    content = cache.read_bytes()
+    cache.write_bytes(damage(content))
+    assert_equal_splits(data.load("mnist", data_dir=prepared), first)
+    assert cache.read_bytes() == content
+
+
+def test_no_cache_where_none_can_be_written(prepared):
+    # A folder in its place stands in for a disk that is read-only (which nothing is to root).
+    (prepared / "mnist" / "3.0.1" / tfds._CACHE_NAME).mkdir()
+    assert_equal_splits(data.load("mnist", data_dir=prepared), data.load("mnist", data_dir=prepared))
+
+
+@pytest.mark.parametrize("name", tfds.NAMES)
+def test_unprepared_names_three_ways(name, tmp_path):
+    with pytest.raises(data.DataError) as caught:
+        data.load(name, data_dir=tmp_path)
+    message = str(caught.value)
+    assert message.startswith(f"{name} is not prepared in {tmp_path}; ")
+    assert f"python -m scripts.prepare_data --dataset={name} --data_dir={tmp_path})" in message
+    cut = " --binarization=threshold" if name == "binarized_mnist" else ""
+    assert f"(--dataset=idx:DIR{cut})" in message
+    assert f"(--dataset=mnist_5k{cut})" in message
+    assert "\n" not in message
+
+
+def edit_info(folder, old, new):
+    path = folder / "dataset_info.json"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+DAMAGES = {
+    "records missing": (lambda folder: next(folder.glob("*test.array_record*")).unlink(), "cannot read"),
+    "records empty": (lambda folder: next(folder.glob("*train.array_record*")).write_bytes(b""), "cannot read"),
+    "more announced": (lambda folder: edit_info(folder, '"40"', '"41"'), "cannot read"),
+    "far more announced": (lambda folder: edit_info(folder, '"40"', '"99999999999999"'), "cannot read"),
+    "no features": (lambda folder: (folder / "features.json").unlink(), "cannot read"),
+    "no count": (lambda folder: edit_info(folder, "shardLengths", "lengths"), "no count of images"),
+    "no test split": (lambda folder: edit_info(folder, '"test"', '"other"'), "no count of images"),
+    "no JSON": (lambda folder: edit_info(folder, "{", ""), "no readable dataset_info.json"),
+    "no object": (lambda folder: (folder / "dataset_info.json").write_text("[]"), "no readable dataset_info.json"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_set(damage, prepared):
+    harm, message = DAMAGES[damage]
+    folder = prepared / "mnist" / "3.0.1"
+    harm(folder)
+    with pytest.raises(data.DataError, match=f"{folder}.*delete it and prepare it again$") as caught:
+        data.load("mnist", data_dir=prepared)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_format_that_needs_tensorflow(prepared, small_mnist, capsys):
+    edit_info(prepared / "mnist" / "3.0.1", '"array_record"', '"tfrecord"')
+    message = r"mnist/3\.0\.1 is in a format that needs TensorFlow to read; .*--data_dir=DIR.*TFDS_DATA_DIR=DIR$"
+    with pytest.raises(data.DataError, match=message):
+        data.load("mnist", data_dir=prepared)
+    with pytest.raises(data.DataError, match=message):
+        preparation.prepare("mnist", data_dir=prepared, from_dir=small_mnist)
+    # An older version that can be read is.
+    shutil.copytree(prepared / "mnist" / "3.0.1", prepared / "mnist" / "3.0.0")
+    edit_info(prepared / "mnist" / "3.0.0", '"tfrecord"', '"array_record"')
+    assert tfds.find("mnist", prepared).name == "3.0.0"
+
+
+def test_newest_version_is_read(prepared):
+    for version in ("3.0.9", "3.0.10", "incomplete.ABCDEF_4.0.0"):
+        shutil.copytree(prepared / "mnist" / "3.0.1", prepared / "mnist" / version)
+    assert tfds.find("mnist", prepared).name == "3.0.10"
+
+
+def test_script_prepares_once(small_mnist, tmp_path, capsys):
+    flags = ("--dataset=mnist", f"--data_dir={tmp_path / 'tfds'}", f"--from_dir={small_mnist}")
+    status, out, err = run_script(capsys, *flags)
+    counts = f"40 train, 10 test images in {tmp_path / 'tfds' / 'mnist' / '3.0.1'}\n"
+    assert (status, err) == (0, "")
+    assert re.fullmatch(r"mnist is prepared in \d+ s: " + re.escape(counts), out)
+    assert run_script(capsys, *flags) == (0, f"mnist is already prepared: {counts}", "")
+
+
+def test_script_help_and_flag_errors(capsys):
+    status, out, err = run_script(capsys, "--help")
+    assert (status, err) == (0, "")
+    assert all(flag in out for flag in ("--dataset", "--from_dir", "--data_dir"))
+    for arguments, message in {
+        (): "--dataset must be one of mnist, ",
+        ("--dataset=kmnits",): "did you mean 'kmnist'?",
+        ("--dataset=mnist_5k",): "--dataset must be one of mnist, ",
+        ("--datset=mnist",): "Unknown command line flag 'datset'",
+        ("--dataset",): "Missing value for flag --dataset",
+        ("--dataset=mnist", "kmnist"): "unexpected 'kmnist'",
+    }.items():
+        status, out, err = run_script(capsys, *arguments)
+        assert (status, out) == (2, "")
+        assert message in err
+        assert err.count("\n") == 1
+
+
+def test_wrong_files_are_named(small_mnist, tmp_path, capsys):
+    flags = ("--dataset=mnist", f"--data_dir={tmp_path / 'tfds'}", f"--from_dir={small_mnist}")
+    path = small_mnist / f"{IDX_NAMES[2]}.gz"
+    content = path.read_bytes()
+    # The same images packed again are another file to TFDS; the message names the way to read them all the same.
+    path.write_bytes(gzip.compress(gzip.decompress(content), compresslevel=1))
+    status, out, err = run_script(capsys, *flags)
+    assert (status, out) == (1, "")
+    assert err.startswith(f"prepare_data: {path} is not the original file: ")
+    assert "--dataset=idx:DIR" in err
+    assert err.count("\n") == 1
+    path.unlink()
+    status, out, err = run_script(capsys, *flags)
+    assert (status, out) == (1, "")
+    assert err.startswith(f"prepare_data: cannot take {path} ")
+    path.with_name(f"{path.name}.xz").write_bytes(lzma.compress(content)[:-1])
+    with pytest.raises(data.DataError, match=f"cannot take {path}.xz "):
+        preparation.prepare("mnist", data_dir=tmp_path / "tfds", from_dir=small_mnist)
+    assert not (tmp_path / "tfds").exists()
+    path.with_name(f"{path.name}.xz").write_bytes(lzma.compress(content))
+    assert run_script(capsys, *flags)[0] == 0
+
+
+def test_registered_checksums_are_the_stock_ones(tmp_path):
+    # Files of a right name and size, and nothing else right.
+    for name, info in MNIST.url_infos.items():
+        (tmp_path / info.filename).write_bytes(bytes(info.size))
+        assert name.startswith(MNIST.URL)
+    with pytest.raises(data.DataError, match=r"t10k-images-idx3-ubyte\.gz is not the original file.* 8d422c7b0a1c"):
+        preparation.prepare("mnist", data_dir=tmp_path / "tfds", from_dir=tmp_path)
+
+
+@pytest.mark.parametrize("failure", [KeyboardInterrupt, OSError(28, "No space left on device")])
+def test_interrupted_preparation_leaves_nothing(failure, small_mnist, tmp_path, monkeypatch):
+    encode, calls = preparation._png, []
+
+    def fail_later(image):
+        calls.append(image)
+        if len(calls) == 45:  # in the test split, when the train split is on disk
+            raise failure
+        return encode(image)
+
+    monkeypatch.setattr(preparation, "_png", fail_later)
+    expected = KeyboardInterrupt if failure is KeyboardInterrupt else data.DataError
+    with pytest.raises(
+        expected, match=None if failure is KeyboardInterrupt else "cannot prepare mnist: .*No space left"
+    ):
+        preparation.prepare("mnist", data_dir=tmp_path / "tfds", from_dir=small_mnist)
+    assert len(calls) == 45
+    assert list((tmp_path / "tfds" / "mnist").iterdir()) == []
+    monkeypatch.undo()
+
+
+def test_places_that_cannot_be_used(small_mnist, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(data.DataError, match="cannot prepare mnist: "):
+        preparation.prepare("mnist", data_dir=tmp_path / "file", from_dir=small_mnist)
+    (tmp_path / "tfds" / "mnist" / "3.0.1").mkdir(parents=True)
+    with pytest.raises(data.DataError, match=r"3\.0\.1 is there, but not as a prepared data set; delete it"):
+        preparation.prepare("mnist", data_dir=tmp_path / "tfds", from_dir=small_mnist)
+
+
+def test_no_network(tmp_path, monkeypatch, capsys):
+    def refuse(url, **keywords):
+        assert url.startswith(MNIST.URL)
+        raise requests.ConnectionError("[Errno -3] Temporary failure in name resolution")
+
+    monkeypatch.setattr(requests, "get", refuse)
+    status, out, err = run_script(capsys, "--dataset=mnist", f"--data_dir={tmp_path / 'tfds'}")
+    assert (status, out) == (1, "")
+    assert re.fullmatch(r"prepare_data: cannot download http.*\(ConnectionError\); .*--from_dir=DIR\n", err)
+    assert not (tmp_path / "tfds").exists()
+
+
+def test_network_that_does_not_answer(tmp_path, monkeypatch):
+    released = threading.Event()
+
+    def hang(url, **keywords):
+        released.wait(30)
+        raise requests.ConnectionError
+
+    assert preparation._PROBE_SECONDS <= 10
+    monkeypatch.setattr(preparation, "_PROBE_SECONDS", 0.05)
+    monkeypatch.setattr(requests, "get", hang)
+    start = time.monotonic()
+    try:
+        with pytest.raises(data.DataError, match=r"\(no answer in 0\.05 s\); .*--from_dir=DIR$"):
+            preparation.prepare("mnist", data_dir=tmp_path)
+        assert time.monotonic() - start < 2  # seconds, most of them for a busy machine
+    finally:
+        released.set()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def server(small_mnist, monkeypatch):
+    """The small MNIST behind the address that TFDS downloads MNIST from."""
+    handler = functools.partial(QuietHandler, directory=str(small_mnist))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        url = f"http://127.0.0.1:{httpd.server_port}/"
+        infos = {info_url.replace(MNIST.URL, url): info for info_url, info in MNIST.url_infos.items()}
+        monkeypatch.setattr(MNIST, "url_infos", infos)
+        monkeypatch.setattr(MNIST, "URL", url)
+        monkeypatch.setenv("no_proxy", "*")
+        yield url
+        httpd.shutdown()
+        thread.join()
+
+
+def test_download(server, small_mnist, tmp_path):
+    preparation.prepare("mnist", data_dir=tmp_path / "tfds")
+    dataset = data.load("mnist", validation_fraction=0, data_dir=tmp_path / "tfds")
+    original = data.load(f"idx:{small_mnist}", validation_fraction=0)
+    np.testing.assert_array_equal(dataset.train.images, in_tfds_order("train", original.train.images))
+
+
+def test_download_of_wrong_or_missing_files(server, small_mnist, tmp_path):
+    (small_mnist / f"{IDX_NAMES[3]}.gz").write_bytes(b"something else")
+    with pytest.raises(data.DataError, match=f"cannot prepare mnist: .*{IDX_NAMES[3]}.*wrong checksum") as caught:
+        preparation.prepare("mnist", data_dir=tmp_path / "tfds")
+    assert "\n" not in str(caught.value)
+    (small_mnist / f"{IDX_NAMES[0]}.gz").unlink()
+    with pytest.raises(data.DataError, match=rf"cannot download {server}.*\(the answer is 404 .*--from_dir=DIR$"):
+        preparation.prepare("mnist", data_dir=tmp_path / "tfds")
+    assert tfds.find("mnist", tmp_path / "tfds") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"0 1\n", b"0 " * 783 + b"2\n", b"0 " * 784 + b"0"])
+def test_damaged_amat(content, tmp_path):
+    (tmp_path / "file.amat").write_bytes(content)
+    with pytest.raises(data.DataError, match=r"file\.amat is not lines of 784 pixels"):
+        preparation._read_amat(tmp_path / "file.amat")
+
+
+def test_amat(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 2, (3, 784))
+    (tmp_path / "file.amat").write_text("".join(" ".join(map(str, row)) + "\n" for row in pixels))
+    np.testing.assert_array_equal(preparation._read_amat(tmp_path / "file.amat").reshape(3, 784), pixels)
