@@ -1,0 +1,543 @@
+"""Latent metrics against closed forms, NumPy loops and SciPy, and against spaces whose answer is known."""
+
+import itertools
+
+import numpy as np
+import pytest
+import scipy.integrate
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
+
+from vae_jax.config import Config
+from vae_jax.data import Dataset, Split
+from vae_jax.evaluation import latents
+from vae_jax.evaluation.latents import Whitening
+from vae_jax.runs import Codes, TrainedRun
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def blobs(count=200, classes=4, dimensions=2, sd=0.3, seed=0):
+    """Codes in clusters of a class each, on a circle (in one dimension, its projection)."""
+    labels = np.arange(count) % classes
+    angle = 2 * np.pi * labels / classes
+    centers = np.stack([3 * np.cos(angle), 3 * np.sin(angle), *np.zeros((2, count))], axis=1)[:, :dimensions]
+    return centers + sd * rng(seed).standard_normal((count, dimensions)), labels
+
+
+def identity(dimensions):
+    return Whitening(np.zeros(dimensions), np.eye(dimensions), np.eye(dimensions))
+
+
+# Whitening.
+
+
+@st.composite
+def affine_maps(draw):
+    """A matrix with singular values from 0.01 to 100, and a shift."""
+    dimensions, random = draw(st.integers(1, 4)), rng(draw(st.integers(0, 1000)))
+    left, right = (np.linalg.qr(random.standard_normal((dimensions, dimensions)))[0] for _ in range(2))
+    scales = 10.0 ** np.array(draw(st.lists(st.floats(-1, 1), min_size=dimensions, max_size=dimensions)))
+    return left * scales * draw(st.sampled_from([0.1, 1.0, 10.0])) @ right, random.normal(0, 10, dimensions)
+
+
+@given(affine_maps())
+def test_whitened_codes_have_mean_zero_and_covariance_identity_and_come_back(affine):
+    matrix, shift = affine
+    codes = rng().gamma(2.0, size=(100, len(matrix))) @ matrix + shift
+    white = latents.whitening(codes)
+    whitened = white.apply(codes)
+    np.testing.assert_allclose(whitened.mean(axis=0), 0, atol=1e-9)
+    np.testing.assert_allclose(np.cov(whitened.T).reshape(matrix.shape), np.eye(len(matrix)), atol=1e-9)
+    np.testing.assert_allclose(whitened @ white.from_white + white.center, codes, rtol=1e-9, atol=1e-9)
+
+
+@settings(max_examples=10)
+@given(affine_maps())
+def test_whitened_metrics_do_not_change_with_the_affine_frame_of_the_codes(affine):
+    matrix, shift = affine
+    codes, labels = blobs(120, classes=3, dimensions=len(matrix), sd=1.5)
+    pixels = rng(1).random((120, 9))
+
+    def numbers(codes):
+        codes = latents.whitening(codes).apply(codes)
+        split = codes[:80], labels[:80], codes[80:], labels[80:]
+        return [
+            latents.knn_accuracy(*split),
+            latents.probe_accuracy(*split),
+            latents.silhouette(codes, labels),
+            latents.trustworthiness(pixels, codes),
+            latents.continuity(pixels, codes),
+        ]
+
+    np.testing.assert_allclose(numbers(codes @ matrix + shift), numbers(codes), rtol=1e-9)
+
+
+def test_collapsed_directions_are_left_out_and_small_ones_are_not():
+    random = rng()
+    codes = np.stack([random.normal(size=500), np.full(500, 7.1), 1e-4 * random.normal(size=500),
+                      1e-2 * random.normal(size=500)], axis=1).astype(np.float32)  # fmt: skip
+    white = latents.whitening(codes)
+    whitened = white.apply(codes)
+    assert whitened.shape == (500, 2)
+    np.testing.assert_allclose(np.cov(whitened.T), np.eye(2), atol=1e-9)
+    # A step goes nowhere in them, and a code far off in them is not far.
+    np.testing.assert_allclose(white.from_white[:, 1:3], 0, atol=1e-3)
+    np.testing.assert_allclose(white.apply(codes + np.array([0, 1, 0, 0])), whitened, atol=1e-2)
+
+
+def test_fewer_codes_than_dimensions_span_what_they_can():
+    codes = rng().normal(size=(4, 10))
+    assert latents.whitening(codes).apply(codes).shape == (4, 3)
+
+
+def test_codes_that_are_one_point_keep_their_unit():
+    white = latents.whitening(np.full((5, 3), 2.0))
+    np.testing.assert_allclose(np.abs(white.apply(np.array([[3.0, 2.0, 2.0]]))).sum(), 1)
+    assert white.from_white.shape == (3, 3)
+
+
+def test_aggregate_codes_are_an_aes_codes_and_draws_of_a_vaes_posteriors():
+    mean = np.tile(np.float32([[1, -2]]), (50_000, 1))
+    np.testing.assert_array_equal(latents.aggregate(Codes(mean, None), rng()), mean)
+    z = latents.aggregate(Codes(mean, np.broadcast_to(np.float32([0, 2]), mean.shape)), rng())
+    np.testing.assert_allclose(z.mean(axis=0), [1, -2], atol=5 * np.e / np.sqrt(len(z)))  # 5 standard errors
+    np.testing.assert_allclose(z.std(axis=0), [1, np.e], rtol=5 / np.sqrt(2 * len(z)))
+
+
+# Labels.
+
+
+def test_classes_that_lie_apart_are_told_apart_and_shuffled_labels_are_not():
+    (train, labels), (test, test_labels) = blobs(), blobs(seed=1)
+    chance = 0.25 + 4 * np.sqrt(0.25 * 0.75 / 200)  # 4 standard errors; a probe is fitted to 200 labels, too
+    for accuracy in (latents.knn_accuracy, latents.probe_accuracy):
+        assert accuracy(train, labels, test, test_labels) == 1
+        assert accuracy(train, rng().permutation(labels), test, rng(1).permutation(test_labels)) < chance
+    assert latents.cluster_nmi(test, test_labels, rng()) == pytest.approx(1)
+    assert latents.cluster_nmi(test, rng().permutation(test_labels), rng()) < 0.1
+
+
+def test_knn_is_the_vote_of_the_ten_nearest():
+    codes, labels = blobs(300, classes=3, sd=3.0)
+    train, test = codes[:200], codes[200:]
+    votes = labels[:200][np.argsort(cdist(test, train), axis=1)[:, :10]]
+    expected = np.mean([np.bincount(row).argmax() for row in votes] == labels[200:])
+    assert 0.4 < expected < 0.9
+    assert latents.knn_accuracy(train, labels[:200], test, labels[200:]) == pytest.approx(expected)
+
+
+def test_a_probe_is_linear_and_neighbours_are_not():
+    angle = rng().uniform(0, 2 * np.pi, 400)
+    labels = np.arange(400) % 2
+    rings = (1 + labels)[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    split = rings[:200], labels[:200], rings[200:], labels[200:]
+    assert latents.knn_accuracy(*split) == 1
+    assert latents.probe_accuracy(*split) < 0.65
+
+
+def test_silhouette_is_the_mean_of_nearness():
+    codes, labels = blobs(30, classes=3, sd=1.0)
+    distance, values = cdist(codes, codes), []
+    for i, label in enumerate(labels):
+        own = distance[i, labels == label].sum() / (np.sum(labels == label) - 1)
+        other = min(distance[i, labels == c].mean() for c in set(labels) - {label})
+        values.append((other - own) / max(own, other))
+    assert latents.silhouette(codes, labels) == pytest.approx(np.mean(values))
+
+
+def test_clusters_depend_on_the_generator_alone():
+    codes, labels = rng().normal(size=(300, 2)), np.arange(300) % 10
+    first, *again = (latents.cluster_nmi(codes, labels, rng(7)) for _ in range(4))
+    assert again == [first] * 3
+    assert len({latents.cluster_nmi(codes, labels, rng(seed)) for seed in range(4)}) > 1
+
+
+def test_one_class_has_nothing_to_tell_apart():
+    codes, labels = rng().normal(size=(20, 2)), np.zeros(20, int)
+    assert latents.knn_accuracy(codes, labels, codes, labels) == 1
+    assert np.isnan(latents.probe_accuracy(codes, labels, codes, labels))
+    assert np.isnan(latents.silhouette(codes, labels))
+    assert np.isnan(latents.silhouette(codes, np.arange(20)))
+
+
+# Neighbourhoods.
+
+
+def by_ranks(of, among, k):
+    """Venna & Kaski's trustworthiness of the neighbours `among` as ranked by `of`, point by point."""
+    n, penalty = len(of), 0
+    for i in range(n):
+        ranks = {j: rank for rank, j in enumerate(j for j in np.argsort(cdist(of[[i]], of)[0]) if j != i)}
+        nearest = [j for j in np.argsort(cdist(among[[i]], among)[0]) if j != i][:k]
+        penalty += sum(ranks[j] + 1 - k for j in nearest if ranks[j] >= k)
+    return 1 - 2 * penalty / (n * k * (2 * n - 3 * k - 1))
+
+
+@pytest.mark.parametrize(("count", "neighbors"), [(40, 10), (9, 4), (3, 1)])
+def test_trustworthiness_and_continuity_by_ranks(count, neighbors):
+    pixels = rng().normal(size=(count, 5))
+    codes = pixels[:, :2] + 0.3 * rng(1).normal(size=(count, 2))
+    assert latents.trustworthiness(pixels, codes) == pytest.approx(by_ranks(pixels, codes, neighbors))
+    assert latents.continuity(pixels, codes) == pytest.approx(by_ranks(codes, pixels, neighbors))
+
+
+def test_an_isometry_keeps_all_neighbours_and_chance_keeps_half_the_ranks():
+    pixels = rng().normal(size=(300, 2))
+    turn = np.array([[0.0, -1.0], [1.0, 0.0]])
+    assert latents.trustworthiness(pixels, 3 * pixels @ turn + 1) == 1
+    assert latents.continuity(pixels, 3 * pixels @ turn + 1) == 1
+    assert latents.trustworthiness(pixels, rng(1).normal(size=(300, 2))) == pytest.approx(0.5, abs=0.03)
+
+
+def test_a_projection_puts_strangers_together_but_tears_nothing_apart():
+    pixels = rng().uniform(size=(300, 2)) * [1, 2]
+    codes = pixels[:, :1]
+    assert latents.trustworthiness(pixels, codes) < latents.continuity(pixels, codes) - 0.1
+
+
+# Against the prior.
+
+
+@pytest.mark.parametrize("dimensions", [1, 3])
+def test_mmd_by_a_double_loop(dimensions):
+    x, y = rng().normal(1, 2, (12, dimensions)), rng(1).normal(size=(9, dimensions))
+
+    def kernel(a, b):
+        scales = [2 * dimensions * s for s in (0.1, 0.2, 0.5, 1, 2, 5, 10)]
+        return sum(c / (c + np.sum((a - b) ** 2)) for c in scales)
+
+    expected = np.mean([kernel(a, b) for a, b in itertools.permutations(x, 2)])
+    expected += np.mean([kernel(a, b) for a, b in itertools.permutations(y, 2)])
+    expected -= 2 * np.mean([kernel(a, b) for a in x for b in y])
+    assert latents.mmd(x, y) == pytest.approx(expected, rel=1e-9)
+
+
+def test_mmd_is_about_zero_for_the_prior_and_grows_with_a_shift():
+    draws = [latents.mmd(rng(s).normal(size=(300, 2)), rng(s + 50).normal(size=(300, 2))) for s in range(10)]
+    assert abs(np.mean(draws)) < 4 * np.std(draws) / np.sqrt(10)
+    assert min(draws) < 0  # unbiased
+    x, y = rng().normal(size=(300, 2)), rng(1).normal(size=(300, 2))
+    shifted = [latents.mmd(x + shift, y) for shift in (0, 0.5, 1, 2, 4, 1000)]
+    assert np.all(np.diff(shifted) > 10 * np.std(draws))
+    assert shifted[-1] < 14
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 8, 16])
+@pytest.mark.parametrize("kind", ["the prior", "shifted", "stretched"])
+def test_both_kls_of_gaussians_in_closed_form(dimensions, kind):
+    sd = np.geomspace(0.1, 3, dimensions) if kind == "stretched" else np.ones(dimensions)
+    mean = 0.0 if kind == "the prior" else 0.5
+    exact = 0.5 * np.sum(sd**2 + mean**2 - 1 - 2 * np.log(sd))
+    samples, reference = rng().normal(mean, sd, (3000, dimensions)), rng(1).normal(size=(3000, dimensions))
+    # The delta method for what n draws say of means and variances, and the known bias of a log-determinant. The entropy
+    # of neighbours adds an sd of 0.012 (one dimension) to 0.022 nats (16), measured over 20 seeds.
+    error = np.sqrt(np.sum((sd**2 - 1) ** 2 / 2 + mean**2 * sd**2) / 3000)
+    bias = dimensions * (dimensions + 3) / (4 * 3000)
+    assert latents.moment_kl(samples) == pytest.approx(exact + bias, abs=4 * error + 0.01)
+    assert latents.knn_kl(samples, reference) == pytest.approx(exact + bias, abs=4 * np.hypot(error, 0.022))
+
+
+def test_neighbours_see_what_moments_do_not():
+    # Uniform on [-√3, √3]²: mean 0 and variance 1, as the prior; the entropies differ by log √(2πe) - log √12 each.
+    samples, reference = rng().uniform(-np.sqrt(3), np.sqrt(3), (3000, 2)), rng(1).normal(size=(3000, 2))
+    exact = 2 * (0.5 * np.log(2 * np.pi * np.e) - np.log(np.sqrt(12)))
+    assert latents.moment_kl(samples) == pytest.approx(0, abs=0.01)
+    assert latents.knn_kl(samples, reference) == pytest.approx(exact, abs=0.08)  # 0.353
+    assert latents.knn_kl(samples, reference[:1000]) == pytest.approx(exact, abs=0.12)
+    # Two narrow peaks.
+    peaks = scipy.stats.norm([-2, 2], 0.2)
+    exact = scipy.integrate.quad(
+        lambda x: (q := peaks.pdf(x).mean()) * (np.log(q) - scipy.stats.norm.logpdf(x)), -4, 4, points=[-2, 2]
+    )[0]
+    samples = rng().normal(np.where(np.arange(3000) % 2, 2.0, -2.0), 0.2)[:, None]
+    assert latents.knn_kl(samples, reference[:, :1]) == pytest.approx(exact, abs=0.1)
+    assert latents.moment_kl(samples) < exact / 2
+
+
+def test_duplicates_are_a_finite_divergence_and_a_plane_is_an_infinite_one():
+    samples, reference = np.repeat(rng().normal(size=(10, 2)), 20, axis=0), rng(1).normal(size=(200, 2))
+    assert 10 < latents.knn_kl(samples, reference) < 100
+    flat = np.stack([samples[:, 0], 2 * samples[:, 0]], axis=1)
+    assert latents.knn_kl(flat, reference) == latents.moment_kl(flat) == np.inf
+    assert latents.moment_kl(rng().normal(size=(5, 8))) == np.inf
+
+
+# Smoothness, paths, cycles.
+
+
+def linear_decoder(dimensions, pixels=6, seed=3):
+    matrix = rng(seed).normal(size=(dimensions, pixels))
+    return matrix, lambda z: (z @ matrix).reshape(-1, 2, pixels // 2)
+
+
+def test_steps_of_a_linear_decoder_in_closed_form():
+    matrix, decode = linear_decoder(3)
+    z = rng().normal(size=(4000, 3)) @ np.diag([1.0, 2.0, 5.0]) + 4
+    white = latents.whitening(z)
+    numbers = latents.smoothness(decode, lambda images: images[:, 0, :2], z, white, rng(1))
+    unit = rng(1).standard_normal((4000, 3))
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    changes = np.square(unit @ white.from_white @ matrix).sum(axis=1)  # ‖W·L·u‖²
+    # A mean over all directions knows no draws: the trace of W Σ Wᵀ, shared by three dimensions.
+    everywhere = np.trace(matrix.T @ np.cov(z.T) @ matrix) / 3
+    for size in (0.1, 0.3, 1.0):
+        assert numbers[f"step_{size}_change"] == pytest.approx(size**2 * changes.mean(), rel=1e-9)
+        assert numbers[f"step_{size}_change"] == pytest.approx(
+            size**2 * everywhere, rel=4 * changes.std() / changes.mean() / np.sqrt(4000)
+        )
+
+
+def test_flips_are_the_steps_across_the_border():
+    # In one dimension half of the codes within a step of the border step over it.
+    z = 7 * rng().standard_normal((20_000, 1))
+    border = lambda images: np.concatenate([images[:, 0], -images[:, 0]], axis=1)  # noqa: E731
+    numbers = latents.smoothness(lambda z: z[:, :, None], border, z, latents.whitening(z), rng(1))
+    for size in (0.1, 0.3, 1.0):
+        expected = scipy.stats.norm.cdf(size) - 0.5
+        assert numbers[f"step_{size}_flips"] == pytest.approx(expected, abs=4 * np.sqrt(expected / 20_000))
+
+
+def test_interpolations_are_straight_lines_between_two_codes():
+    codes = rng().normal(size=(5, 3))
+    paths = latents.interpolate(codes, rng(1))
+    assert paths.shape == (200, 11, 3)
+    ends = [cdist(paths[:, end], codes).argmin(axis=1) for end in (0, -1)]
+    np.testing.assert_allclose(paths[:, 0], codes[ends[0]])
+    np.testing.assert_allclose(paths[:, -1], codes[ends[1]])
+    assert np.all(ends[0] != ends[1])
+    assert len(set(zip(*ends, strict=True))) == 20  # every ordered pair
+    np.testing.assert_allclose(np.diff(paths, n=2, axis=1), 0, atol=1e-12)
+    np.testing.assert_allclose(latents.interpolate(codes[:1], rng())[7, 5], codes[0])
+
+
+def test_path_length_of_a_line_is_one_and_of_a_half_circle_known():
+    _, decode = linear_decoder(3)
+    paths = latents.interpolate(rng().normal(size=(50, 3)), rng(1))
+    straight = decode(paths.reshape(-1, 3)).reshape(200, 11, 2, 3)
+    assert latents.path_length(straight) == pytest.approx(1)
+    angle = np.linspace(0, np.pi, 11)
+    half_circle = np.stack([np.cos(angle), np.sin(angle)], axis=1).reshape(1, 11, 1, 2)
+    assert latents.path_length(half_circle) == pytest.approx(10 * 2 * np.sin(np.pi / 20) / 2)  # ten chords, a diameter
+    mixed = np.concatenate([np.pad(half_circle, ((0, 0), (0, 0), (0, 1), (0, 1))), straight[:1, :, :, :3] * 0])
+    assert latents.path_length(mixed) == latents.path_length(half_circle)
+    assert np.isnan(latents.path_length(mixed[1:]))
+
+
+def grey_codec(grey_offset=0.0):
+    """Codes are pixels, whose grey levels are whole after decoding; encoding is off by so many levels."""
+
+    def encode(images):
+        return Codes((images[:, 0].astype(np.float32) + grey_offset) / 255, None)
+
+    return encode, lambda z: np.asarray(z, np.float32)[:, None]
+
+
+def test_cycle_error_of_an_exact_inverse_is_zero_and_of_an_offset_is_its_whitened_length():
+    z = rng().integers(256, size=(100, 3)) / np.float32(255) * [1, 0.5, 0.25]
+    white = latents.whitening(z)
+    on_the_grid = np.rint(z * 255) / 255
+    assert latents.cycle_error(*grey_codec(), on_the_grid, white) < 1e-5
+    expected = np.linalg.norm(np.full(3, 20 / 255) @ white.to_white)
+    assert latents.cycle_error(*grey_codec(20), on_the_grid, white) == pytest.approx(expected, rel=1e-4)
+    # Half of a grey level is lost at most, a quarter of one on average, in each of the unit dimensions.
+    assert latents.cycle_error(*grey_codec(), z[:, :1], identity(1)) <= 0.5 / 255
+
+
+# Plausibility.
+
+
+@pytest.mark.parametrize("block_bytes", [1, 3000, 1 << 27])
+def test_nearest_distances_are_exact_whatever_the_blocks(monkeypatch, block_bytes):
+    monkeypatch.setattr(latents, "BLOCK_BYTES", block_bytes)
+    features, reference = (rng(s).normal(100, 1, (count, 8)).astype(np.float32) for s, count in ((0, 31), (1, 90)))
+    features[3] = reference[7]
+    distances = latents.nearest_distances(features, reference)
+    expected = cdist(features.astype(np.float64), reference.astype(np.float64)).min(axis=1)
+    np.testing.assert_allclose(distances, expected, rtol=1e-4, atol=1e-6)  # centred in float32, around 100
+    assert distances[3] == 0
+
+
+def test_hole_mass_counts_what_is_farther_than_real_images_are():
+    train, test = rng().normal(size=(500, 4)), rng(1).normal(size=(1000, 4))
+    threshold = latents.plausibility_threshold(train, test)
+    assert latents.hole_mass(test, train, threshold) == pytest.approx(0.05, abs=1e-9)
+    assert latents.plausibility_threshold(train, test, 0.5) < threshold
+    assert latents.hole_mass(train[:100], train, threshold) == 0
+    assert latents.hole_mass(test + 100, train, threshold) == 1
+    mixed = np.concatenate([train[:30], train[:10] + 100])
+    assert latents.hole_mass(mixed, train, threshold) == pytest.approx(0.25)
+    mixed[0] = np.nan
+    assert latents.hole_mass(mixed, train, threshold) == pytest.approx(11 / 40)
+
+
+# A whole run.
+
+
+PRIOR = ["mmd_prior", "kl_prior_knn", "kl_prior_gaussian"]
+LABELS = ["knn_accuracy", "probe_accuracy", "silhouette", "nmi"]
+SPACE = ["trustworthiness", "continuity", "cycle_error"]
+STEPS = [f"step_{size}_{what}" for size in ("0.1", "0.3", "1.0") for what in ("change", "flips")]
+PATHS = ["path_length", "midpoint_plausible"]
+
+
+def toy_dataset(train=120, test=60, labelled=True):
+    """Images of 4x4 pixels, whose left and right halves have a grey level each, with a bit of noise; four classes."""
+    random = rng(5)
+
+    def split(count):
+        labels = np.arange(count, dtype=np.int32) % 4
+        halves = np.stack([labels % 2, labels // 2], axis=1) * 120 + random.integers(20, 110, (count, 2))
+        noise = random.integers(-5, 6, (count, 4, 4))
+        images = (np.repeat(halves[:, None], 2, axis=2) + noise).clip(0, 255).astype(np.uint8)
+        return Split(images, labels if labelled else None)
+
+    return Dataset("toy", split(train), split(0), split(test), {})
+
+
+def toy_run(latent_dim=2, logvar=None, scale=1.0, spread=1.0):
+    """A run that codes the mean grey of each half, and decodes it; further dimensions are always 1."""
+
+    def encode(images):
+        halves = images.reshape(-1, 4, 2, 2).mean(axis=(1, 3), dtype=np.float64) / 255
+        mean = np.ones((len(images), latent_dim))
+        mean[:, :2] = spread * (halves[:, :latent_dim] - 0.5)
+        codes = (scale * mean).astype(np.float32)
+        return Codes(codes, None if logvar is None else np.full_like(codes, logvar))
+
+    def decode(z):
+        halves = np.resize((np.asarray(z, np.float32) / np.float32(scale))[:, :2].T, (2, len(z))).T + np.float32(0.5)
+        return np.broadcast_to(np.repeat(halves, 2, axis=1)[:, None], (len(z), 4, 4)).clip(0, 1)
+
+    return TrainedRun(Config(latent_dim=latent_dim), {}, encode, decode, None)
+
+
+def featurize(images):
+    return images.reshape(len(images), -1)
+
+
+def classify(images):
+    left, right = images[:, :, :2].mean(axis=(1, 2)), images[:, :, 2:].mean(axis=(1, 2))
+    return np.stack([(1 - left) * (1 - right), left * (1 - right), (1 - left) * right, left * right], axis=1)
+
+
+def evaluate(run, dataset=None, samplers=None, seed=0):
+    dataset = toy_dataset() if dataset is None else dataset
+    samplers = {"prior": rng(9).normal(size=(50, run.config.latent_dim))} if samplers is None else samplers
+    return latents.evaluate_latents(run, dataset, classify, featurize, samplers, seed)
+
+
+def test_a_run_has_every_number_and_what_needs_labels_only_with_labels():
+    numbers = evaluate(toy_run())
+    assert list(numbers) == [*PRIOR, *LABELS, *SPACE, *STEPS, *PATHS, "hole_mass_prior"]
+    assert all(type(number) is float and np.isfinite(number) for number in numbers.values())
+    assert numbers["knn_accuracy"] > 0.95
+    assert numbers["nmi"] > 0.8
+    assert numbers["trustworthiness"] > 0.95
+    assert numbers["path_length"] == pytest.approx(1, abs=1e-5)
+    assert numbers["cycle_error"] < 0.01
+    without = evaluate(toy_run(), toy_dataset(labelled=False))
+    # A draw for one number is no draw for another.
+    assert without == {name: number for name, number in numbers.items() if name not in LABELS}
+
+
+def test_the_seed_makes_the_numbers():
+    run = toy_run(logvar=-3.0)
+    assert evaluate(run) == evaluate(run)
+    other = evaluate(run, seed=1)
+    assert all(evaluate(run)[name] != other[name] for name in (*PRIOR, "step_0.3_change"))
+
+
+def test_only_the_comparison_with_the_prior_depends_on_the_scale_of_an_aes_codes():
+    numbers, scaled = evaluate(toy_run(), samplers={}), evaluate(toy_run(scale=8.0), samplers={})  # of 2: exact
+    assert {name for name in numbers if numbers[name] != pytest.approx(scaled[name], rel=1e-6)} == set(PRIOR)
+
+
+def test_a_vaes_codes_are_whitened_by_the_aggregate_and_read_at_the_mean():
+    # Noise of four times the means' sd: whitened, the means lie close together, and their neighbourhoods are as before.
+    sure, unsure = evaluate(toy_run(logvar=-20.0)), evaluate(toy_run(logvar=np.log(16 * 0.06)))
+    for name in ("knn_accuracy", "trustworthiness", "continuity", "path_length"):
+        assert unsure[name] == pytest.approx(sure[name], abs=0.01)
+    assert unsure["step_0.1_change"] > 10 * sure["step_0.1_change"]
+    # N(0, 1) as posterior of means that are all 0 is the prior.
+    collapsed = evaluate(toy_run(logvar=0.0, spread=0.0), toy_dataset(train=2000))
+    for name in PRIOR:
+        assert collapsed[name] == pytest.approx(0, abs=0.1)
+    assert collapsed["silhouette"] == 0
+    assert collapsed["path_length"] is None
+    assert collapsed["knn_accuracy"] == pytest.approx(0.25, abs=0.01)
+
+
+def test_plausible_decodes_and_holes():
+    dataset = toy_dataset()
+    real = np.concatenate([dataset.train.images, dataset.test.images]) / np.float32(255)
+    images = np.concatenate([real, rng().random((120, 4, 4), np.float32)])
+
+    # An encoder that says 1 of the class with both halves bright and else -1; a decoder that looks up an image where
+    # the code is 100 or more, and else makes noise where it lies between the codes.
+    def encode(images):
+        bright = (images[:, 0, [0, 3]] > 127).all(axis=1)
+        return Codes(np.where(bright, np.float32(1), np.float32(-1))[:, None].repeat(2, axis=1), None)
+
+    def decode(z):
+        number = np.where(np.abs(z[:, 0]) > 0.5, 0, 200)
+        return images[np.where(z[:, 0] >= 100, z[:, 0] - 100, number).astype(int)]
+
+    samplers = {"train": (100, 220), "test": (220, 280), "noise": (280, 400)}
+    samplers = {name: np.arange(*numbers)[:, None] * [1.0, 0.0] for name, numbers in samplers.items()}
+    numbers = evaluate(TrainedRun(Config(), {}, encode, decode, None), dataset, samplers)
+    assert (numbers["hole_mass_train"], numbers["hole_mass_noise"]) == (0, 1)
+    assert numbers["hole_mass_test"] == pytest.approx(0.05)
+    # A quarter of the codes lie on the other side of a hole.
+    share = (encode(dataset.test.images).mean[:, 0] > 0).mean()
+    assert numbers["midpoint_plausible"] == pytest.approx(1 - 2 * share * (1 - share), abs=4 * 0.5 / np.sqrt(200))
+    assert numbers["path_length"] is None
+
+
+@pytest.mark.parametrize("logvar", [None, -1.0])
+def test_a_space_of_one_dimension(logvar):
+    assert None not in evaluate(toy_run(latent_dim=1, logvar=logvar)).values()
+
+
+def test_dimensions_that_an_ae_does_not_use_change_nothing_but_the_divergence():
+    two, five = evaluate(toy_run(2), samplers={}), evaluate(toy_run(5), samplers={})
+    assert five["kl_prior_knn"] is five["kl_prior_gaussian"] is None  # infinite
+    for name in (*LABELS, *SPACE, *PATHS):
+        assert five[name] == pytest.approx(two[name], rel=1e-6, abs=1e-6)
+    assert np.isfinite([five[name] for name in STEPS]).all()
+
+
+@pytest.mark.parametrize(("train", "test"), [(2, 1), (3, 2), (12, 5)])
+@pytest.mark.parametrize("logvar", [None, 0.0])
+def test_few_images_are_no_error(train, test, logvar):
+    numbers = evaluate(toy_run(logvar=logvar), toy_dataset(train, test), {})
+    assert all(number is None or np.isfinite(number) for number in numbers.values())
+
+
+def test_a_run_that_diverged_has_no_numbers():
+    run = toy_run()
+    assert evaluate(run._replace(decode=lambda z: np.full((len(z), 4, 4), np.nan))) == {}
+    assert evaluate(run._replace(encode=lambda images: Codes(np.full((len(images), 2), np.inf), None))) == {}
+
+
+def test_of_many_images_a_random_subset_is_used(monkeypatch):
+    sizes = []
+
+    def counted(images):
+        sizes.append(len(images))
+        return featurize(images)
+
+    monkeypatch.setattr(latents, "MOST_TRAIN", 50)
+    monkeypatch.setattr(latents, "MOST_TEST", 20)
+    latents.evaluate_latents(toy_run(), toy_dataset(), classify, counted, {})
+    assert sizes == [50, 20, 200]
+    split = toy_dataset().train
+    subset = latents._subset(split, 50, rng())
+    assert len(np.unique(subset.images, axis=0)) == 50
+    places = [np.flatnonzero((split.images == image).all(axis=(1, 2)))[0] for image in subset.images]
+    assert places != sorted(places)
+    np.testing.assert_array_equal(split.labels[places], subset.labels)

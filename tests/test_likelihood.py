@@ -1,0 +1,259 @@
+"""Likelihoods against a linear-Gaussian VAE, whose marginal is known, and against each other on a trained model."""
+
+import itertools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.stats
+
+from vae_jax import training
+from vae_jax.config import Config
+from vae_jax.evaluation import likelihood
+from vae_jax.models import make_model
+from vae_jax.objectives import LIKELIHOODS, Pixels, log_density_parts
+from vae_jax.runs import trained_run
+
+SIGMA = 0.005  # of a pixel
+
+
+def linear_gaussian(latent_dim, widening=1.3, shape=(3, 2)):
+    """A VAE with p(x | z) = N(1/2 + W z, σ²I) and images of it; q(z | x) is the true posterior, widened.
+
+    The decoder's mean is sigmoid(l) = 1/2 + l/4 - l³/48...; with |l| < 0.05 the cubic is below 3e-6, 1/2000 of σ.
+    """
+    random = np.random.default_rng(latent_dim)
+    num_pixels = math.prod(shape)
+    W = random.normal(0, 0.003, (num_pixels, latent_dim))
+    precision = np.eye(latent_dim) + W.T @ W / SIGMA**2
+    # A diagonal posterior needs orthogonal columns.
+    W = np.linalg.svd(W, full_matrices=False)[0] * 0.006
+    precision = np.eye(latent_dim) + W.T @ W / SIGMA**2
+    gain = np.linalg.solve(precision, W.T) / SIGMA**2
+    config = Config(hidden_dims=(), latent_dim=latent_dim, likelihood="learned_gaussian")
+    params = {
+        "encoder": {
+            "mean": {"kernel": gain.T, "bias": -gain @ np.full(num_pixels, 0.5)},
+            "logvar": {
+                "kernel": np.zeros((num_pixels, latent_dim)),
+                "bias": np.log(1 / np.diag(precision)) + 2 * np.log(widening),
+            },
+        },
+        "decoder": {
+            "logits": {"kernel": 4 * W.T, "bias": np.zeros(num_pixels)},
+            "logvar": np.float64(2 * np.log(SIGMA)),
+        },
+    }
+    params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), params)
+    run = trained_run(config, make_model(config, shape), params)
+    z = random.standard_normal((40, latent_dim))
+    x = 0.5 + z @ W.T + SIGMA * random.standard_normal((40, num_pixels))
+    exact = scipy.stats.multivariate_normal(np.full(num_pixels, 0.5), W @ W.T + SIGMA**2 * np.eye(num_pixels)).logpdf(x)
+    return run, x.reshape(-1, *shape).astype(np.float32), exact
+
+
+@pytest.mark.parametrize("latent_dim", [1, 2])
+def test_quadrature_is_exact_for_a_linear_gaussian_model(latent_dim):
+    run, pixels, exact = linear_gaussian(latent_dim)
+    actual = likelihood.exact_log_likelihood(run, pixels)
+    assert actual.resolved
+    assert actual.error < likelihood.GRID_TOLERANCE
+    # float32: squared errors of ((x - m)/σ)² with x/σ up to 100 keep about 1e-3 nats.
+    np.testing.assert_allclose(actual.values, exact, atol=5e-3)
+
+
+@pytest.mark.parametrize("latent_dim", [1, 2, 4])
+def test_importance_sampling_finds_the_exact_marginal(latent_dim):
+    run, pixels, exact = linear_gaussian(latent_dim)
+    actual = likelihood.importance_sampled(run, pixels, 3000)
+    assert actual.resolved
+    assert abs(actual.values.mean() - exact.mean()) < 4 * actual.error + 2e-3  # 4 standard errors, and float32
+    # With the true posterior every weight is p(x): no variance, exact from the first sample.
+    run, pixels, exact = linear_gaussian(latent_dim, widening=1.0)
+    for num_samples in (1, 10, 100):  # 100 are two steps, the second of them not full
+        few = likelihood.importance_sampled(run, pixels, num_samples)
+        np.testing.assert_allclose(few.values, exact, atol=5e-3)
+
+
+def test_the_stated_error_is_the_spread_over_seeds():
+    run, pixels, _ = linear_gaussian(2, widening=1.5)
+    estimates = [likelihood.importance_sampled(run, pixels, 200, seed=seed) for seed in range(3, 23)]
+    spread = np.std([estimate.values.mean() for estimate in estimates], ddof=1)
+    assert 0.5 < spread / np.mean([estimate.error for estimate in estimates]) < 2  # 20 seeds: sd known to ±16 %
+
+
+def test_elbo_bound_and_exact_are_in_order_and_rise_with_k():
+    run, pixels, exact = linear_gaussian(2, widening=2.0)
+    terms = likelihood.elbo_terms(run, pixels)
+    elbo = -(terms.distortion + terms.rate).mean()
+    bounds = [likelihood.importance_sampled(run, pixels, k) for k in (1, 5, 50, 500)]
+    levels = [bound.values.mean() for bound in bounds]
+    slack = 4 * max(bound.error for bound in bounds[1:])
+    assert elbo < levels[1] + slack
+    assert all(low < high + slack for low, high in itertools.pairwise(levels))
+    assert levels[-1] < exact.mean() + 4 * bounds[-1].error + 2e-3
+    assert elbo < exact.mean() - 0.3  # KL(q || posterior) of a posterior twice as wide, 2 dims: 2(4 - 1 - ln 4)/2 = 1.6
+
+
+def test_posterior_kl_is_the_closed_form():
+    run, pixels, _ = linear_gaussian(2, widening=2.0)
+    terms = likelihood.elbo_terms(run, np.tile(pixels, (100, 1, 1)))  # the ELBO's own noise goes down
+    exact = likelihood.exact_log_likelihood(run, pixels).values.mean()
+    gap = exact + (terms.distortion + terms.rate).mean()
+    noise = terms.distortion.std() / np.sqrt(len(terms.distortion))
+    assert gap == pytest.approx(4 - 1 - np.log(4), abs=4 * noise + 5e-3)
+
+
+def test_narrow_posteriors_are_not_called_resolved(monkeypatch):
+    run, pixels, _ = linear_gaussian(1)
+    run.params["decoder"]["logvar"] = jnp.float32(2 * np.log(1e-7))
+    monkeypatch.setattr(likelihood, "MOST_GRID_POINTS", 20_000)
+    assert not likelihood.exact_log_likelihood(run, pixels).resolved
+    assert not likelihood.importance_sampled(run, pixels, 100).resolved
+
+
+def test_quadrature_is_for_one_or_two_dimensions():
+    run, pixels, _ = linear_gaussian(3)
+    with pytest.raises(ValueError, match="latent_dim of 1 or 2"):
+        likelihood.exact_log_likelihood(run, pixels)
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_densities_as_a_matrix_product(name):
+    random = np.random.default_rng(0)
+    pixels = Pixels(jnp.asarray(random.normal(0, 3, (4, 5, 5)), jnp.float32), jnp.float32(-0.7))
+    images = jnp.asarray(random.random((3, 5, 5)), jnp.float32)
+    natural, of_z, of_x = log_density_parts(name, pixels, images)
+    actual = jnp.einsum("ghw,nhw->gn", natural, images) + of_z[:, None] + of_x[None]
+    for g in range(4):
+        one = Pixels(jnp.broadcast_to(pixels.logits[g], images.shape), pixels.logvar)
+        np.testing.assert_allclose(actual[g], -LIKELIHOODS[name](one, images), rtol=1e-5, atol=1e-4)
+
+
+def encoder_of(means, logvars):
+    """A VAE whose posterior of image i is N(means[i], exp(logvars[i])): image i has pixel i white."""
+    means, logvars = np.asarray(means, np.float64), np.asarray(logvars, np.float64)
+    num_images, latent_dim = means.shape
+    config = Config(hidden_dims=(num_images,), latent_dim=latent_dim, activation="relu")
+    shape = (1, num_images)
+    params = {
+        "encoder": {
+            "hidden_0": {"kernel": np.eye(num_images), "bias": np.zeros(num_images)},
+            "mean": {"kernel": means, "bias": np.zeros(latent_dim)},
+            "logvar": {"kernel": logvars, "bias": np.zeros(latent_dim)},
+        },
+        "decoder": {},
+    }
+    params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), params)
+    return trained_run(config, make_model(config, shape), params), np.eye(num_images, dtype=np.float32)[:, None, :]
+
+
+def test_mutual_information_of_separate_and_of_equal_posteriors():
+    # Two far groups of five equal posteriors: the code tells the group, log 2 nats, and nothing more.
+    means = [[-20.0, 0.0]] * 5 + [[20.0, 0.0]] * 5
+    parts = likelihood.rate_parts(*encoder_of(means, np.full((10, 2), -1.0)))
+    assert parts["mutual_information"] == pytest.approx(np.log(2), abs=1e-6)
+    rate = 0.5 * (400 + 2 * (np.exp(-1) - 1 + 1))
+    assert parts["marginal_kl"] == pytest.approx(rate - np.log(2), rel=1e-5)
+    equal = likelihood.rate_parts(*encoder_of(np.ones((8, 2)), np.zeros((8, 2))))
+    assert equal["mutual_information"] == pytest.approx(0, abs=1e-6)
+    assert equal["marginal_kl"] == pytest.approx(1.0, abs=1e-6)
+    assert equal["kl_per_dimension"] == pytest.approx([0.5, 0.5])
+    assert equal["active_units"] == 0
+
+
+def test_mutual_information_of_a_gaussian_mixture_by_quadrature():
+    means, logvars = np.array([[-0.8], [0.1], [1.3]]), np.array([[-1.0], [-0.5], [0.2]])
+    run, pixels = encoder_of(np.repeat(means, 400, 0), np.repeat(logvars, 400, 0))
+    parts = likelihood.rate_parts(run, pixels)
+    z = np.linspace(-12, 12, 20_001)
+    each = scipy.stats.norm.pdf(z, means, np.exp(logvars / 2))
+    mixture = each.mean(0)
+    information = np.mean(np.trapezoid(each * np.log(each / mixture), z, axis=1))
+    # 4 draws of 1,200 images, log-ratios with a standard deviation below 1: 4 standard errors are 0.06.
+    assert parts["mutual_information"] == pytest.approx(information, abs=0.06)
+    marginal = np.trapezoid(mixture * np.log(mixture / scipy.stats.norm.pdf(z)), z)
+    assert parts["marginal_kl"] == pytest.approx(marginal, abs=0.06)
+
+
+def test_active_units_and_kl_per_dimension():
+    random = np.random.default_rng(0)
+    means = np.stack([random.normal(0, 1, 50), np.full(50, 0.3), random.normal(0, 0.05, 50)], axis=1)
+    parts = likelihood.rate_parts(*encoder_of(means, np.zeros((50, 3))))
+    assert parts["active_units"] == 1
+    np.testing.assert_allclose(parts["kl_per_dimension"], 0.5 * (means**2).mean(0), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("fields", "proper"),
+    [
+        ({}, False), ({"binarization": "dynamic"}, True), ({"binarization": "threshold"}, True),
+        ({"dataset": "binarized_mnist"}, True), ({"likelihood": "continuous_bernoulli"}, True),
+        ({"likelihood": "gaussian"}, True), ({"likelihood": "learned_gaussian", "binarization": "threshold"}, False),
+        ({"likelihood": "continuous_bernoulli", "dataset": "binarized_mnist"}, False),
+    ],
+)  # fmt: skip
+def test_grey_bernoulli_is_not_a_density(fields, proper):
+    assert likelihood.is_density(Config(**fields)) == proper
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A VAE and an AE, trained a little on made-up binary images of four patterns; and images to test on."""
+    random = np.random.default_rng(0)
+    patterns = random.random((4, 6, 6)) < 0.5
+    images = (patterns[random.integers(0, 4, 600)] ^ (random.random((600, 6, 6)) < 0.1)).astype(np.uint8) * 255
+    runs = {}
+    for name in ("vae", "ae"):
+        config = Config(model=name, hidden_dims=(32,), binarization="threshold", batch_size=50, num_epochs=12)
+        model = make_model(config, (6, 6))
+        numbers = training.hyperparameters([config])
+        states = training.init_states(model, numbers)
+        for epoch in range(config.num_epochs):
+            states, _ = training.train_epoch(model, images[:500], states, numbers, np.int32(epoch))
+        runs[name] = trained_run(config, model, jax.tree.map(lambda leaf: leaf[0], states.params))
+    return runs, images[500:]
+
+
+def test_quadrature_and_5000_samples_agree_on_a_trained_model(trained):
+    runs, images = trained
+    pixels = likelihood.observed_pixels(runs["vae"].config, images)
+    exact = likelihood.exact_log_likelihood(runs["vae"], pixels)
+    sampled = likelihood.importance_sampled(runs["vae"], pixels, 5000)
+    assert exact.resolved
+    assert sampled.resolved
+    assert abs(exact.values.mean() - sampled.values.mean()) < 4 * sampled.error + likelihood.GRID_TOLERANCE
+
+
+def test_the_density_of_all_binary_images_sums_to_one():
+    """Four pixels have sixteen images: Σ p(x) = 1 for any parameters."""
+    config = Config(hidden_dims=(5,), binarization="threshold")
+    model = make_model(config, (2, 2))
+    params = model.init(jax.random.key(3), jnp.zeros((1, 2, 2)))["params"]
+    everything = ((np.arange(16)[:, None] >> np.arange(4)) % 2).reshape(16, 2, 2).astype(np.float32)
+    exact = likelihood.exact_log_likelihood(trained_run(config, model, params), everything)
+    assert np.exp(exact.values).sum() == pytest.approx(1, abs=1e-4)  # float32
+
+
+def test_numbers_of_a_run(trained):
+    runs, images = trained
+    vae = likelihood.evaluate_likelihood(runs["vae"], images, num_samples=50)
+    assert vae["test_is_density"] is True
+    assert vae["test_elbo"] == pytest.approx(-(vae["test_distortion"] + vae["test_rate"]))
+    assert vae["test_loss"] == pytest.approx(-vae["test_elbo"], rel=1e-6)
+    assert vae["test_rate"] == pytest.approx(sum(vae["test_kl_per_dimension"]), rel=1e-5)
+    assert vae["test_rate"] == pytest.approx(vae["test_mutual_information"] + vae["test_marginal_kl"])
+    assert vae["test_elbo"] < vae["test_log_likelihood_exact"]
+    assert vae["test_posterior_kl"] == pytest.approx(vae["test_log_likelihood_exact"] - vae["test_elbo"])
+    ae = likelihood.evaluate_likelihood(runs["ae"], images)
+    assert set(ae) == {"test_loss", "test_distortion", "test_mse"}
+
+
+def test_dynamic_pixels_are_the_same_for_every_estimate():
+    config = Config(binarization="dynamic")
+    grey = np.full((50, 4, 4), 100, np.uint8)
+    first, second = (likelihood.observed_pixels(config, grey) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert set(np.unique(first)) == {0, 1}

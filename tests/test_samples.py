@@ -1,0 +1,362 @@
+"""Samplers against the moments and mixtures they are to find; distances against closed forms, SciPy and prdc."""
+
+import functools
+import json
+
+import numpy as np
+import prdc
+import pytest
+import scipy.linalg
+import sklearn.mixture
+
+from vae_jax.config import Config
+from vae_jax.data import Dataset, Split
+from vae_jax.evaluation import samples
+from vae_jax.evaluation.classifier import Classifier
+from vae_jax.evaluation.samples import draw_samplers, evaluate_samples, frechet_distance, frechet_from_moments
+from vae_jax.runs import Codes, TrainedRun
+
+NUMBERS = {"frechet", "precision", "recall", "density", "coverage", "confidence", "class_entropy"}
+NO_IMAGES = np.zeros((0, 6, 6), np.uint8)
+
+
+def run_of(mean, logvar=None, decode=None):
+    """A run whose encoder says the same of whatever images it is given."""
+    codes = Codes(np.float32(mean), None if logvar is None else np.float32(logvar))
+    return TrainedRun(Config(), {}, lambda _: codes, decode, None)
+
+
+def draw(mean, logvar=None, num_samples=1000, seed=0):
+    return draw_samplers(run_of(mean, logvar), NO_IMAGES, num_samples, seed)
+
+
+def made_up_features(seed, num=(300, 250), dims=8, apart=1.0):
+    random = np.random.default_rng(seed)
+    real, fake = random.normal(0, 1, (num[0], dims)), random.normal(apart, 0.8, (num[1], dims))
+    return real.astype(np.float32), fake.astype(np.float32)
+
+
+def covariance(random, dims):
+    factor = random.normal(size=(dims, 2 * dims))
+    return factor @ factor.T / dims
+
+
+# Samplers
+
+
+def test_every_sampler_has_its_codes_and_a_seed_decides():
+    z = np.random.default_rng(0).normal(3, 2, (500, 4))
+    first, again, other = (draw(z, num_samples=50, seed=seed) for seed in (0, 0, 1))
+    assert list(first) == ["prior", "gaussian", "mixture", "aggregate"]
+    for name, codes in first.items():
+        assert codes.shape == (50, 4)
+        assert codes.dtype == np.float32
+        np.testing.assert_array_equal(codes, again[name])
+        assert not np.any(codes == other[name], axis=1).all()
+
+
+def test_the_prior_is_standard_normal_whatever_the_run():
+    z = np.random.default_rng(0).normal(3, 2, (500, 3))
+    prior = draw(z, num_samples=20_000)["prior"]
+    np.testing.assert_allclose(prior.mean(axis=0), 0, atol=5 / np.sqrt(20_000))  # 5 standard errors, here and below
+    np.testing.assert_allclose(np.cov(prior, rowvar=False), np.eye(3), atol=5 * np.sqrt(2 / 20_000))
+    np.testing.assert_array_equal(prior, draw(z * 7, z, 20_000)["prior"])
+
+
+def test_samplers_share_no_noise():
+    z = np.random.default_rng(0).normal(size=(5000, 1))
+    drawn = draw(z, np.zeros_like(z), num_samples=5000)
+    correlations = np.corrcoef([codes[:, 0] for codes in drawn.values()])
+    np.testing.assert_allclose(correlations, np.eye(4), atol=5 / np.sqrt(5000))
+
+
+def test_the_gaussian_has_the_moments_of_the_codes():
+    random = np.random.default_rng(1)
+    mean, spread = np.array([5.0, -1.0, 0.0]), covariance(random, 3)
+    z = random.multivariate_normal(mean, spread, 20_000)
+    gaussian = draw(z, num_samples=20_000)["gaussian"]
+    deviations = z.std(axis=0)
+    np.testing.assert_allclose(gaussian.mean(axis=0), z.mean(axis=0), atol=5 * deviations.max() / np.sqrt(20_000))
+    error = 5 * np.sqrt(2 / 20_000) * np.outer(deviations, deviations)
+    assert np.all(np.abs(np.cov(gaussian, rowvar=False) - np.cov(z, rowvar=False)) < error)
+
+
+@pytest.mark.parametrize("name", ["gaussian", "mixture", "aggregate"])
+def test_the_codes_of_a_vae_are_drawn_from_its_posteriors(name):
+    """By the law of total variance: the variance of the means plus the mean of the variances, 4 + 9."""
+    mean = np.random.default_rng(2).normal(1, 2, (20_000, 1))
+    codes = draw(mean, np.full_like(mean, np.log(9)), num_samples=20_000)[name]
+    assert codes.mean() == pytest.approx(1, abs=10 * np.sqrt(13 / 5_000))  # the mixture sees 5,000 codes
+    assert codes.var() == pytest.approx(13, rel=10 * np.sqrt(2 / 5_000))
+
+
+def test_the_mixture_finds_a_mixture_that_a_gaussian_does_not():
+    random = np.random.default_rng(3)
+    centres = np.array([[0.0, 0.0], [20.0, 0.0], [0.0, 30.0]])
+    halves = np.array([[[1.0, 0.0], [0.9, 0.5]], [[2.0, 0.0], [0.0, 0.1]], [[0.5, 0.0], [-3.0, 3.0]]])
+    shares = np.array([0.5, 0.3, 0.2])
+    parts = random.choice(3, 8000, p=shares)
+    z = centres[parts] + np.einsum("nij,nj->ni", halves[parts], random.normal(size=(8000, 2)))
+    drawn = draw(z, num_samples=5000)
+
+    def deviations(codes):  # from each centre, in its own standard deviations
+        standard = np.einsum("kij,nkj->nki", np.linalg.inv(halves), codes[:, None] - centres)
+        return np.linalg.norm(standard, axis=2)
+
+    assert np.mean(deviations(drawn["gaussian"]).min(axis=1) < 4) < 0.5
+    away = deviations(drawn["mixture"])
+    assert np.mean(away.min(axis=1) < 4) > 0.995  # 99.97 % of a Gaussian in two dimensions
+    nearest = away.argmin(axis=1)
+    np.testing.assert_allclose(np.bincount(nearest) / 5000, shares, atol=5 * 0.5 / np.sqrt(5000))
+    for part, half in enumerate(halves):
+        found = drawn["mixture"][nearest == part]
+        expected = half @ half.T
+        error = 8 * np.sqrt(2 / len(found)) * np.sqrt(np.outer(np.diag(expected), np.diag(expected)))
+        assert np.all(np.abs(np.cov(found, rowvar=False) - expected) < error)
+    # In random order, so that the first of them are a sample, too.
+    np.testing.assert_allclose(np.bincount(nearest[:1000]) / 1000, shares, atol=5 * 0.5 / np.sqrt(1000))
+
+
+def test_the_aggregate_is_codes_each_once_while_there_are_enough():
+    z = np.arange(60.0).reshape(30, 2)
+    for num_samples, distinct in ((30, 30), (10, 10)):
+        codes = draw(z, num_samples=num_samples)["aggregate"]
+        assert len(np.unique(codes, axis=0)) == distinct
+        assert np.all((codes[:, None] == z).all(axis=2).sum(axis=1) == 1)
+    many = draw(z, num_samples=200)["aggregate"]
+    assert np.isin(many[:, 0], z[:, 0]).all()
+
+
+COLLAPSED = np.random.default_rng(4).normal(size=(200, 3)) * [0, 1e-12, 1e6] + [0.1, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "z",
+    [
+        np.random.default_rng(5).normal(size=(100, 1)),
+        COLLAPSED,
+        COLLAPSED[:, [2, 2, 2]],
+        np.full((50, 2), 0.3),
+        np.float64([[0.0, 1.0], [2.0, 3.0]]),
+        np.eye(30)[np.arange(90) % 3],
+    ],
+    ids=["one_dimension", "collapsed", "dependent", "one_code", "two_codes", "three_codes"],
+)
+def test_collapsed_codes_are_drawn_as_collapsed(z):
+    drawn = draw(z, num_samples=40)
+    for codes in drawn.values():
+        assert codes.shape == (40, z.shape[1])
+        assert np.isfinite(codes).all()
+    still = np.float32(z).std(axis=0) < 1e-7
+    for name in ("gaussian", "mixture", "aggregate"):
+        np.testing.assert_allclose(drawn[name][:, still], np.tile(z[:1, still], (40, 1)), rtol=1e-6)
+        assert np.all(np.abs(drawn[name] - z.mean(axis=0)) < 6 * z.std(axis=0) + 1e-6)
+
+
+def test_a_fit_that_is_cut_short_is_no_warning(monkeypatch):
+    short = functools.partial(sklearn.mixture.GaussianMixture, max_iter=1)
+    monkeypatch.setattr(sklearn.mixture, "GaussianMixture", short)
+    assert np.isfinite(draw(np.random.default_rng(6).normal(size=(300, 5)))["mixture"]).all()
+
+
+@pytest.mark.parametrize("logvar", [None, 1e3])
+def test_a_diverged_run_draws_from_the_prior_only(logvar):
+    mean = np.full((20, 2), np.nan if logvar is None else 0.0)
+    drawn = draw(mean, None if logvar is None else np.full((20, 2), logvar))
+    assert np.isfinite(drawn.pop("prior")).all()
+    assert all(np.isnan(codes).all() for codes in drawn.values())
+
+
+# Fréchet distance
+
+
+@pytest.mark.parametrize("num", [2000, 20])  # with fewer images than features, the covariance is singular
+def test_frechet_of_a_set_with_itself_is_zero(num):
+    features = np.maximum(0, np.random.default_rng(0).normal(-0.5, 5, (num, 64))).astype(np.float32)
+    features[:, 7] = 0  # a feature that no image has
+    trace = np.trace(np.cov(features, rowvar=False))
+    assert frechet_distance(features, features) == pytest.approx(0, abs=1e-6 * trace)
+    assert frechet_distance(features, features[::-1]) == pytest.approx(0, abs=1e-6 * trace)
+
+
+def test_frechet_of_axis_aligned_gaussians_in_closed_form():
+    """Each axis is its own: (μa − μb)² + (σa − σb)²."""
+    mean_a, sd_a = np.array([0.0, 1.0, -2.0]), np.array([1.0, 0.0, 3.0])
+    mean_b, sd_b = np.array([0.5, 1.0, 2.0]), np.array([4.0, 2.0, 0.1])
+    expected = 0.25 + 0 + 16 + 9 + 4 + 2.9**2
+    turn = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))[0]  # turning both changes nothing
+    for axes in (np.eye(3), turn):
+        a, b = axes @ np.diag(sd_a**2) @ axes.T, axes @ np.diag(sd_b**2) @ axes.T
+        assert frechet_from_moments(axes @ mean_a, a, axes @ mean_b, b) == pytest.approx(expected, rel=1e-7)  # √1e-16
+
+
+@pytest.mark.parametrize("dims", [1, 2, 40])
+def test_frechet_against_sqrtm(dims):
+    random = np.random.default_rng(2)
+    mean_a, mean_b, a, b = *random.normal(size=(2, dims)), covariance(random, dims), covariance(random, dims)
+    root = scipy.linalg.sqrtm(a @ b)
+    expected = np.sum((mean_a - mean_b) ** 2) + np.trace(a + b - 2 * np.real(root))
+    assert frechet_from_moments(mean_a, a, mean_b, b) == pytest.approx(expected, rel=1e-8)
+    assert frechet_from_moments(mean_b, b, mean_a, a) == pytest.approx(expected, rel=1e-8)
+
+
+def test_frechet_of_features_is_that_of_their_moments():
+    real, fake = made_up_features(3, num=(50, 40), dims=3)
+    real, fake = real + 1000, fake + 1000  # where float32 sums would lose the variance
+    (mean_a, a), (mean_b, b) = ((x.mean(axis=0), np.cov(x.T)) for x in (np.float64(real), np.float64(fake)))
+    expected = np.sum((mean_a - mean_b) ** 2) + np.trace(a + b - 2 * np.real(scipy.linalg.sqrtm(a @ b)))
+    assert frechet_distance(real, fake) == pytest.approx(expected, rel=1e-8)
+
+
+# Neighbours
+
+
+@pytest.mark.parametrize("rows", [1000, 64])
+@pytest.mark.parametrize(("k_precision", "k_density"), [(3, 5), (1, 2)])
+@pytest.mark.parametrize(("dims", "apart"), [(1, 0.5), (8, 0.3), (8, 1.5), (128, 0.2)])
+def test_neighbours_against_prdc(rows, k_precision, k_density, dims, apart, monkeypatch):
+    monkeypatch.setattr(samples, "ROWS", rows)
+    real, fake = made_up_features(4, dims=dims, apart=apart)
+    expected = prdc.compute_prdc(np.float64(real), np.float64(fake), nearest_k=k_precision)
+    found = samples.precision_recall(real, fake, k_precision)
+    assert found == pytest.approx((expected["precision"], expected["recall"]), abs=1e-12)
+    expected = prdc.compute_prdc(np.float64(real), np.float64(fake), nearest_k=k_density)
+    found = samples.density_coverage(real, fake, k_density)
+    assert found == pytest.approx((expected["density"], expected["coverage"]), abs=1e-12)
+
+
+def test_neighbours_by_hand():
+    """On a line, k = 1: each real ball reaches to the next real point, 1 away, but that of 10 reaches 8 and 12 further.
+
+    Of the fakes, 0.5 is in two balls, 2.5 in those of 2 and 10 (radius 8), 30 in none. Fakes have radii 2, 2 and 27.5.
+    """
+    real, fake = np.float32([[0], [1], [2], [10]]), np.float32([[0.5], [2.5], [30]])
+    assert samples.precision_recall(real, fake, k=1) == (2 / 3, 1.0)
+    assert samples.density_coverage(real, fake, k=1) == ((2 + 2 + 0) / 3, 4 / 4)
+    far = fake + 100
+    assert samples.precision_recall(real, far, k=1) == (0, 0)
+    assert samples.density_coverage(real, far, k=1) == (0, 0)
+
+
+def test_copies_of_one_image_are_no_variety():
+    """A point of some length, where rounding would put copies apart and give them a ball."""
+    real = np.random.default_rng(5).normal(30, 1, (200, 128)).astype(np.float32)
+    fake = np.repeat(real[:1], 100, axis=0)
+    precision, recall = samples.precision_recall(real, fake)
+    density, coverage = samples.density_coverage(real, fake)
+    assert (precision, recall) == (1, 0)
+    assert density > 0
+    assert coverage <= 0.1
+    assert not np.any(samples._squared_radii(fake, 3))
+
+
+def test_a_neighbour_has_to_be_there():
+    points = np.zeros((3, 2), np.float32)
+    with pytest.raises(ValueError, match="3 points have no 3-th nearest neighbour"):
+        samples.precision_recall(points, points)
+
+
+# Predictions
+
+
+def test_confidence_and_class_entropy_by_hand():
+    probabilities = np.float32([[0.5, 0.25, 0.25], [0.0, 1.0, 0.0], [0.1, 0.8, 0.1], [0.6, 0.3, 0.1]])
+    assert samples.confidence(probabilities) == pytest.approx((0.5 + 1 + 0.8 + 0.6) / 4, rel=1e-6)
+    assert samples.class_entropy(probabilities) == pytest.approx(np.log(2))  # two of class 0, two of class 1
+    assert samples.class_entropy(np.eye(10)) == pytest.approx(np.log(10))
+    assert samples.class_entropy(probabilities[:1]) == 0
+    expected = -(0.25 * np.log(0.25) + 0.75 * np.log(0.75))
+    assert samples.class_entropy(np.eye(3)[[2, 2, 0, 2]]) == pytest.approx(expected)
+
+
+# A run
+
+
+@pytest.fixture
+def blobs():
+    """A data set of images that are one bright spot each, and a classifier whose features are pixel sums."""
+
+    def split(seed, size):
+        random = np.random.default_rng(seed)
+        y, x = np.mgrid[:8, :8]
+        cy, cx = random.uniform(2, 5, (2, size, 1, 1))
+        images = 255 * np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / 2) * random.uniform(0.7, 1, (size, 1, 1))
+        return Split(np.rint(images).astype(np.uint8), (cx[:, 0, 0] > 3.5).astype(np.int32))
+
+    train, test = split(0, 400), split(1, 300)
+    project = np.random.default_rng(2).normal(size=(64, 12)).astype(np.float32)
+
+    def predict(images):
+        assert images.dtype == np.float32
+        assert not np.any(images > 1)
+        right = images[:, :, 4:].sum(axis=(1, 2)) / np.maximum(images.sum(axis=(1, 2)), 1e-6)
+        return images.reshape(len(images), -1) @ project, np.stack([1 - right, right], axis=1)
+
+    return Dataset("blobs", train, test, test, {}), Classifier(predict, 0.9, 0, "abc")
+
+
+def test_a_decoder_of_real_images_and_one_of_noise(blobs):
+    dataset, classifier = blobs
+    noise = np.random.default_rng(3).random((300, 8, 8), np.float32)
+
+    def decode(z):
+        real = dataset.test.images / np.float32(255)
+        return {0: real, 1: noise, 2: np.repeat(real[:1], 300, axis=0)}[int(z[0, 0])]
+
+    samplers = {name: np.full((300, 2), index, np.float32) for index, name in enumerate(("real", "noise", "same"))}
+    numbers = evaluate_samples(run_of(np.zeros((1, 2)), decode=decode), dataset, classifier, samplers)
+    expected = {f"{name}_{number}" for name in samplers for number in NUMBERS}
+    assert numbers.keys() == expected | {"frechet_floor", "classifier_accuracy", "classifier_digest"}
+    assert (numbers["classifier_accuracy"], numbers["classifier_digest"]) == (0.9, "abc")
+    json.dumps(numbers, allow_nan=False)
+
+    assert numbers["real_frechet"] == pytest.approx(0, abs=1e-9)
+    assert [numbers[f"real_{name}"] for name in ("precision", "recall", "coverage")] == [1, 1, 1]
+    assert numbers["real_density"] == pytest.approx(1)  # k are within the distance of the k-th: k - 1, and the point
+    assert numbers["real_class_entropy"] == pytest.approx(np.log(2), abs=0.05)
+    assert numbers["real_confidence"] > 0.7
+
+    assert [numbers[f"noise_{name}"] for name in ("precision", "density", "coverage")] == [0, 0, 0]
+    assert numbers["noise_frechet"] > 100 * numbers["frechet_floor"]
+    assert numbers["noise_confidence"] < 0.6
+
+    assert (numbers["same_precision"], numbers["same_recall"], numbers["same_class_entropy"]) == (1, 0, 0)
+    assert 0 < numbers["same_coverage"] < 0.1
+
+
+def test_the_floor_is_that_of_as_many_train_images(blobs):
+    dataset, classifier = blobs
+    decode = lambda z: np.zeros((len(z), 8, 8), np.float32)  # noqa: E731
+    floors = {}
+    for size in (20, 100, 400):
+        samplers = {"one": np.zeros((size, 2), np.float32)}
+        floors[size] = evaluate_samples(run_of([[0.0]], decode=decode), dataset, classifier, samplers)["frechet_floor"]
+    assert 0 < floors[400] < floors[100] < floors[20]
+    every = [classifier.predict(split.images / np.float32(255))[0] for split in (dataset.train, dataset.test)]
+    assert floors[400] == pytest.approx(frechet_distance(*every), rel=1e-6)
+
+
+def test_what_is_not_finite_or_too_few_has_no_numbers(blobs):
+    dataset, classifier = blobs
+    random = np.random.default_rng(4)
+    samplers = {"good": np.zeros((300, 2)), "diverged": np.full((300, 2), np.nan), "few": np.zeros((5, 2))}
+    decode = lambda z: random.random((len(z), 8, 8), np.float32) + np.float32(z[:, :1, None])  # noqa: E731
+    numbers = evaluate_samples(run_of([[0.0]], decode=decode), dataset, classifier, samplers)
+    for name, found in (("good", False), ("diverged", True), ("few", True)):
+        assert [numbers[f"{name}_{number}"] is None for number in sorted(NUMBERS)] == [found] * len(NUMBERS)
+    json.dumps(numbers, allow_nan=False)
+
+
+def test_neighbours_are_sought_among_a_random_part_that_is_always_the_same(monkeypatch):
+    rows = np.arange(5000)
+    part = samples._subset(rows, 2000)
+    assert len(np.unique(part)) == 2000
+    assert abs(part.mean() - 2499.5) < 5 * 5000 / np.sqrt(12 * 2000)
+    np.testing.assert_array_equal(part, samples._subset(rows, 2000))
+    np.testing.assert_array_equal(samples._subset(rows[:2000], 2000), rows[:2000])
+    sizes = []
+    radii = samples._squared_radii
+    monkeypatch.setattr(samples, "_squared_radii", lambda points, k: sizes.append(len(points)) or radii(points, k))
+    features = np.random.default_rng(0).normal(size=(2500, 2)).astype(np.float32)
+    samples._compare(features, features, np.ones((2500, 1), np.float32))
+    assert sizes == [2000, 2000, 2000]
