@@ -1,0 +1,23 @@
+"""AE against VAE: the same 784-512-2-512-784 network, once as an autoencoder and once as a variational one.
+
+python -m experiments.launch --experiment=ae_vs_vae
+"""
+
+from vae_jax.config import Config, Experiment
+
+EXPERIMENT = Experiment(
+    name="ae_vs_vae",
+    question="What does turning an autoencoder into a variational autoencoder do to its latent space, and what does it "
+    "cost?",
+    base=Config(hidden_dims=(512,), latent_dim=2, learning_rate=1e-3, batch_size=128, num_epochs=50),
+    grid={"model": ("ae", "vae"), "seed": (0, 1, 2)},
+    figures=(
+        "training_curves",
+        "reconstructions",
+        "latent_space",
+        "posteriors",
+        "manifold",
+        "samples",
+        "interpolations",
+    ),
+)

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Makes .venv with the test tools, then checks style, types and behaviour. Flags are passed on to pytest.
+set -euo pipefail
+# shellcheck source=scripts/environment.sh
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh" requirements-dev.lock
+cd "$root"
+"$python" -m ruff check .
+"$python" -m ruff format --check --quiet . || { echo "run: $python -m ruff format ." >&2; exit 1; }
+"$python" -m mypy
+# Two workers share the two cores that this is meant for; XLA would start a thread per core in each of them.
+XLA_FLAGS="${XLA_FLAGS:-} --xla_cpu_multi_thread_eigen=false" "$python" -m pytest --numprocesses=2 "$@"

@@ -1,0 +1,145 @@
+"""The rules of the house: which module may import what."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# A module imports only what stands on a line above its own; the two of one line do not know each other.
+FLOORS = [
+    ["vae_jax.config", "vae_jax.files", "vae_jax.objectives", "vae_jax.figures"],
+    ["vae_jax.workdir"],
+    ["vae_jax.data"],
+    ["vae_jax.models"],
+    ["vae_jax.training"],
+    ["vae_jax.checkpoints"],
+    ["vae_jax.runs"],
+    ["vae_jax.evaluation"],
+    ["vae_jax.results"],
+    ["vae_jax.gallery", "vae_jax.provenance"],
+    ["vae_jax.report"],
+]
+FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+
+# Where a library may be imported: a module, or a package and all that is inside it.
+ONLY_IN = {
+    "tensorflow_datasets": ["vae_jax.data"],
+    "array_record": ["vae_jax.data"],
+    "mlxtend": ["vae_jax.data"],
+    # The classifier is a network of its own, with a file of its own; of checkpoints, see below.
+    "flax": ["vae_jax.models", "vae_jax.checkpoints", "vae_jax.evaluation.classifier"],
+    "orbax": ["vae_jax.checkpoints"],
+    "safetensors": ["vae_jax.checkpoints", "vae_jax.evaluation.classifier"],
+    "tensorboardX": ["vae_jax.runs"],
+    "jinja2": ["vae_jax.report"],
+}
+
+
+def imports(path: Path) -> list[str]:
+    """Dotted names of everything that a file imports, at its top or inside its functions."""
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return names
+
+
+def room(name: str) -> str:
+    """`vae_jax.data` of `vae_jax.data.idx.read`."""
+    return ".".join(name.split(".")[:2])
+
+
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted((ROOT / "vae_jax").rglob("*.py"))
+}
+IMPORTS = {module: imports(path) for module, path in MODULES.items()}
+
+
+def test_every_room_has_its_floor():
+    assert {room(module) for module in MODULES} - {"vae_jax"} == set(FLOOR_OF)
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - {"vae_jax"}))
+def test_imports_run_one_way(module):
+    for name in IMPORTS[module]:
+        if name.split(".")[0] == "vae_jax" and room(name) != room(module):
+            assert FLOOR_OF[room(name)] < FLOOR_OF[room(module)], f"{module} imports {name}"
+
+
+def test_the_package_itself_imports_nothing():
+    assert IMPORTS["vae_jax"] == []
+
+
+def test_no_module_is_part_of_a_circle_inside_its_room():
+    """`data` and `evaluation` are packages: their own modules import one way, too."""
+    inside = {
+        module: {other for other in MODULES if other != module and room(other) == room(module)
+                 for name in names if f"{name}.".startswith(f"{other}.") and other.count(".") > 1}
+        for module, names in IMPORTS.items()
+    }  # fmt: skip
+    while free := {module for module, needs in inside.items() if not needs & inside.keys()}:
+        inside = {module: needs for module, needs in inside.items() if module not in free}
+    assert not inside
+
+
+def test_the_library_knows_nothing_of_its_callers():
+    for module, names in IMPORTS.items():
+        for name in names:
+            assert name.split(".")[0] not in {"experiments", "scripts", "tests"}, f"{module} imports {name}"
+            assert not name.startswith("absl.flags"), f"{module} imports {name}"
+
+
+@pytest.mark.parametrize("library", sorted(ONLY_IN))
+def test_a_library_is_imported_in_its_room_only(library):
+    for module, names in IMPORTS.items():
+        if library in {name.split(".")[0] for name in names}:
+            assert {module, room(module)} & set(ONLY_IN[library]), f"{module} imports {library}"
+
+
+def test_checkpoints_takes_of_flax_what_renames_parameters():
+    assert [name for name in IMPORTS["vae_jax.checkpoints"] if name.startswith("flax")] == ["flax.traverse_util"]
+
+
+@pytest.mark.parametrize("module", ["vae_jax.config", "vae_jax.files", "vae_jax.workdir"])
+def test_the_ground_floor_needs_the_standard_library_only(module):
+    for name in IMPORTS[module]:
+        assert name.split(".")[0] in sys.stdlib_module_names or room(name) in {"vae_jax.config", "vae_jax.files"}
+
+
+@pytest.mark.parametrize("module", ["vae_jax.objectives", "vae_jax.figures"])
+def test_the_pure_modules_import_no_other_module_of_ours(module):
+    assert not any(name.startswith("vae_jax") for name in IMPORTS[module])
+
+
+def test_figures_neither_computes_nor_touches_the_disk():
+    libraries = {name.split(".")[0] for name in IMPORTS["vae_jax.figures"]}
+    assert libraries - set(sys.stdlib_module_names) == {"matplotlib", "numpy"}
+    assert not libraries & {"pathlib", "os", "io", "shutil", "tempfile"}
+    called = {
+        getattr(node.func, "attr", getattr(node.func, "id", ""))
+        for node in ast.walk(ast.parse(MODULES["vae_jax.figures"].read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+    }
+    assert not called & {"open", "savefig", "imread", "imsave", "save", "load", "loadtxt", "savetxt", "show"}
+
+
+def test_the_launcher_answers_without_jax():
+    """Flags, help, the list and a dry run: none of them waits for JAX; the flags themselves not even for NumPy."""
+    program = """
+import sys
+import vae_jax.config, vae_jax.files, vae_jax.workdir
+from experiments import launch
+assert not {"numpy", "jax", "flax", "matplotlib"} & sys.modules.keys(), "on import"
+for flag in ("--help", "--list", "--dry_run"):
+    assert launch.main(["launch.py", flag, "--workdir=/nowhere"]) == 0
+    assert not {"jax", "flax", "matplotlib", "tensorflow_datasets"} & sys.modules.keys(), flag
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", program], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)

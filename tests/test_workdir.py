@@ -1,0 +1,177 @@
+"""A workdir's files: experiments round trip, folders of others are left alone, and damage is a UserError, always."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_config import configs, values_of
+from test_files import json_values
+
+from vae_jax.config import FIELDS, Config, Experiment
+from vae_jax.files import UserError
+from vae_jax.workdir import (
+    claim,
+    is_trained,
+    read_config,
+    read_experiment,
+    read_metrics,
+    run_dir,
+    write_metrics,
+    write_record,
+)
+
+EXPERIMENT = Experiment(
+    name="e", question="Why?", base=Config(num_epochs=2), grid={"hidden_dims": ((), (8, 4)), "seed": (0, 1)}
+)
+RECORD = {"started": "2025-03-14T09:26:53+00:00", "wall_seconds": None}
+ROWS = [{"epoch": n, "train_loss": 9.5 / n, "train_distortion": None, "seconds": 0.5} for n in (1, 2)]
+
+# Any subset of the fields, each with some of its values.
+grids = st.lists(st.sampled_from(sorted(set(FIELDS) - {"lr_warmup_epochs", "num_epochs"})), unique=True, max_size=3)
+grids = grids.flatmap(
+    lambda names: st.fixed_dictionaries(
+        {name: st.lists(values_of(FIELDS[name]), min_size=1, max_size=3).map(tuple) for name in names}
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory):
+    """A folder that the examples of a property write over."""
+    return tmp_path_factory.mktemp("scratch")
+
+
+@given(st.text(), st.text(), configs, grids, st.lists(st.text()).map(tuple))
+def test_an_experiment_reads_back_with_the_same_runs(scratch, name, question, base, grid, figures):
+    experiment = Experiment(name=name, question=question, base=base, grid=grid, figures=figures)
+    write_record(scratch, experiment, RECORD)
+    back = read_experiment(scratch)
+    assert back.configs == experiment.configs
+    assert (back.name, back.question, back.figures) == (name, question, figures)
+    assert RECORD.items() <= json.loads((scratch / "experiment.json").read_text()).items()
+
+
+def test_empty_new_and_own_folders_are_claimed(tmp_path):
+    claim(tmp_path / "new", EXPERIMENT)
+    claim(tmp_path, EXPERIMENT)
+    assert list(tmp_path.iterdir()) == []
+    write_record(tmp_path, EXPERIMENT, RECORD)
+    claim(tmp_path, EXPERIMENT.override({"seed": (5, 6)}))
+
+
+def test_folders_of_others_are_refused_and_left_alone(tmp_path):
+    write_record(tmp_path / "other", Experiment(name="other", question="?"), RECORD)
+    with pytest.raises(UserError, match="other holds experiment 'other', not 'e'; choose another --workdir"):
+        claim(tmp_path / "other", EXPERIMENT)
+    (tmp_path / "home" / "runs").mkdir(parents=True)
+    (tmp_path / "home" / "thesis.tex").write_text("x")
+    with pytest.raises(UserError, match="home is not empty and holds no experiment; choose another --workdir"):
+        claim(tmp_path / "home", EXPERIMENT)
+    with pytest.raises(UserError, match=r"cannot use workdir .*thesis\.tex: Not a directory"):
+        claim(tmp_path / "home" / "thesis.tex", EXPERIMENT)
+
+
+def test_the_way_out_of_a_damaged_experiment_works(tmp_path):
+    """What the message says, "delete it and launch again", is accepted beside the files that a launch leaves."""
+    for name in ("runs", "figures"):
+        (tmp_path / name).mkdir()
+    for name in ("results.csv", "report.html", "experiment.json"):
+        (tmp_path / name).write_text("")
+    with pytest.raises(UserError, match=r"experiment\.json is damaged .*; delete it and launch again"):
+        claim(tmp_path, EXPERIMENT)
+    (tmp_path / "experiment.json").unlink()
+    claim(tmp_path, EXPERIMENT)
+
+
+@pytest.mark.parametrize("missing", ["config.json", "metrics.jsonl", "params.safetensors"])
+def test_a_run_without_one_of_its_files_is_not_trained(tmp_path, missing):
+    for name in ("config.json", "metrics.jsonl", "params.safetensors"):
+        (tmp_path / name).write_text("")
+    assert is_trained(tmp_path)
+    (tmp_path / missing).unlink()
+    assert not is_trained(tmp_path)
+
+
+def test_no_experiment(tmp_path):
+    with pytest.raises(UserError, match=r"holds no experiment \(there is no experiment.json in it\)"):
+        read_experiment(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"experiment": 3}, {"grid": []}, {"grid": {"seed": 3}}, {"grid": {"seed": []}}, {"grid": {"beta": [4]}},
+        {"grid": {"seed": [-1]}}, {"base": []}, {"base": {"beta": 4}}, {"figures": 3},
+        *({name: ...} for name in ("experiment", "question", "figures", "base", "grid")),
+    ],
+)  # fmt: skip
+def test_a_damaged_experiment(tmp_path, changes):
+    write_record(tmp_path, EXPERIMENT, RECORD)
+    record = json.loads((tmp_path / "experiment.json").read_text()) | changes
+    (tmp_path / "experiment.json").write_text(json.dumps({name: v for name, v in record.items() if v is not ...}))
+    with pytest.raises(UserError, match=r"experiment\.json is damaged .*; delete it and launch again"):
+        read_experiment(tmp_path)
+
+
+def write_run(folder, rows=ROWS):
+    """A run's folder with its Config of two epochs and these metrics."""
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(EXPERIMENT.base.to_dict()))
+    write_metrics(folder, rows)
+    return folder
+
+
+def test_metrics_are_one_line_of_json_per_epoch(tmp_path):
+    assert read_metrics(write_run(tmp_path)) == ROWS
+    assert [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().split("\n")[:-1]] == ROWS
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [], ROWS[:1], ROWS[1:], ROWS[::-1], [*ROWS, ROWS[1]], [*ROWS, {**ROWS[0], "epoch": 3}], [ROWS[0], []],
+        [{"epoch": 1}, {"epoch": 2}], [ROWS[0], {**ROWS[1], "train_loss": "9"}], [ROWS[0], {**ROWS[1], "seconds": {}}],
+    ],
+)  # fmt: skip
+def test_metrics_that_are_not_one_object_per_epoch(tmp_path, rows):
+    with pytest.raises(UserError, match=rf"metrics\.jsonl is damaged .*; delete {tmp_path} and launch again"):
+        read_metrics(write_run(tmp_path, rows))
+
+
+@st.composite
+def damaged(draw, text):
+    """The text with some bytes cut out or replaced, or the JSON in it with one of its values replaced."""
+    if draw(st.booleans()):
+        start = draw(st.integers(0, len(text)))
+        end = draw(st.integers(start, len(text)))
+        return text[:start].encode() + draw(st.binary(max_size=20)) + text[end:].encode()
+    value = json.loads(text)
+    place = value
+    while isinstance(place, (dict, list)) and place:
+        key = draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+        if draw(st.booleans()) or not isinstance(place[key], (dict, list)) or not place[key]:
+            place[key] = draw(json_values | st.just(10**400) | st.just(float("nan")))
+            break
+        place = place[key]
+    return json.dumps(value).encode()
+
+
+@given(st.data())
+def test_damaged_files_load_or_are_a_user_error(scratch, data):
+    write_record(scratch, EXPERIMENT, RECORD)
+    files = {
+        read_experiment: scratch / "experiment.json",
+        read_config: write_run(run_dir(scratch, EXPERIMENT.base).parent) / "config.json",
+        read_metrics: scratch / "runs" / "metrics.jsonl",
+    }
+    read, path = data.draw(st.sampled_from(list(files.items())))
+    lines = path.read_text().split("\n{")[0]  # of metrics.jsonl, the first line
+    path.write_bytes(data.draw(damaged(lines)) + path.read_text()[len(lines) :].encode())
+    message = f"{path.parent}"
+    try:
+        read(path.parent)
+    except UserError as error:
+        message = str(error)
+    assert str(path.parent) in message
+    assert "\n" not in message
