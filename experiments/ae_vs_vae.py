@@ -17,7 +17,10 @@ EXPERIMENT = Experiment(
         "latent_space",
         "posteriors",
         "manifold",
+        "holes",
         "samples",
+        "samplers",
         "interpolations",
+        "kl_per_dimension",
     ),
 )

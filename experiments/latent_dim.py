@@ -10,5 +10,15 @@ EXPERIMENT = Experiment(
     question="How many latent dimensions are enough, for an autoencoder and for a variational autoencoder?",
     base=Config(num_epochs=50),
     grid={"model": ("ae", "vae"), "latent_dim": (2, 4, 8, 16, 32)},
-    figures=("sweep", "training_curves", "reconstructions", "latent_space", "samples", "interpolations", "traversals"),
+    figures=(
+        "sweep",
+        "training_curves",
+        "kl_per_dimension",
+        "reconstructions",
+        "latent_space",
+        "samples",
+        "samplers",
+        "interpolations",
+        "traversals",
+    ),
 )

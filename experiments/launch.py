@@ -52,6 +52,7 @@ def define_flags() -> flags.FlagValues:
     flags.DEFINE_string("workdir", None, "where results go; default runs/<experiment>", values)
     flags.DEFINE_string("data_dir", None, "where prepared data sets lie; default ~/tensorflow_datasets", values)
     flags.DEFINE_boolean("tensorboard", False, "write TensorBoard event files beside each run's metrics", values)
+    flags.DEFINE_boolean("evaluate", True, "evaluate finished runs (once each)", values)
     flags.DEFINE_boolean("list", False, "print the experiments and their questions", values)
     flags.DEFINE_boolean("dry_run", False, "print the grid and what is already done", values)
     flags.DEFINE_boolean("help", False, "print this", values, short_name="h")
@@ -116,7 +117,8 @@ def _launch(experiment: Experiment, workdir: Path, values: flags.FlagValues, com
     disk.write_record(workdir, experiment, record)
     configs = experiment.configs
     runs.train_due(configs, workdir, data_dir=values.data_dir, tensorboard=values.tensorboard)
-    evaluation.evaluate_due(configs, workdir, data_dir=values.data_dir)
+    if values.evaluate:
+        evaluation.evaluate_due(configs, workdir, data_dir=values.data_dir)
     rows = results.collect(workdir, configs)
     results.write_csv(workdir / "results.csv", rows)
     pictures = gallery.draw(experiment, workdir, data_dir=values.data_dir)

@@ -1,11 +1,15 @@
 """Speed as ratios measured in one call, never as a timed test.
 
     python -m scripts.benchmark train [--dataset=idx:DIR] [--epochs=5]
+    python -m scripts.benchmark likelihood [--num_samples=5000] [--num_images=10000]
 
 train: seconds per epoch of 60,000 images of the 784-512-2 VAE at batch 128, ours against a hand-written PyTorch loop
 over a tensor in memory (extra `bench`), both warm, alternating, medians; and both training losses.
+likelihood: the importance-sampled bound of a 784-512-20 VAE, as a share of the float32 matrix-product peak that the
+same machine reaches in the same call.
 """
 
+import resource
 import statistics
 import sys
 import time
@@ -14,28 +18,29 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from absl import flags
 
+from scripts import command
+
 NUM_IMAGES = 60_000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit code: 0, or 2 for wrong usage."""
+    """Runs the command line; returns the exit code: 0, 1 at run time, 2 for wrong usage."""
     values = flags.FlagValues()
-    flags.DEFINE_string("dataset", "mnist_5k", "its train images, repeated up to 60,000", values)
-    flags.DEFINE_integer("epochs", 5, "timed epochs of each", lower_bound=1, flag_values=values)
-    flags.DEFINE_boolean("help", False, "print this", values, short_name="h")
-    benchmarks = {"train": benchmark_train}
-    try:
-        positional = values(list(sys.argv if argv is None else argv))[1:]
-        if not values.help and (len(positional) != 1 or positional[0] not in benchmarks):
-            raise flags.Error(f"name one benchmark: {', '.join(benchmarks)}")
-    except flags.Error as error:
-        print(f"benchmark: {error} (see --help)", file=sys.stderr)
-        return 2
-    if values.help:
-        print(f"{__doc__}\n{values.get_help()}")
-        return 0
-    benchmarks[positional[0]](values.dataset, values.epochs)
-    return 0
+    flags.DEFINE_string("dataset", "mnist_5k", "its images, repeated up to the number that is timed", values)
+    flags.DEFINE_integer("epochs", 5, "train: timed epochs of each", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("num_samples", 500, "likelihood: samples per image", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("num_images", 2000, "likelihood: images", lower_bound=1, flag_values=values)
+    return command.run(__doc__, values, _benchmark, argv)
+
+
+def _benchmark(values: flags.FlagValues, positional: list[str]) -> None:
+    match positional:
+        case ["train"]:
+            benchmark_train(values.dataset, values.epochs)
+        case ["likelihood"]:
+            benchmark_likelihood(values.dataset, values.num_samples, values.num_images)
+        case _:
+            raise flags.Error("name one benchmark: train or likelihood")
 
 
 def benchmark_train(dataset: str, num_epochs: int) -> None:
@@ -57,6 +62,52 @@ def benchmark_train(dataset: str, num_epochs: int) -> None:
         print(f"{name:8} {median:.2f} s per epoch (median of {num_epochs}), train loss {loss:.2f} nats per image")
     ratio = statistics.median(seconds["vae_jax"]) / statistics.median(seconds["pytorch"])
     print(f"ratio    {ratio:.2f}")
+
+
+def benchmark_likelihood(dataset: str, num_samples: int, num_images: int) -> None:
+    """Prints the speed of the importance-sampled bound as a share of the matrix-product peak, and its memory."""
+    import jax
+
+    from vae_jax import data
+    from vae_jax.config import Config
+    from vae_jax.evaluation.likelihood import importance_sampled
+    from vae_jax.models import make_model
+    from vae_jax.runs import trained_run
+
+    images = data.load(dataset, validation_fraction=0.0).test.images
+    pixels = np.resize(images, (num_images, *images.shape[1:])) / np.float32(255)
+    model = make_model(Config(latent_dim=20), images.shape[1:])
+    params = jax.jit(model.init)(jax.random.key(0), pixels[:1])["params"]
+    run = trained_run(model.config, model, params)
+    importance_sampled(run, pixels, num_samples)  # compiles
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak_before = matmul_peak()
+    start = time.perf_counter()
+    bound = importance_sampled(run, pixels, num_samples)
+    seconds = time.perf_counter() - start
+    peak = max(peak_before, matmul_peak())
+    memory = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20
+    num_weights = sum(layer["kernel"].size for layer in params["decoder"].values())
+    speed = 2 * num_weights * num_samples * num_images / seconds
+    print(f"{num_images} images, k = {num_samples}: {seconds:.1f} s, bound {bound.values.mean():.2f} nats (untrained)")
+    print(f"{speed / 1e9:.0f} GFLOP/s in matrix products of the decoder, peak {peak / 1e9:.0f} GFLOP/s")
+    print(f"share of the peak {speed / peak:.2f}; resident memory grew by {memory:.2f} GiB while timed")
+
+
+def matmul_peak(size: int = 2048, repeats: int = 8) -> float:
+    """The best of some float32 matrix products of this device, FLOP/s."""
+    import jax
+    import jax.numpy as jnp
+
+    a = jax.random.normal(jax.random.key(0), (size, size))
+    product = jax.jit(jnp.matmul)
+    product(a, a).block_until_ready()
+    best = np.inf
+    for _ in range(repeats):
+        start = time.perf_counter()
+        product(a, a).block_until_ready()
+        best = min(best, time.perf_counter() - start)
+    return 2 * size**3 / best
 
 
 def _our_epochs(images: np.ndarray) -> Iterator[float]:
@@ -102,7 +153,7 @@ def _torch_epochs(images: np.ndarray) -> Iterator[float]:
             optimizer.zero_grad()
             (loss / len(batch)).backward()
             optimizer.step()
-            total += float(loss)
+            total += float(loss.detach())
         yield total / len(x)
 
 

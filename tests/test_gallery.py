@@ -13,12 +13,13 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import experiments
-from vae_jax import figures, gallery, runs
+from vae_jax import evaluation, figures, gallery, runs
 from vae_jax.checkpoints import export_params
 from vae_jax.config import Config, ConfigError, Experiment, expand
 from vae_jax.data import Split
+from vae_jax.evaluation.classifier import Classifier
 from vae_jax.files import write_json
-from vae_jax.gallery import FIGURES, Scene
+from vae_jax.gallery import FIGURES, Scene, chosen_settings, evidence, pictures
 from vae_jax.runs import load_run
 from vae_jax.workdir import read_metrics, run_dir, write_metrics
 
@@ -54,7 +55,7 @@ DIVERGED = expand(BASE, {"latent_dim": (2, 3), "learning_rate": (10.0,)})
 
 def make_scene(workdir, configs):
     """What `draw` makes of these runs."""
-    panels = [load_run(run_dir(workdir, config)) for config in gallery._chosen_settings(configs)]
+    panels = [load_run(run_dir(workdir, config)) for config in chosen_settings(configs)]
     return Scene(configs, workdir, panels, None)
 
 
@@ -68,6 +69,19 @@ def flat(workdir, tiny_experiment):
 def deep(workdir):
     """One VAE with three latent dimensions."""
     return make_scene(workdir, [THREE])
+
+
+@pytest.fixture(autouse=True)
+def classifier(monkeypatch):
+    """A classifier that needs no training: an image's features are its sixteen blocks of 7 x 7 pixels."""
+
+    def predict(images):
+        blocks = images.reshape(-1, 4, 7, 4, 7).mean(axis=(2, 4)).reshape(-1, 16)
+        return blocks, np.full((len(images), 10), 0.1)
+
+    judge = Classifier(predict, accuracy=1.0, seed=0, digest="")
+    monkeypatch.setattr(evaluation, "load_classifier", lambda dataset, workdir: judge)
+    return judge
 
 
 @pytest.fixture
@@ -101,7 +115,7 @@ def listening(scene):
 
 def test_a_setting_is_shown_by_its_first_seed_and_the_ae_before_the_vae():
     configs = expand(Config(), {"latent_dim": (2, 3), "model": ("vae", "ae"), "seed": (5, 1)})
-    chosen = gallery._chosen_settings(configs)
+    chosen = chosen_settings(configs)
     assert [(run.latent_dim, run.model, run.seed) for run in chosen] == [
         (2, "ae", 5), (2, "vae", 5), (3, "ae", 5), (3, "vae", 5),
     ]  # fmt: skip
@@ -110,15 +124,15 @@ def test_a_setting_is_shown_by_its_first_seed_and_the_ae_before_the_vae():
 @pytest.mark.parametrize("models", [("vae",), ("ae", "vae")])
 def test_at_most_twelve_settings_are_shown_evenly_spaced(models):
     dims = tuple(range(1, 31))
-    chosen = gallery._chosen_settings(expand(Config(), {"model": models, "latent_dim": dims}))
+    chosen = chosen_settings(expand(Config(), {"model": models, "latent_dim": dims}))
     assert len(chosen) == 12
     assert [run.model for run in chosen] == list(models) * (12 // len(models))
     shown = [run.latent_dim for run in chosen][:: len(models)]
     assert (shown[0], shown[-1]) == (1, 30)
     assert set(np.diff(shown)) <= {29 * len(models) // 12, 29 * len(models) // 12 + 1, 29 * len(models) // 12 + 2}
     twelve = expand(Config(), {"latent_dim": dims[:12]})
-    assert gallery._chosen_settings(twelve) == list(twelve)
-    assert gallery._chosen_settings([]) == []
+    assert chosen_settings(twelve) == list(twelve)
+    assert chosen_settings([]) == []
 
 
 def test_labels_tell_settings_apart_and_leave_out_what_a_model_ignores():
@@ -167,18 +181,20 @@ def test_draw_leaves_a_png_and_a_pdf_of_every_figure_that_the_runs_have(workdir,
     monkeypatch.setattr(Figure, "savefig", coarse)
     experiment = Experiment(name="e", question="?", base=BASE, grid={"latent_dim": (2, 3)}, figures=tuple(FIGURES))
     for config in experiment.configs:
-        write_json(run_dir(small, config) / "evaluation.json", {"test_loss": 100.0})
+        numbers = {"test_loss": 100.0, "test_kl_per_dimension": [1.0] * config.latent_dim}
+        write_json(run_dir(small, config) / "evaluation.json", numbers)
     pictures = gallery.draw(experiment, small)
-    assert [picture.name for picture in pictures] == list(FIGURES)
+    drawable = [name for name in FIGURES if name not in ("rate_distortion", "dose_response")]  # the KL weight is one
+    assert [picture.name for picture in pictures] == drawable
     assert set(resolutions) == {300}
     assert {path.name for path in (small / "figures").iterdir()} == {
-        f"{name}.{suffix}" for name in FIGURES for suffix in ("png", "pdf")
+        f"{name}.{suffix}" for name in drawable for suffix in ("png", "pdf")
     }
     for picture in pictures:
         with Image.open(small / "figures" / f"{picture.name}.png") as image:
             assert np.ptp(np.asarray(image.convert("L"))) > 100
         assert (small / "figures" / f"{picture.name}.pdf").read_bytes().startswith(b"%PDF")
-    latent_space = pictures[list(FIGURES).index("latent_space")]
+    latent_space = pictures[drawable.index("latent_space")]
     assert latent_space.title == "Latent space"
     assert latent_space.caption.startswith("Codes (posterior means) of test images on equal axes, by class,")
     assert plt.get_fignums() == []
@@ -191,15 +207,15 @@ def test_nothing_is_drawn_of_runs_that_are_not_trained(tmp_path):
 
 
 def test_figures_that_the_runs_do_not_have(flat, deep):
-    assert gallery.traversals(flat) is None
-    assert gallery.posteriors(deep) is None
-    assert gallery.manifold(deep) is None
-    assert gallery.sweep(flat) is None
+    assert pictures.traversals(flat) is None
+    assert pictures.posteriors(deep) is None
+    assert pictures.manifold(deep) is None
+    assert evidence.sweep(flat) is None
 
 
 def test_curves_are_those_of_the_metrics_over_seeds(workdir, tiny_experiment, flat, drawn):
     calls = drawn("training_curve")
-    gallery.training_curves(flat)
+    pictures.training_curves(flat)
     assert [ylabel.split("\n")[0] for _, ylabel, _ in calls] == [
         f"{split} {term}" for split in ("train", "validation") for term in ("loss", "distortion", "rate")
     ]
@@ -214,7 +230,7 @@ def test_curves_are_those_of_the_metrics_over_seeds(workdir, tiny_experiment, fl
 
 def test_reconstructions_are_decodes_of_mean_codes_of_one_image_per_class(flat, drawn):
     calls = drawn("reconstructions")
-    gallery.reconstructions(flat)
+    pictures.reconstructions(flat)
     ((originals, rows, _),) = calls
     test = flat.dataset(flat.panels[0]).test
     firsts = [test.images[np.flatnonzero(test.labels == label)[0]] for label in range(10)]
@@ -226,8 +242,8 @@ def test_reconstructions_are_decodes_of_mean_codes_of_one_image_per_class(flat, 
 
 def test_images_without_labels_are_the_first_ten():
     images = np.arange(20)
-    np.testing.assert_array_equal(gallery._one_per_class(Split(images, None)), images[:10])
-    np.testing.assert_array_equal(gallery._one_per_class(Split(images[:4], np.array([2, 0, 2, 1]))), [1, 3, 0])
+    np.testing.assert_array_equal(pictures.one_per_class(Split(images, None)), images[:10])
+    np.testing.assert_array_equal(pictures.one_per_class(Split(images[:4], np.array([2, 0, 2, 1]))), [1, 3, 0])
 
 
 @pytest.mark.parametrize("name", ["latent_space", "posteriors"])
@@ -236,7 +252,7 @@ def test_panels_of_codes_share_their_limits_and_show_nearly_all_codes(flat, name
     limits = {limit for ax in axes for limit in (ax.get_xlim(), ax.get_ylim())}
     ((low, high),) = limits
     assert low == -high
-    test = flat.dataset(flat.panels[0]).test.images[: gallery.MOST_ELLIPSES]
+    test = flat.dataset(flat.panels[0]).test.images[: pictures.MOST_ELLIPSES]
     reach = [np.abs(run.encode(test).mean).max(axis=1) for run in flat.panels]
     assert high >= 2.2  # both circles of the prior
     assert all(np.mean(each <= high) > 0.95 for each in reach)
@@ -246,22 +262,22 @@ def test_panels_of_codes_share_their_limits_and_show_nearly_all_codes(flat, name
 
 def test_codes_are_shown_by_class_and_posteriors_with_their_variance(flat, drawn):
     scatters, ellipses = drawn("latent_scatter"), drawn("posterior_ellipses")
-    gallery.latent_space(flat)
+    pictures.latent_space(flat)
     test = flat.dataset(flat.panels[0]).test
     for run, call in zip(flat.panels, scatters, strict=True):
         np.testing.assert_array_equal(call[0], run.encode(test.images).mean)
         np.testing.assert_array_equal(call[1], test.labels)
     ellipses.clear()
-    gallery.posteriors(flat)
+    pictures.posteriors(flat)
     ae, vae = ellipses
     assert ae[1] is None
-    some = test.images[: gallery.MOST_ELLIPSES]
+    some = test.images[: pictures.MOST_ELLIPSES]
     np.testing.assert_allclose(vae[1], flat.panels[1].encode(some).logvar, rtol=1e-5)
 
 
 def test_more_dimensions_are_shown_through_their_principal_components(deep, drawn):
     calls = drawn("latent_scatter")
-    ax = gallery.latent_space(deep).axes[0]
+    ax = pictures.latent_space(deep).axes[0]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("principal component 1", "principal component 2")
     codes = deep.panels[0].encode(deep.dataset(deep.panels[0]).test.images).mean
     variances = np.linalg.eigvalsh(np.cov(codes.astype(float).T))[::-1]
@@ -273,7 +289,7 @@ def test_more_dimensions_are_shown_through_their_principal_components(deep, draw
 def test_one_dimension_is_spread_at_random_over_the_other_axis():
     run = runs.TrainedRun(Config(latent_dim=1), {}, lambda images: runs.Codes(images[:, :1], None), None, None)
     images = np.random.default_rng(0).standard_normal((50, 3))
-    codes, labels, names = gallery._plane(run, images, None)
+    codes, labels, names = pictures._plane(run, images, None)
     np.testing.assert_array_equal(codes[:, 0], images[:, 0])
     assert labels is None
     assert names == ("z₁", "(spread at random)")
@@ -281,7 +297,7 @@ def test_one_dimension_is_spread_at_random_over_the_other_axis():
 
 def test_the_manifold_is_decoded_at_equal_shares_of_the_prior(flat, drawn):
     calls = drawn("manifold")
-    gallery.manifold(flat)
+    pictures.manifold(flat)
     shares = (np.arange(15) + 0.5) / 15
     for run, (images, z1, z2, *_) in zip(flat.panels, calls, strict=True):
         np.testing.assert_allclose(scipy.stats.norm.cdf(z1), shares, rtol=1e-5)
@@ -294,7 +310,7 @@ def test_the_manifold_is_decoded_at_equal_shares_of_the_prior(flat, drawn):
 
 def test_samples_are_decodes_of_the_same_draws_of_the_prior(flat):
     scene, asked = listening(flat)
-    gallery.samples(scene)
+    pictures.samples(scene)
     plt.close("all")
     (ae,), (vae,) = asked
     np.testing.assert_array_equal(ae, vae)
@@ -306,8 +322,8 @@ def test_samples_are_decodes_of_the_same_draws_of_the_prior(flat):
 def test_interpolations_run_straight_from_code_to_code(flat, drawn):
     scene, asked = listening(flat)
     calls = drawn("interpolations")
-    gallery.interpolations(scene)
-    ends = gallery._one_per_class(flat.dataset(flat.panels[0]).test)
+    pictures.interpolations(scene)
+    ends = pictures.one_per_class(flat.dataset(flat.panels[0]).test)
     for run, paths, (images, *_) in zip(flat.panels, asked, calls, strict=True):
         codes = run.encode(ends).mean
         assert images.shape == (5, 11, 28, 28)
@@ -319,7 +335,7 @@ def test_interpolations_run_straight_from_code_to_code(flat, drawn):
 def test_a_traversal_moves_one_dimension_and_the_most_varying_first(deep, drawn):
     scene, asked = listening(deep)
     calls = drawn("traversals")
-    gallery.traversals(scene)
+    pictures.traversals(scene)
     codes = deep.panels[0].encode(deep.dataset(deep.panels[0]).test.images).mean
     sd = codes.std(axis=0)
     ((images, values, _, dimensions, _),) = calls
@@ -338,7 +354,7 @@ def test_a_sweep_is_the_evaluations_against_what_was_swept(tmp_path, drawn):
         rate = {} if config.model == "ae" else {"test_rate": 1 / config.kl_weight + config.seed}
         write_json(run_dir(tmp_path, config) / "evaluation.json", {"test_loss": 100 * config.kl_weight, **rate})
     (run_dir(tmp_path, configs[-1]) / "evaluation.json").unlink()  # kl_weight 1, seed 1
-    gallery.sweep(Scene(configs, tmp_path, [], None))
+    evidence.sweep(Scene(configs, tmp_path, [], None))
     (x, loss, name, ylabel, logx, _), (_, rate, *_) = calls
     assert (x, name, ylabel, logx) == ([0.5, 1.0, 4.0], "kl_weight", "test loss (nats per image)", True)
     assert list(loss) == list(rate) == ["VAE"]  # an AE has no kl_weight
@@ -351,7 +367,7 @@ def test_the_field_with_most_values_is_swept_and_the_others_are_lines(tmp_path, 
     configs = expand(Config(), {"model": ("ae", "vae"), "learning_rate": (0.1, 0.2), "latent_dim": (2, 3, 4)})
     for config in configs:
         write_json(run_dir(tmp_path, config) / "evaluation.json", {"test_loss": config.latent_dim})
-    gallery.sweep(Scene(configs, tmp_path, [], None))
+    evidence.sweep(Scene(configs, tmp_path, [], None))
     ((x, loss, name, *_),) = calls
     assert (x, name) == ([2, 3, 4], "latent_dim")
     assert list(loss) == [f"{model}, learning_rate {rate}" for model in ("AE", "VAE") for rate in (0.1, 0.2)]
@@ -369,3 +385,70 @@ def test_a_run_that_diverged_is_drawn_all_the_same(workdir, config):
             if (figure := FIGURES[name](scene)) is not None:
                 figure.draw_without_rendering()
                 plt.close(figure)
+
+
+@pytest.fixture
+def weighed(tmp_path):
+    """Evaluated runs over three KL weights, two seeds each, and an AE."""
+    configs = expand(Config(), {"model": ("ae", "vae"), "kl_weight": (0.5, 1.0, 4.0), "seed": (0, 1)})
+    for config in configs:
+        numbers = {"test_distortion": 100 + config.kl_weight + config.seed, "kl_prior_knn": 5.0}
+        if config.model == "vae":
+            kl = [0.1, 3.0 / config.kl_weight + config.seed]
+            numbers |= {"test_rate": sum(kl), "test_kl_per_dimension": kl}
+        write_json(run_dir(tmp_path, config) / "evaluation.json", numbers)
+    return Scene(configs, tmp_path, [], None)
+
+
+def test_rate_and_distortion_are_paired_by_weight_and_seed(weighed, drawn):
+    calls = drawn("rate_distortion")
+    evidence.rate_distortion(weighed)
+    ((rate, distortion, names, _),) = calls
+    assert names == ["0.5", "1", "4"]
+    assert list(rate) == list(distortion) == ["VAE"]
+    np.testing.assert_allclose(rate["VAE"], [[6.1, 7.1], [3.1, 4.1], [0.85, 1.85]])
+    np.testing.assert_allclose(distortion["VAE"], [[100.5, 101.5], [101, 102], [104, 105]])
+
+
+def test_dose_response_is_over_the_weight(weighed, drawn):
+    calls = drawn("sweep_curve")
+    evidence.dose_response(weighed)
+    assert [call[3] for call in calls] == ["KL of all codes to N(0, I) (nats)", "test distortion (nats per image)"]
+    assert calls[0][0] == [0.5, 1.0, 4.0]
+    np.testing.assert_array_equal(calls[0][1]["VAE"], np.full((3, 2), 5.0))
+
+
+def test_kl_bars_are_sorted_in_each_run(weighed, drawn):
+    calls = drawn("bars")
+    evidence.kl_per_dimension(weighed)
+    ((values, *_),) = calls
+    assert list(values) == ["VAE, kl_weight 0.5", "VAE, kl_weight 1", "VAE, kl_weight 4"]
+    np.testing.assert_allclose(values["VAE, kl_weight 4"], [[0.75, 0.1], [1.75, 0.1]])
+
+
+def test_a_map_of_holes_asks_for_each_place_where_it_is_drawn(flat, drawn, classifier):
+    calls = drawn("hole_map")
+    scene, asked = listening(flat)
+    evidence.holes(scene)
+    dataset = flat.dataset(flat.panels[0])
+    real = classifier.predict(dataset.train.images[:5000] / np.float32(255))[0]
+    for run, codes, (distance, points, labels, extent, *_) in zip(flat.panels, asked, calls, strict=True):
+        z = np.concatenate(codes).reshape(*distance.shape, 2)
+        assert np.all(z[0, :, 1] > z[-1, :, 1])  # the top row has the largest z₂
+        assert np.all(z[:, 0, 0] < z[:, -1, 0])
+        assert extent[0] < z[0, 0, 0] < extent[0] + 0.1
+        np.testing.assert_array_equal(labels, dataset.test.labels)
+        np.testing.assert_allclose(points, run.encode(dataset.test.images).mean)
+        corner = classifier.predict(run.decode(z[0, -1:]))[0]
+        nearest = np.sqrt(np.square(real - corner).sum(axis=1).min())
+        assert distance[0, -1] == pytest.approx(nearest, rel=1e-4, abs=1e-5)  # float32 features
+
+
+def test_a_sheet_has_two_rows_of_each_sampler(flat, drawn):
+    calls = drawn("image_grid")
+    scene, asked = listening(flat)
+    evidence.samplers(scene)
+    for run, codes, (tiles, _, rows) in zip(flat.panels, asked, calls, strict=True):
+        assert rows == ["prior", "", "gaussian", "", "mixture", "", "aggregate", ""]
+        # One product of another size may sum in another order: the last digit of float32.
+        np.testing.assert_allclose(tiles.reshape(-1, 28, 28), run.decode(np.concatenate(codes)), atol=1e-6)

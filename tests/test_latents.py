@@ -378,7 +378,7 @@ def test_hole_mass_counts_what_is_farther_than_real_images_are():
 # A whole run.
 
 
-PRIOR = ["mmd_prior", "kl_prior_knn", "kl_prior_gaussian"]
+PRIOR = ["posterior_width", "mmd_prior", "kl_prior_knn", "kl_prior_gaussian"]
 LABELS = ["knn_accuracy", "probe_accuracy", "silhouette", "nmi"]
 SPACE = ["trustworthiness", "continuity", "cycle_error"]
 STEPS = [f"step_{size}_{what}" for size in ("0.1", "0.3", "1.0") for what in ("change", "flips")]
@@ -541,3 +541,11 @@ def test_of_many_images_a_random_subset_is_used(monkeypatch):
     places = [np.flatnonzero((split.images == image).all(axis=(1, 2)))[0] for image in subset.images]
     assert places != sorted(places)
     np.testing.assert_array_equal(split.labels[places], subset.labels)
+
+
+def test_posterior_width_is_in_standard_deviations_of_the_codes():
+    codes = np.random.default_rng(0).normal(0, [3.0, 0.5], (20_000, 2)).astype(np.float32)
+    white = latents.whitening(codes)
+    halves = Codes(codes, np.tile(2 * np.log(np.float32([1.5, 0.25])), (20_000, 1)))
+    assert latents.posterior_width(halves, white) == pytest.approx(0.5, rel=0.02)  # sds known to 0.5 %
+    assert latents.posterior_width(Codes(codes, None), white) == 0

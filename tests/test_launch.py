@@ -19,7 +19,7 @@ from experiments import launch
 from scripts import figures as figures_script
 from vae_jax import evaluation, gallery, provenance, runs, training
 from vae_jax.config import FIELDS, Config, expand, format_value
-from vae_jax.workdir import is_trained, read_experiment, run_dir
+from vae_jax.workdir import OF_A_LAUNCH, is_trained, read_experiment, run_dir
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -252,6 +252,7 @@ def test_a_launch_leaves_every_file(launched, tiny_experiment):
     expected |= {f"figures/{name}.{suffix}" for name in tiny_experiment.figures for suffix in ("png", "pdf")}
     expected |= {"experiment.json", "results.csv", "report.html"}
     assert expected <= {str(path.relative_to(workdir)) for path in workdir.rglob("*") if path.is_file()}
+    assert {path.name for path in workdir.iterdir()} == OF_A_LAUNCH | {"experiment.json"}
     assert read_experiment(workdir).configs == tiny_experiment.configs
     record = json.loads((workdir / "experiment.json").read_text())
     assert shlex.split(record["command"]) == ["python", "-m", "experiments.launch", *flags]
@@ -327,7 +328,7 @@ def test_figures_and_report_are_drawn_again(finished, run_main):
 @pytest.mark.parametrize(
     ("flags", "code", "message"),
     [
-        ([], 2, "flag --workdir"), (["--workdr=x"], 2, "Did you mean: workdir"), (["x", "--workdir=x"], 2, "'x'"),
+        ([], 2, "--workdir"), (["--workdr=x"], 2, "Did you mean: workdir"), (["x", "--workdir=x"], 2, "'x'"),
         (["--workdir=nowhere"], 1, "nowhere holds no experiment"),
     ],
 )  # fmt: skip

@@ -205,3 +205,12 @@ def test_binarize():
     drawn = objectives.binarize("dynamic", jnp.broadcast_to(images, (20_000, 1, 4)), jax.random.key(0))
     assert set(np.unique(drawn)) == {0.0, 1.0}
     np.testing.assert_allclose(drawn.mean(0), images[0], atol=5 * 0.5 / np.sqrt(20_000))
+
+
+@pytest.mark.parametrize("num_pixels", [1, 112, 127, 784])
+def test_softplus_summed_with_few_logarithms(num_pixels):
+    logits = np.random.default_rng(0).normal(0, 20, (50, num_pixels))
+    logits[:4] = np.array([0.0, -1e3, 1e3, 1e-8])[:, None]
+    actual = objectives._sum_softplus(jnp.asarray(logits, jnp.float32)[:, None, :])
+    # A factor keeps 24 bits: 6e-8 of each of up to 784, beside float32's own rounding of the sum.
+    np.testing.assert_allclose(actual, np.logaddexp(0, logits).sum(axis=1), rtol=1e-6, atol=1e-4)

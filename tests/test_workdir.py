@@ -74,7 +74,7 @@ def test_folders_of_others_are_refused_and_left_alone(tmp_path):
 
 def test_the_way_out_of_a_damaged_experiment_works(tmp_path):
     """What the message says, "delete it and launch again", is accepted beside the files that a launch leaves."""
-    for name in ("runs", "figures"):
+    for name in ("runs", "classifiers", "figures"):
         (tmp_path / name).mkdir()
     for name in ("results.csv", "report.html", "experiment.json"):
         (tmp_path / name).write_text("")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from vae_jax.config import Config, ConfigError, Experiment
 from vae_jax.files import UserError, read_json, write_json, write_text
 
-OF_A_LAUNCH = {"runs", "figures", "results.csv", "report.html"}  # what lies beside experiment.json
+OF_A_LAUNCH = {"runs", "classifiers", "figures", "results.csv", "report.html"}  # what lies beside experiment.json
 OF_A_TRAINED_RUN = ("config.json", "metrics.jsonl", "params.safetensors")  # the last is written last
 
 

@@ -174,13 +174,10 @@ def _train(network: _Network, images: np.ndarray, labels: np.ndarray, seed: int)
     num_epochs = max(MIN_EPOCHS, math.ceil(MIN_STEPS / steps_per_epoch))
     num_steps = num_epochs * steps_per_epoch
     state = _init_state(network, num_steps, images.shape[1:], init_key)
-    # A shifted image is a window into one with a border; the border is background.
-    border = (MAX_SHIFT, MAX_SHIFT)
-    bordered = jax.device_put(np.pad(images, ((0, 0), border, border)))
-    classes = jax.device_put(labels.astype(np.int32))
+    on_device = jax.device_put((images, labels.astype(np.int32)))
     for epoch in range(num_epochs):
         key = jax.random.fold_in(train_key, epoch)
-        state = _train_epoch(network, num_steps, bordered, classes, state, key)
+        state = _train_epoch(network, num_steps, *on_device, state, key)
     return cast(Params, jax.device_get(state.params))
 
 
@@ -195,20 +192,18 @@ def _init_state(network: _Network, num_steps: int, image_shape: tuple[int, ...],
 
 
 @partial(jax.jit, static_argnames=("network", "num_steps"), donate_argnames="state")
-def _train_epoch(
-    network: _Network, num_steps: int, bordered: Array, labels: Array, state: _State, key: Array
-) -> _State:
-    """One pass over all images, each shifted anew; bordered: uint8[N, H + 2·MAX_SHIFT, W + 2·MAX_SHIFT]."""
+def _train_epoch(network: _Network, num_steps: int, images: Array, labels: Array, state: _State, key: Array) -> _State:
+    """One pass over all images uint8[N, H, W], each shifted anew, with their labels int32[N]."""
     shuffle_key, shifts_key = jax.random.split(key)
-    order, weights = batches(shuffle_key, bordered.shape[0], BATCH_SIZE)
+    order, weights = batches(shuffle_key, images.shape[0], BATCH_SIZE)
     optimizer = _optimizer(num_steps)
 
     def step(state: _State, inputs: tuple[Array, Array, Array]) -> tuple[_State, None]:
         index, indices, weights = inputs
-        images = _shifted(bordered, indices, jax.random.fold_in(shifts_key, index))
+        pixels = _shifted(images[indices], jax.random.fold_in(shifts_key, index)).astype(jnp.float32) / 255
 
         def mean_loss(params: Params) -> Array:
-            _, logits = _apply(network, params, images)
+            _, logits = _apply(network, params, pixels)
             losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels[indices])
             return jnp.sum(weights * losses) / jnp.sum(weights)
 
@@ -219,14 +214,12 @@ def _train_epoch(
     return state
 
 
-def _shifted(bordered: Array, indices: Array, key: Array) -> Array:
-    """The images of these indices, each shifted by up to MAX_SHIFT pixels each way, float32[B, H, W] in [0, 1]."""
-    _, height, width = bordered.shape
-    size = (1, height - 2 * MAX_SHIFT, width - 2 * MAX_SHIFT)
-    corners = jax.random.randint(key, (indices.shape[0], 2), 0, 2 * MAX_SHIFT + 1)
-    starts = jnp.concatenate([indices[:, None], corners], axis=1)
-    windows = jax.vmap(lambda start: jax.lax.dynamic_slice(bordered, start, size)[0])(starts)
-    return windows.astype(jnp.float32) / 255
+def _shifted(images: Array, key: Array) -> Array:
+    """The images [B, H, W], each moved by up to MAX_SHIFT pixels each way, on a background of 0."""
+    border = (MAX_SHIFT, MAX_SHIFT)
+    corners = jax.random.randint(key, (images.shape[0], 2), 0, 2 * MAX_SHIFT + 1)
+    window = partial(jax.lax.dynamic_slice, slice_sizes=images.shape[1:])
+    return jax.vmap(window)(jnp.pad(images, ((0, 0), border, border)), corners)
 
 
 def _apply(network: _Network, params: Params, images: Array) -> tuple[Array, Array]:

@@ -71,6 +71,13 @@ def aggregate(codes: Codes, random: np.random.Generator) -> np.ndarray:
     return mean + np.exp(codes.logvar.astype(np.float64) / 2) * random.standard_normal(mean.shape)
 
 
+def posterior_width(codes: Codes, white: Whitening) -> float:
+    """Root mean variance of q(z | x), in standard deviations of all codes: 0 for an AE, whose code is a point."""
+    if codes.logvar is None:
+        return 0.0
+    return float(np.sqrt(np.mean(np.exp(codes.logvar.astype(np.float64)) @ np.square(white.to_white))))
+
+
 def knn_accuracy(train: np.ndarray, train_labels: np.ndarray, test: np.ndarray, test_labels: np.ndarray) -> float:
     """Share of test codes float[N, K] whose ten nearest train codes float[M, K] vote for their label: 0 to 1."""
     classifier = neighbors.KNeighborsClassifier(min(10, len(train))).fit(train, train_labels)
@@ -263,7 +270,8 @@ def evaluate_latents(
         return {}
     white, prior = whitening(q), gauss.standard_normal(q.shape)
     known, new = white.apply(codes.mean), white.apply(z)
-    numbers = {"mmd_prior": mmd(q[:MOST_TEST], prior[:MOST_TEST])}
+    numbers = {"posterior_width": posterior_width(codes, white)}
+    numbers |= {"mmd_prior": mmd(q[:MOST_TEST], prior[:MOST_TEST])}
     numbers |= {"kl_prior_knn": knn_kl(q, prior), "kl_prior_gaussian": moment_kl(q)}
     if train.labels is not None and test.labels is not None:
         numbers["knn_accuracy"] = knn_accuracy(known, train.labels, new, test.labels)

@@ -1,11 +1,8 @@
-"""Finished runs to figures on disk: which runs go into which picture, what is computed for it, and its caption."""
+"""Pictures of models: training curves, codes, decodes."""
 
-import dataclasses
-import io
 import math
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,68 +10,15 @@ import scipy.stats
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vae_jax import figures, results
-from vae_jax.config import FIELDS, Config, ConfigError, Experiment, nearest, varying_fields
-from vae_jax.data import Dataset, Split
-from vae_jax.files import write_bytes
-from vae_jax.runs import TrainedRun, load_dataset, load_run
-from vae_jax.workdir import Picture, is_trained, read_metrics, run_dir
+from vae_jax import figures
+from vae_jax.data import Split
+from vae_jax.gallery.scene import Scene, draw_panels, shown
+from vae_jax.runs import TrainedRun
+from vae_jax.workdir import read_metrics, run_dir
 
-MOST_PANELS = 12  # settings that one figure shows; of more, evenly spaced ones
 MOST_CODES = 5000  # points of a latent picture
 MOST_ELLIPSES = 500
 MANIFOLD_SIDE = 15
-
-
-class Scene(NamedTuple):
-    """What pictures are drawn from: an experiment's trained runs, and one run for each of the settings shown."""
-
-    configs: Sequence[Config]
-    workdir: Path
-    panels: Sequence[TrainedRun]
-    data_dir: str | None
-
-    def dataset(self, run: TrainedRun) -> Dataset:
-        """The data set of a run."""
-        fraction = run.config.validation_fraction
-        return load_dataset(run.config.dataset, validation_fraction=fraction, data_dir=self.data_dir)
-
-    def label(self, config: Config) -> str:
-        """What tells a setting from the others: `VAE, latent_dim 8`."""
-        setting = results.describe(config, self.configs)
-        return f"{config.model.upper()}, {setting}" if setting else config.model.upper()
-
-    def title(self, run: TrainedRun) -> str:
-        """The setting, and the name of the run that stands for it."""
-        return f"{self.label(run.config)}\n{run.name}"
-
-
-def draw(experiment: Experiment, workdir: Path, *, data_dir: str | None = None) -> list[Picture]:
-    """Draws an experiment's figures from its trained runs: figures/NAME.png (300 dpi) and NAME.pdf.
-
-    Raises:
-        UserError: a file of a run is damaged, a data set is not there, or the workdir cannot be written.
-        ConfigError: the experiment asks for a figure that there is not.
-    """
-    check(experiment.figures)
-    configs = [config for config in experiment.configs if is_trained(run_dir(workdir, config))]
-    panels = [load_run(run_dir(workdir, config)) for config in _chosen_settings(configs)]
-    scene = Scene(configs, workdir, panels, data_dir)
-    pictures = []
-    with figures.style():
-        for name in experiment.figures if configs else ():
-            if (figure := FIGURES[name](scene)) is not None:
-                _save(figure, workdir / "figures" / name)
-                title, caption = (FIGURES[name].__doc__ or "").split("\n\n")[:2]
-                pictures.append(Picture(name, title.rstrip("."), " ".join(caption.split())))
-    return pictures
-
-
-def check(names: Sequence[str]) -> None:
-    """Raises ConfigError for a figure that there is not."""
-    for name in names:
-        if name not in FIGURES:
-            raise ConfigError(f"unknown figure {name!r}{nearest(name, FIGURES)}; there are {', '.join(FIGURES)}")
 
 
 def training_curves(scene: Scene) -> Figure:
@@ -120,7 +64,7 @@ def reconstructions(scene: Scene) -> Figure:
     The first test image of each class, and what each model makes of it from its mean code: a blurred or changed digit
     is what did not fit through the latent space.
     """
-    originals = _one_per_class(scene.dataset(scene.panels[0]).test)
+    originals = one_per_class(scene.dataset(scene.panels[0]).test)
     rows = {scene.title(run): run.decode(run.encode(originals).mean) for run in scene.panels}
     figure, ax = plt.subplots(figsize=(9, 0.72 * (len(rows) + 1) + 0.2))
     figures.reconstructions(originals / np.float32(255), rows, ax)
@@ -134,14 +78,14 @@ def latent_space(scene: Scene) -> Figure:
     dimensions through their principal components. A VAE's codes keep to the circles and lie close together; an AE's
     lie wherever training left them.
     """
-    planes = [_plane(run, *_shown(scene.dataset(run).test, MOST_CODES)) for run in scene.panels]
+    planes = [_plane(run, *shown(scene.dataset(run).test, MOST_CODES)) for run in scene.panels]
     limit = _limit(codes for codes, _, _ in planes)
 
     def panel(run: TrainedRun, ax: Axes) -> None:
         codes, labels, axis_names = planes[scene.panels.index(run)]
         figures.latent_scatter(codes, labels, ax, limit, True, scene.title(run), *axis_names)
 
-    return _panels(scene, scene.panels, panel, (4.6, 4.9))
+    return draw_panels(scene, scene.panels, panel, (4.6, 4.9))
 
 
 def posteriors(scene: Scene) -> Figure | None:
@@ -153,15 +97,15 @@ def posteriors(scene: Scene) -> Figure | None:
     runs = [run for run in scene.panels if run.config.latent_dim == 2]
     if not runs:
         return None
-    shown = {run.name: _shown(scene.dataset(run).test, MOST_ELLIPSES) for run in runs}
-    encoded = {run.name: run.encode(shown[run.name].images) for run in runs}
+    seen = {run.name: shown(scene.dataset(run).test, MOST_ELLIPSES) for run in runs}
+    encoded = {run.name: run.encode(seen[run.name].images) for run in runs}
     limit = _limit(codes.mean for codes in encoded.values())
 
     def panel(run: TrainedRun, ax: Axes) -> None:
         mean, logvar = encoded[run.name]
-        figures.posterior_ellipses(mean, logvar, shown[run.name].labels, ax, limit, title=scene.title(run))
+        figures.posterior_ellipses(mean, logvar, seen[run.name].labels, ax, limit, title=scene.title(run))
 
-    return _panels(scene, runs, panel, (4.6, 4.9))
+    return draw_panels(scene, runs, panel, (4.6, 4.9))
 
 
 def manifold(scene: Scene) -> Figure | None:
@@ -181,7 +125,7 @@ def manifold(scene: Scene) -> Figure | None:
         images = images.reshape(MANIFOLD_SIDE, MANIFOLD_SIDE, *images.shape[1:])
         figures.manifold(images, side, side, ax, scene.title(run))
 
-    return _panels(scene, runs, panel, (4.6, 4.9))
+    return draw_panels(scene, runs, panel, (4.6, 4.9))
 
 
 def samples(scene: Scene) -> Figure:
@@ -195,7 +139,7 @@ def samples(scene: Scene) -> Figure:
         z = np.random.default_rng(0).standard_normal((64, run.config.latent_dim), np.float32)
         figures.samples(run.decode(z), ax, columns=8, title=scene.title(run))
 
-    return _panels(scene, scene.panels, panel, (4.2, 4.7))
+    return draw_panels(scene, scene.panels, panel, (4.2, 4.7))
 
 
 def interpolations(scene: Scene) -> Figure:
@@ -204,7 +148,7 @@ def interpolations(scene: Scene) -> Figure:
     Decodes along the straight line between the codes of two test digits: passing through plausible digits means that
     the space between codes means something.
     """
-    ends = _one_per_class(scene.dataset(scene.panels[0]).test)
+    ends = one_per_class(scene.dataset(scene.panels[0]).test)
     pairs = [(start, end) for start, end in ((1, 7), (3, 8), (4, 9), (0, 6), (2, 5)) if end < len(ends)]
     t = np.linspace(0, 1, 11, dtype=np.float32)[:, None]
 
@@ -213,7 +157,7 @@ def interpolations(scene: Scene) -> Figure:
         paths = [run.decode((1 - t) * codes[start] + t * codes[end]) for start, end in pairs or [(0, -1)]]
         figures.interpolations(np.stack(paths), ax, scene.title(run))
 
-    return _panels(scene, scene.panels, panel, (4.8, 3.0))
+    return draw_panels(scene, scene.panels, panel, (4.8, 3.0))
 
 
 def traversals(scene: Scene) -> Figure | None:
@@ -228,7 +172,7 @@ def traversals(scene: Scene) -> Figure | None:
     values = np.linspace(-3, 3, 11, dtype=np.float32)
 
     def panel(run: TrainedRun, ax: Axes) -> None:
-        codes = run.encode(_shown(scene.dataset(run).test, MOST_CODES).images).mean
+        codes = run.encode(shown(scene.dataset(run).test, MOST_CODES).images).mean
         center, sd = codes.mean(axis=0), codes.std(axis=0)
         dimensions = np.argsort(-sd)[:8]
         z = np.broadcast_to(center, (len(dimensions), len(values), len(center))).copy()
@@ -239,115 +183,14 @@ def traversals(scene: Scene) -> Figure | None:
         figures.traversals(images, values, ax, [int(dimension) for dimension in dimensions], scene.title(run))
         ax.set_xlabel("standard deviations of the codes")
 
-    return _panels(scene, runs, panel, (4.8, 4.2))
-
-
-def sweep(scene: Scene) -> Figure | None:
-    """The sweep.
-
-    Test numbers (mean and standard deviation over seeds) against the swept hyperparameter: a flat stretch is where
-    more of it buys nothing.
-    """
-    # A run that ignores a field has no place on its axis: an AE has no KL weight.
-    used = {
-        name: [config for config in scene.configs if FIELDS[name].metadata["used"](config)]
-        for name in varying_fields(scene.configs)
-        if name != "seed" and _is_number(name)
-    }
-    swept = {name: sorted({getattr(config, name) for config in configs}) for name, configs in used.items()}
-    name, x = max(swept.items(), key=lambda item: len(item[1]), default=("", []))
-    if len(x) < 2:
-        return None
-    rows = {row["run"]: row for row in results.collect(scene.workdir, scene.configs)}
-    others = scene._replace(configs=[_without(config, name) for config in scene.configs])
-    numbers = {"test_elbo": "test ELBO", "test_loss": "test loss", "test_distortion": "test distortion",
-               "test_rate": "test rate"}  # fmt: skip
-    figure, axes = plt.subplots(2, 2, figsize=(9, 6.6))
-    for ax, (number, ylabel) in zip(axes.flat, numbers.items(), strict=True):
-        cells: dict[str, list[list[float]]] = {}
-        for config in used[name]:
-            value = rows.get(config.name, {}).get(number)
-            if value is not None:
-                line = cells.setdefault(others.label(_without(config, name)), [[] for _ in x])
-                line[x.index(getattr(config, name))].append(value)
-        if not cells:
-            ax.set_visible(False)
-            continue
-        figures.sweep_curve(x, _rectangular(cells), name, f"{ylabel} (nats per image)", x[0] > 0, ax)
-    return figure
-
-
-FIGURES: dict[str, Callable[[Scene], Figure | None]] = {
-    function.__name__: function
-    for function in (
-        sweep, training_curves, reconstructions, latent_space, posteriors, manifold, samples, interpolations,
-        traversals,
-    )
-}  # fmt: skip
-
-
-def _chosen_settings(configs: Sequence[Config]) -> list[Config]:
-    """One run (the first seed) of each setting, AE before VAE of the same setting, at most MOST_PANELS."""
-    settings: dict[Config, Config] = {}
-    for config in configs:
-        settings.setdefault(_without(config, "seed"), config)
-    pairs: dict[Config, list[Config]] = {}
-    for setting, config in settings.items():
-        pairs.setdefault(_without(setting, "model"), []).append(config)
-    lines = [sorted(line, key=lambda config: config.model) for line in pairs.values()]
-    width = max(map(len, lines), default=1)
-    most = MOST_PANELS // width
-    if len(lines) > most:
-        lines = [lines[round(index)] for index in np.linspace(0, len(lines) - 1, most)]
-    return [config for line in lines for config in line]
-
-
-def _panels(
-    scene: Scene, runs: Sequence[TrainedRun], panel: Callable[[TrainedRun, Axes], None], size: tuple[float, float]
-) -> Figure:
-    """One panel a run: AE beside VAE where both are there, else up to four in a row."""
-    models = [run.config.model for run in runs]
-    paired = models == ["ae", "vae"] * (len(models) // 2)
-    columns = 2 if paired else min(len(runs), 4 if len(runs) > 6 else 3)
-    lines = math.ceil(len(runs) / columns)
-    # A figure is printed at the width of a page, whatever the number of its columns.
-    scale = min(1.0, 12 / (columns * size[0]))
-    figure, axes = plt.subplots(
-        lines, columns, figsize=(columns * size[0] * scale, lines * size[1] * scale), squeeze=False, layout="compressed"
-    )
-    for ax in axes.flat[len(runs) :]:
-        ax.set_visible(False)
-    for run, ax in zip(runs, axes.flat, strict=False):
-        panel(run, ax)
-    return figure
-
-
-def _save(figure: Figure, path: Path) -> None:
-    for suffix, metadata in (("png", {}), ("pdf", {"CreationDate": None})):
-        content = io.BytesIO()
-        figure.savefig(content, format=suffix, dpi=300, metadata=metadata)
-        write_bytes(path.with_suffix(f".{suffix}"), content.getvalue())
-    plt.close(figure)
-
-
-def _without(config: Config, field: str) -> Config:
-    default: dict[str, Any] = {field: FIELDS[field].default}
-    return dataclasses.replace(config, **default)
-
-
-def _is_number(field: str) -> bool:
-    return type(FIELDS[field].default) in (int, float)
+    return draw_panels(scene, runs, panel, (4.8, 4.2))
 
 
 def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _shown(split: Split, most: int) -> Split:
-    return Split(split.images[:most], None if split.labels is None else split.labels[:most])
-
-
-def _one_per_class(split: Split) -> np.ndarray:
+def one_per_class(split: Split) -> np.ndarray:
     """The first image of each class in the order of the classes; without labels, the first ten."""
     if split.labels is None:
         return split.images[:10]
@@ -372,11 +215,3 @@ def _plane(run: TrainedRun, images: np.ndarray, labels: np.ndarray | None) -> tu
     center = finite.sum(axis=0) / max(1, len(finite))
     _, axes = np.linalg.eigh((finite - center).T @ (finite - center))  # the greatest variance is the last
     return (codes - center) @ axes[:, :-3:-1], labels, ("principal component 1", "principal component 2")
-
-
-def _rectangular(cells: dict[str, list[list[float]]]) -> dict[str, np.ndarray]:
-    """Lists of seeds as float[X, S], NaN where a seed is missing."""
-    width = max(len(seeds) for line in cells.values() for seeds in line)
-    return {
-        label: np.array([seeds + [math.nan] * (width - len(seeds)) for seeds in line]) for label, line in cells.items()
-    }
