@@ -8,13 +8,14 @@ import shutil
 import numpy as np
 import pytest
 
+from experiments import launch
 from scripts import evaluate
-from vae_jax import evaluation
+from vae_jax import evaluation, results
 from vae_jax.config import Config
 from vae_jax.evaluation import claims
 from vae_jax.evaluation.classifier import Classifier
 from vae_jax.results import SUMMARY_COLUMNS, judge_claims
-from vae_jax.workdir import run_dir
+from vae_jax.workdir import read_experiment, read_metrics, run_dir
 
 
 @pytest.fixture(autouse=True)
@@ -102,3 +103,16 @@ def test_verdicts_pair_an_ae_with_the_vaes_of_its_setting():
     }
     slopes = {verdict.setting: verdict.difference for verdict in verdicts if verdict.ae == "–"}
     assert slopes == {f"latent_dim {dim}": pytest.approx(-0.75) for dim in (2, 8)}  # -1.5 over two doublings
+
+
+def test_a_diverged_run_is_said_to_be_so_and_has_no_numbers(tmp_path, capsys):
+    flags = ["--optimizer=sgd", "--learning_rate=1e6,1e-4", "--num_epochs=2", "--hidden_dims=8"]
+    assert launch.main(["launch", "--experiment=train", f"--workdir={tmp_path / 'w'}", *flags]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("1 (1 diverged)" in line and "–" in line for line in lines) == 1
+    broken, sound = sorted(results.collect(tmp_path / "w", read_experiment(tmp_path / "w").configs), key=len)
+    assert broken["diverged_epoch"] == 1
+    assert "test_loss" not in broken
+    assert math.isfinite(sound["test_loss"])
+    history = read_metrics(tmp_path / "w" / "runs" / broken["run"])
+    assert [(row["epoch"], row["train_loss"], row["diverged"]) for row in history] == [(1, None, True), (2, None, True)]

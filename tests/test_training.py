@@ -225,3 +225,33 @@ def test_training_lowers_the_loss(architecture, model, likelihood):
         states, last = training.train_epoch(trained, rows, states, numbers, np.int32(epoch))
     assert np.isfinite(last.loss)
     assert last.loss < first.loss
+
+
+def test_a_run_that_diverges_is_frozen_and_its_neighbours_do_not_notice():
+    configs = [dataclasses.replace(CONFIG, optimizer="sgd", learning_rate=rate) for rate in (1e-3, 1e6, 1e-4)]
+    _, _, together, metrics = train(configs, epochs=3)
+    np.testing.assert_array_equal(together.alive, [True, False, True])
+    np.testing.assert_array_equal(np.isfinite(metrics.loss), [True, False, True])
+    assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(together.params))
+    for index in (0, 2):
+        _, _, alone, _ = train([configs[index]], epochs=3)
+        assert equal(run_of(together, index), run_of(alone, 0))
+    # What is kept is the state from before the epoch that broke, here the first.
+    frozen = run_of(together, 1)
+    initial = training.init_states(make_model(static_part(configs[1]), (6, 6)), training.hyperparameters([configs[1]]))
+    assert equal(frozen.params, run_of(initial.params, 0))
+    assert frozen.step == 0
+
+
+def test_devices_share_the_runs_out_and_change_nothing():
+    """On one device here; tests/test_devices.py forces more."""
+    mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("runs",))
+    configs = [dataclasses.replace(CONFIG, seed=seed) for seed in range(2)]
+    model = make_model(static_part(CONFIG), (6, 6))
+    numbers = training.hyperparameters(configs)
+    states = training.init_states(model, numbers, mesh=mesh)
+    for epoch in range(2):
+        states, metrics = training.train_epoch(model, IMAGES, states, numbers, np.int32(epoch), mesh=mesh)
+    _, _, expected, expected_metrics = train(configs)
+    assert equal(states, expected)
+    assert equal(metrics, expected_metrics)

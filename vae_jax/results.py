@@ -71,7 +71,7 @@ def summarize(configs: Sequence[Config], rows: Sequence[dict[str, Any]]) -> Tabl
     for row in rows:
         groups.setdefault(tuple(row.get(name, DASH) for name in settings), []).append(row)
     body = [
-        [*setting, str(len(members)), *(mean_sd([row.get(name) for row in members]) for name in SUMMARY_COLUMNS)]
+        [*setting, _seeds(members), *(mean_sd([row.get(name) for row in members]) for name in SUMMARY_COLUMNS)]
         for setting, members in groups.items()
     ]
     return Table([*settings, "seeds", *SUMMARY_COLUMNS.values()], body)
@@ -130,6 +130,12 @@ def _read_evaluation(path: Path) -> dict[str, Any]:
     if not isinstance(numbers, dict) or any(type(numbers.get(key)) not in (int, float, type(None)) for key in keys):
         raise UserError(f"{path} is damaged (not an object of numbers); delete it and launch again")
     return numbers
+
+
+def _seeds(members: Sequence[Mapping[str, Any]]) -> str:
+    """How many runs a row of the summary stands for: `3`, or `3 (1 diverged)`."""
+    diverged = sum("diverged_epoch" in row for row in members)
+    return f"{len(members)} ({diverged} diverged)" if diverged else str(len(members))
 
 
 def _without_seed(config: Config) -> Config:

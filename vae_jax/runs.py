@@ -114,8 +114,11 @@ def _train_group(configs: Sequence[Config], workdir: Path, title: str, data_dir:
         metrics = {"train": train}
         if len(validation_images):
             metrics["validation"] = training.evaluate(model, validation_images, states.params, numbers)
+        alive = np.asarray(states.alive)
         for index, folder in enumerate(folders):
             row = {"epoch": epoch + 1} | metrics_row(configs[index], metrics, index) | clock
+            if not alive[index]:
+                row["diverged"] = True
             histories[index].append(row)
             write_metrics(folder, histories[index])
         for logger, history in zip(loggers, histories, strict=False):

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from jax import Array
+from jax.sharding import Mesh, PartitionSpec
 
 from vae_jax.config import Config
 from vae_jax.models import Autoencoder, Params, decode, encode
@@ -36,6 +37,7 @@ class TrainState(NamedTuple):
     params: Params
     opt_state: optax.OptState
     step: Array  # int32[R], gradient steps done
+    alive: Array  # bool[R]; False for a run that diverged and is frozen
 
 
 class Metrics(NamedTuple):
@@ -56,41 +58,45 @@ def hyperparameters(configs: Sequence[Config]) -> Hyperparameters:
     )
 
 
-@partial(jax.jit, static_argnames="model")
-def init_states(model: Autoencoder, numbers: Hyperparameters) -> TrainState:
+@partial(jax.jit, static_argnames=("model", "mesh"))
+def init_states(model: Autoencoder, numbers: Hyperparameters, *, mesh: Mesh | None = None) -> TrainState:
     """Initial parameters and optimizer state of each run, drawn from its seed."""
 
-    def init(numbers: Hyperparameters) -> TrainState:
+    def init(_: None, numbers: Hyperparameters) -> TrainState:
         init_key, _, _ = _run_keys(numbers.seed)
         params = model.init(init_key, jnp.zeros((1, *model.image_shape)))["params"]
         opt_state = make_optimizer(model.config, numbers, steps_per_epoch=1).init(params)
-        return TrainState(params, opt_state, jnp.zeros((), jnp.int32))
+        return TrainState(params, opt_state, jnp.zeros((), jnp.int32), jnp.ones((), bool))
 
-    return jax.lax.map(init, numbers)
+    return _map_runs(init, None, (numbers,), mesh, runs_at_once=1)
 
 
-@partial(jax.jit, static_argnames=("model", "runs_at_once"), donate_argnames="states")
+@partial(jax.jit, static_argnames=("model", "mesh", "runs_at_once"), donate_argnames="states")
 def train_epoch(
     model: Autoencoder, images: Array, states: TrainState, numbers: Hyperparameters, epoch: Array,
-    *, runs_at_once: int = 1,
+    *, mesh: Mesh | None = None, runs_at_once: int = 1,
 ) -> tuple[TrainState, Metrics]:  # fmt: skip
     """One pass of each run over all images, as one compiled program.
 
+    A run whose loss or parameters stop being finite is frozen: it keeps the state from before this epoch, the last that
+    was finite, for good, and its metrics are NaN from then on. Its neighbours do not notice.
+
     Args:
         model: whose Config names the static fields of all runs.
-        images: uint8[N, H, W], on the device once for all runs.
+        images: uint8[N, H, W], on each device once for all runs.
         states: donated.
         numbers: the runs' dynamic fields.
         epoch: int32[], epochs done before this one.
-        runs_at_once: how many runs are vectorized together; the rest follow in a loop. One is best on a CPU, whose
+        mesh: devices (axis `runs`) that share the runs out evenly; None for the default device alone. Runs are
+            independent, so that no device ever waits for another.
+        runs_at_once: how many runs a device vectorizes together; the rest follow in a loop. One is best on a CPU, whose
             caches hold one network; as many as fit in memory on an accelerator.
 
     Returns:
         The new states, and means over the epoch's images, each with the parameters before its step.
     """
 
-    def train(run: tuple[TrainState, Hyperparameters]) -> tuple[TrainState, Metrics]:
-        state, numbers = run
+    def train(images: Array, old: TrainState, numbers: Hyperparameters) -> tuple[TrainState, Metrics]:
         _, train_key, _ = _run_keys(numbers.seed)
         shuffle_key, steps_key = jax.random.split(jax.random.fold_in(train_key, epoch))
         order, weights = batches(shuffle_key, images.shape[0], model.config.batch_size)
@@ -101,16 +107,21 @@ def train_epoch(
             key = jax.random.fold_in(steps_key, index)
             return train_step(model, state, numbers, images[indices], weights, key, steps_per_epoch=num_steps)
 
-        state, sums = jax.lax.scan(step, state, (jnp.arange(num_steps), order, weights))
-        return state, jax.tree.map(lambda sum_: jnp.sum(sum_) / images.shape[0], sums)
+        new, sums = jax.lax.scan(step, old, (jnp.arange(num_steps), order, weights))
+        means = jax.tree.map(lambda sum_: jnp.sum(sum_) / images.shape[0], sums)
+        alive = old.alive & _all_finite((new.params, means))
+        state = jax.tree.map(lambda after, before: jnp.where(alive, after, before), new, old)
+        metrics = jax.tree.map(lambda mean: jnp.where(alive, mean, jnp.nan), means)
+        return state._replace(alive=alive), metrics
 
-    return _map_runs(train, (states, numbers), runs_at_once)
+    return _map_runs(train, images, (states, numbers), mesh, runs_at_once)
 
 
-@partial(jax.jit, static_argnames=("model", "runs_at_once"))
+@partial(jax.jit, static_argnames=("model", "mesh", "runs_at_once"))
 def evaluate(
-    model: Autoencoder, images: Array, params: Params, numbers: Hyperparameters, *, runs_at_once: int = 1
-) -> Metrics:
+    model: Autoencoder, images: Array, params: Params, numbers: Hyperparameters,
+    *, mesh: Mesh | None = None, runs_at_once: int = 1,
+) -> Metrics:  # fmt: skip
     """Means over all images, nats per image, z (and dynamic pixels) drawn with a key that is the run's for ever.
 
     Args:
@@ -118,11 +129,11 @@ def evaluate(
         images: uint8[N, H, W].
         params: with a leading runs axis.
         numbers: the runs' dynamic fields.
+        mesh: as in `train_epoch`.
         runs_at_once: as in `train_epoch`.
     """
 
-    def evaluate_run(run: tuple[Params, Hyperparameters]) -> Metrics:
-        params, numbers = run
+    def evaluate_run(images: Array, params: Params, numbers: Hyperparameters) -> Metrics:
         _, _, evaluation_key = _run_keys(numbers.seed)
         order, weights = batches(None, images.shape[0], model.config.batch_size)
 
@@ -135,7 +146,7 @@ def evaluate(
         _, sums = jax.lax.scan(step, None, (jnp.arange(order.shape[0]), order, weights))
         return jax.tree.map(lambda sum_: jnp.sum(sum_) / images.shape[0], sums)
 
-    return _map_runs(evaluate_run, (params, numbers), runs_at_once)
+    return _map_runs(evaluate_run, images, (params, numbers), mesh, runs_at_once)
 
 
 def train_step(
@@ -168,7 +179,7 @@ def train_step(
     optimizer = make_optimizer(model.config, numbers, steps_per_epoch)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    return TrainState(params, opt_state, state.step + 1), _weighted_sums(terms, numbers, weights)
+    return TrainState(params, opt_state, state.step + 1, state.alive), _weighted_sums(terms, numbers, weights)
 
 
 def objective_terms(
@@ -242,6 +253,19 @@ def _run_keys(seed: Array) -> Array:
     return jax.random.split(jax.random.key(seed), 3)
 
 
-def _map_runs(function: Callable, runs: Any, runs_at_once: int) -> Any:
-    # With a batch size of one, jax.lax.map would still vectorize (over one run), which costs XLA its best kernels.
-    return jax.lax.map(function, runs, batch_size=runs_at_once if runs_at_once > 1 else None)
+def _all_finite(tree: Any) -> Array:
+    return jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]).all()
+
+
+def _map_runs(function: Callable, shared: Any, runs: tuple, mesh: Mesh | None, runs_at_once: int) -> Any:
+    """`function(shared, *run)` for each run of the leading axis, whose size is a multiple of the mesh's."""
+
+    def on_a_device(shared: Any, runs: tuple) -> Any:
+        # With a batch size of one, jax.lax.map would still vectorize (over one run), which costs XLA its best kernels.
+        batch_size = runs_at_once if runs_at_once > 1 else None
+        return jax.lax.map(lambda run: function(shared, *run), runs, batch_size=batch_size)
+
+    if mesh is None:
+        return on_a_device(shared, runs)
+    specs = PartitionSpec(), PartitionSpec(mesh.axis_names)
+    return jax.shard_map(on_a_device, mesh=mesh, in_specs=specs, out_specs=specs[1], check_vma=False)(shared, runs)

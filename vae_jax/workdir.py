@@ -67,7 +67,8 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
 def _is_row(row: Any, epoch: int) -> bool:
     if not isinstance(row, dict) or row.get("epoch") != epoch or row.get("seconds") is None or "train_loss" not in row:
         return False
-    return all(value is None or type(value) in (int, float) for value in row.values())
+    numbers = (value for name, value in row.items() if name != "diverged")
+    return row.get("diverged", True) is True and all(value is None or type(value) in (int, float) for value in numbers)
 
 
 def read_config(run: Path) -> Config:

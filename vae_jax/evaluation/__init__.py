@@ -32,11 +32,18 @@ def evaluate_due(configs: Sequence[Config], workdir: Path, *, data_dir: str | No
 def evaluate_run(folder: Path, *, data_dir: str | None = None, num_likelihood_samples: int = 500) -> dict[str, Any]:
     """Evaluates the trained run in WORKDIR/runs/NAME, writes its evaluation.json and returns the numbers.
 
-    The data set's classifier is kept in WORKDIR/classifiers, so that all runs of a workdir have the same.
+    The data set's classifier is kept in WORKDIR/classifiers, so that all runs of a workdir have the same. A run that
+    diverged has no numbers but `diverged_epoch`: its parameters are the last finite ones, and not what was asked for.
     """
     run = load_run(folder)
+    history = read_metrics(folder)
+    numbers: dict[str, Any] = {"train_seconds": sum(row["seconds"] for row in history)}
+    if diverged := [row["epoch"] for row in history if row.get("diverged")]:
+        numbers["diverged_epoch"] = diverged[0]
+        write_json(folder / "evaluation.json", numbers)
+        return numbers
     dataset = load_dataset(run.config.dataset, validation_fraction=run.config.validation_fraction, data_dir=data_dir)
-    numbers = evaluate_likelihood(run, dataset.test.images, num_samples=num_likelihood_samples)
+    numbers |= evaluate_likelihood(run, dataset.test.images, num_samples=num_likelihood_samples)
     if dataset.train.labels is not None:
         classifier = load_classifier(dataset, folder.parent.parent)
         samplers = draw_samplers(run, dataset.train.images, NUM_SAMPLES, seed=0)
@@ -45,7 +52,6 @@ def evaluate_run(folder: Path, *, data_dir: str | None = None, num_likelihood_sa
             run, dataset, lambda images: classifier.predict(images)[1], lambda images: classifier.predict(images)[0],
             samplers,
         )  # fmt: skip
-    numbers["train_seconds"] = sum(row["seconds"] for row in read_metrics(folder))
     write_json(folder / "evaluation.json", numbers)
     return numbers
 

@@ -81,7 +81,8 @@ def kl_per_dimension(scene: Scene) -> Figure | None:
     figure, axes = plt.subplots(1, len(runs), figsize=(min(12, 4.5 * len(runs)), 3.6), squeeze=False)
     for ax, (latent_dim, values) in zip(axes.flat, sorted(runs.items()), strict=True):
         figures.bars({label: np.array(kl) for label, kl in values.items()}, "dimension, by KL", "KL (nats)", ax)
-        ax.set_title(f"latent_dim {latent_dim}")
+        # Room for the legend above the bars.
+        ax.set(title=f"latent_dim {latent_dim}", ylim=(0, 1.3 * ax.get_ylim()[1]))
     return figure
 
 
