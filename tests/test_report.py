@@ -394,6 +394,12 @@ def test_verdicts_stand_first_with_their_numbers_and_links():
 
 
 def test_grey_bernoulli_is_labelled_where_its_numbers_stand():
-    rows = [{"run": "vae", "model": "vae", "test_is_density": proper} for proper in (True, False)]
+    names = ("test_log_likelihood_exact", "test_not_a_likelihood_exact")
+    rows = [{"run": "vae", "model": "vae", name: -90.0} for name in names]
     assert any("not a likelihood" in text for text in render(rows=rows).texts("p"))
     assert not any("not a likelihood" in text for text in render(rows=rows[:1]).texts("p"))
+
+
+def test_the_floor_stands_beside_the_distances():
+    rows = [{"run": run, "model": "vae", "frechet_floor": 3.57} for run in ("a", "b")]
+    assert any("as many train images are 3.57" in text for text in render(rows=rows, verdicts=VERDICTS).texts("p"))

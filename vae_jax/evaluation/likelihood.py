@@ -55,8 +55,8 @@ def observed_pixels(config: Config, images: np.ndarray) -> np.ndarray:
 def evaluate_likelihood(run: TrainedRun, images: np.ndarray, *, num_samples: int = 500) -> dict[str, Any]:
     """All numbers of this module for a run, by name, on uint8[N, H, W] images of the test split.
 
-    An AE has a loss, a distortion and a squared error, and nothing else. `test_is_density` says whether the
-    log-likelihoods are of a proper density. A number that is not finite is None.
+    An AE has a loss, a distortion and a squared error, and nothing else. What would be `test_log_likelihood_…` is named
+    `test_not_a_likelihood_…` where p(x | z) is no density of the pixels. A number that is not finite is None.
     """
     pixels = observed_pixels(run.config, images)
     terms = elbo_terms(run, pixels)
@@ -71,18 +71,19 @@ def evaluate_likelihood(run: TrainedRun, images: np.ndarray, *, num_samples: int
         numbers |= {"test_rate": terms.rate.mean(), "test_elbo": elbo.mean()}
         numbers |= {f"test_{name}": value for name, value in rate_parts(run, pixels).items()}
         sampled = importance_sampled(run, pixels, num_samples)
+        name = "test_log_likelihood" if is_density(run.config) else "test_not_a_likelihood"
         numbers |= {
-            "test_is_density": is_density(run.config),
-            "test_log_likelihood_sampled": sampled.values.mean(),
-            "test_log_likelihood_sampled_error": sampled.error,
-            "test_log_likelihood_samples": num_samples,
+            f"{name}_sampled": sampled.values.mean(),
+            f"{name}_sampled_error": sampled.error,
+            f"{name}_sampled_resolved": sampled.resolved,
+            f"{name}_samples": num_samples,
         }
         if run.config.latent_dim <= 2:
             exact = exact_log_likelihood(run, pixels)
             numbers |= {
-                "test_log_likelihood_exact": exact.values.mean(),
-                "test_log_likelihood_exact_error": exact.error,
-                "test_log_likelihood_exact_resolved": exact.resolved,
+                f"{name}_exact": exact.values.mean(),
+                f"{name}_exact_error": exact.error,
+                f"{name}_exact_resolved": exact.resolved,
                 # log p(x) - ELBO(x) = KL(q(z|x) || p(z|x)): what amortized, Gaussian inference costs.
                 "test_posterior_kl": (exact.values - elbo).mean(),
             }
