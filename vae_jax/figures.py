@@ -97,7 +97,7 @@ def bars(values: Mapping[str, ArrayLike], xlabel: str, ylabel: str, ax: Axes | N
         places = np.arange(1, len(mean) + 1) + (index - (len(checked) - 1) / 2) * width
         ax.bar(places, mean, width, yerr=sd, color=look["color"], capsize=2, label=label, error_kw=outlined)
     ax.set(xlabel=xlabel, ylabel=ylabel, xlim=(0.4, max(value.shape[1] for value in checked.values()) + 0.6))
-    ax.xaxis.set_major_locator(MaxNLocator(20, integer=True, min_n_ticks=1))
+    ax.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
     return _legend(ax, checked, axis=0)
 
 

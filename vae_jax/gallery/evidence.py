@@ -29,7 +29,7 @@ def sweep(scene: Scene) -> Figure | None:
     if not swept:
         return None
     name = max(swept, key=lambda name: len(scene.swept_values(name)))
-    nats = {"test_elbo": "test ELBO", "test_loss": "test loss", "test_distortion": "test distortion",
+    nats = {"test_loss": "test loss", "test_elbo": "test ELBO", "test_distortion": "test distortion",
             "test_rate": "test rate"}  # fmt: skip
     return _against(scene, name, {number: f"{text} (nats per image)" for number, text in nats.items()})
 
@@ -138,10 +138,14 @@ def samplers(scene: Scene) -> Figure:
 def _against(scene: Scene, name: str, numbers: Mapping[str, str]) -> Figure:
     """Four numbers against a hyperparameter, a panel each."""
     x = scene.swept_values(name)
+    lines = {number: _by_value(scene, name, number) for number in numbers}
+    labels = dict.fromkeys(label for panel in lines.values() for label in panel)
     figure, axes = plt.subplots(2, 2, figsize=(9, 6.6))
     for ax, (number, ylabel) in zip(axes.flat, numbers.items(), strict=True):
-        if lines := _by_value(scene, name, number):
-            figures.sweep_curve(x, lines, name, ylabel, x[0] > 0 and x[-1] > 4 * x[0], ax)
+        if lines[number]:
+            # What has no such number (an AE has no rate) keeps its place in the order of colours.
+            every = {label: lines[number].get(label, np.full((len(x), 1), np.nan)) for label in labels}
+            figures.sweep_curve(x, every, name, ylabel, x[0] > 0 and x[-1] > 4 * x[0], ax)
         else:
             ax.set_visible(False)
     return figure

@@ -46,7 +46,7 @@ def training_curves(scene: Scene) -> Figure:
                 for label, runs in histories.items()
             }
             ax = figures.training_curve(curves, f"{split} {term}\n(nats per image)", axes[row, column])
-            if (row, column) != (0, 0) and (legend := ax.get_legend()) is not None:
+            if (legend := ax.get_legend()) is not None:
                 legend.remove()
             # The first epochs are on another scale; the curves may leave the picture there.
             settled.setdefault(term, []).extend(curve[:, curve.shape[1] // 10 :].ravel() for curve in curves.values())
@@ -55,6 +55,11 @@ def training_curves(scene: Scene) -> Figure:
         if finite.size:  # a run may have diverged from its start
             margin = 0.05 * np.ptp(finite) + 1e-6
             axes[0, column].set_ylim(finite.min() - margin, finite.max() + margin)
+    # One legend for all panels, beneath them: many settings would hide the curves.
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    several = any(len(runs) > 1 for runs in histories.values())
+    title = "mean ± sd over seeds" if several else None
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)), title=title)
     return figure
 
 
@@ -66,7 +71,7 @@ def reconstructions(scene: Scene) -> Figure:
     """
     originals = one_per_class(scene.dataset(scene.panels[0]).test)
     rows = {scene.title(run): run.decode(run.encode(originals).mean) for run in scene.panels}
-    figure, ax = plt.subplots(figsize=(9, 0.72 * (len(rows) + 1) + 0.2))
+    figure, ax = plt.subplots(figsize=(10, 0.72 * (len(rows) + 1) + 0.2), layout="compressed")
     figures.reconstructions(originals / np.float32(255), rows, ax)
     return figure
 
