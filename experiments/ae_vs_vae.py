@@ -1,6 +1,9 @@
 """AE against VAE: the same 784-512-2-512-784 network, once as an autoencoder and once as a variational one.
 
-python -m experiments.launch --experiment=ae_vs_vae
+    python -m experiments.launch --experiment=ae_vs_vae
+
+Expected (mnist_5k, 50 epochs, mean ± sd over seeds 0, 1, 2; nats per image): AE test loss 156.6 ± 1.8; VAE test loss
+164.5 ± 1.1 = distortion 158.9 ± 0.9 + rate 5.6 ± 0.2. About a minute on 2 cores, evaluation and figures included.
 """
 
 from vae_jax.config import Config, Experiment

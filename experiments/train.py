@@ -2,7 +2,13 @@
 
     python -m experiments.launch --experiment=train --model=vae --latent_dim=2
 
-Expected (mnist_5k, seed 0): see the table in README.md. About 10 s of training on 2 cores.
+Expected test loss (nats per image, mean ± sd with --seed=0,1,2; DIR holds the four MNIST files):
+
+    158.41 ± 1.35   --hidden_dims=512x256 --num_epochs=30 …
+    105.58 ± 0.23   --dataset=idx:DIR --validation_fraction=0 --hidden_dims=400 --latent_dim=20 --num_epochs=10 …
+    152.54 ± 0.45   --dataset=idx:DIR --validation_fraction=0 --num_epochs=15 …
+
+Without flags about 20 seconds on 2 cores, evaluation and figures included.
 """
 
 from vae_jax.config import Experiment
