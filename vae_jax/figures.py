@@ -92,10 +92,13 @@ def bars(values: Mapping[str, ArrayLike], xlabel: str, ylabel: str, ax: Axes | N
     checked = _series("values", values, "S", "D")
     ax = _axes(ax, 5, 3.6)
     width = 0.8 / len(checked)
+    # Bars have no line style to be told apart by: many take the shades of an ordered palette.
+    many = plt.get_cmap("cividis")(np.linspace(0, 0.95, len(checked))) if len(checked) > len(SERIES_COLORS) else None
     outlined = {"elinewidth": 1, "path_effects": [patheffects.withStroke(linewidth=2.5, foreground="white")]}
     for index, (label, mean, sd, look) in enumerate(_summaries(checked, axis=0)):
         places = np.arange(1, len(mean) + 1) + (index - (len(checked) - 1) / 2) * width
-        ax.bar(places, mean, width, yerr=sd, color=look["color"], capsize=2, label=label, error_kw=outlined)
+        color = look["color"] if many is None else many[index]
+        ax.bar(places, mean, width, yerr=sd, color=color, capsize=2, label=label, error_kw=outlined)
     ax.set(xlabel=xlabel, ylabel=ylabel, xlim=(0.4, max(value.shape[1] for value in checked.values()) + 0.6))
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
     return _legend(ax, checked, axis=0)

@@ -73,16 +73,19 @@ def kl_per_dimension(scene: Scene) -> Figure | None:
     image, in nats. One near 0 is not used.
     """
     runs: dict[int, dict[str, list[list[float]]]] = {}
+    others = scene._replace(configs=[without(config, "latent_dim") for config in scene.configs])
     for config, row in scene.evaluated():
         if kl := row.get("test_kl_per_dimension"):
-            runs.setdefault(config.latent_dim, {}).setdefault(scene.label(config), []).append(sorted(kl, reverse=True))
+            label = others.label(without(config, "latent_dim"))
+            runs.setdefault(config.latent_dim, {}).setdefault(label, []).append(sorted(kl, reverse=True))
     if not runs:
         return None
-    figure, axes = plt.subplots(1, len(runs), figsize=(min(12, 4.5 * len(runs)), 3.6), squeeze=False)
+    figure, axes = plt.subplots(len(runs), 1, figsize=(9, 2.6 * len(runs)), squeeze=False)
     for ax, (latent_dim, values) in zip(axes.flat, sorted(runs.items()), strict=True):
         figures.bars({label: np.array(kl) for label, kl in values.items()}, "dimension, by KL", "KL (nats)", ax)
-        # Room for the legend above the bars.
-        ax.set(title=f"latent_dim {latent_dim}", ylim=(0, 1.3 * ax.get_ylim()[1]))
+        ax.set_title(f"latent_dim {latent_dim}")
+        # Beside the bars, which many settings would hide.
+        ax.legend(title=ax.get_legend().get_title().get_text(), loc="upper left", bbox_to_anchor=(1.01, 1))
     return figure
 
 

@@ -71,10 +71,10 @@ def chosen_settings(configs: Sequence[Config]) -> list[Config]:
 def draw_panels(
     scene: Scene, runs: Sequence[TrainedRun], panel: Callable[[TrainedRun, Axes], None], size: tuple[float, float]
 ) -> Figure:
-    """One panel a run: AE beside VAE where both are there, else up to four in a row."""
+    """One panel a run: AE beside VAE where both are there, else up to three in a row."""
     models = [run.config.model for run in runs]
     paired = models == ["ae", "vae"] * (len(models) // 2)
-    columns = 2 if paired else min(len(runs), 4 if len(runs) > 6 else 3)
+    columns = 2 if paired else min(len(runs), 3)
     lines = math.ceil(len(runs) / columns)
     # A figure is printed at the width of a page, whatever the number of its columns.
     scale = min(1.0, 12 / (columns * size[0]))
