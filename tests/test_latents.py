@@ -378,7 +378,7 @@ def test_hole_mass_counts_what_is_farther_than_real_images_are():
 # A whole run.
 
 
-PRIOR = ["posterior_width", "mmd_prior", "kl_prior_knn", "kl_prior_gaussian"]
+PRIOR = ["mmd_prior", "kl_prior_knn", "kl_prior_gaussian"]
 LABELS = ["knn_accuracy", "probe_accuracy", "silhouette", "nmi"]
 SPACE = ["trustworthiness", "continuity", "cycle_error"]
 STEPS = [f"step_{size}_{what}" for size in ("0.1", "0.3", "1.0") for what in ("change", "flips")]
@@ -433,7 +433,7 @@ def evaluate(run, dataset=None, samplers=None, seed=0):
 
 def test_a_run_has_every_number_and_what_needs_labels_only_with_labels():
     numbers = evaluate(toy_run())
-    assert list(numbers) == [*PRIOR, *LABELS, *SPACE, *STEPS, *PATHS, "hole_mass_prior"]
+    assert list(numbers) == ["posterior_width", *PRIOR, *LABELS, *SPACE, *STEPS, *PATHS, "hole_mass_prior"]
     assert all(type(number) is float and np.isfinite(number) for number in numbers.values())
     assert numbers["knn_accuracy"] > 0.95
     assert numbers["nmi"] > 0.8
@@ -467,6 +467,7 @@ def test_a_vaes_codes_are_whitened_by_the_aggregate_and_read_at_the_mean():
     collapsed = evaluate(toy_run(logvar=0.0, spread=0.0), toy_dataset(train=2000))
     for name in PRIOR:
         assert collapsed[name] == pytest.approx(0, abs=0.1)
+    assert collapsed["posterior_width"] == pytest.approx(1, abs=0.05)  # all there is: 2,000 draws know an sd to 2 %
     assert collapsed["silhouette"] == 0
     assert collapsed["path_length"] is None
     assert collapsed["knn_accuracy"] == pytest.approx(0.25, abs=0.01)
