@@ -127,7 +127,7 @@ def importance_sampled(run: TrainedRun, pixels: np.ndarray, num_samples: int, se
     as resolved where each image's weights are worth more than five samples.
     """
     # As many decoder rows at once as fit in the caches of a CPU, or keep an accelerator busy.
-    rows = 2048 if jax.default_backend() == "cpu" else 65536
+    rows = 1024 if jax.default_backend() == "cpu" else 65536
     per_step = min(num_samples, 64)
     key = jax.random.key(seed)
     parts = []
