@@ -52,6 +52,10 @@ def define_flags() -> flags.FlagValues:
     flags.DEFINE_string("workdir", None, "where results go; default runs/<experiment>", values)
     flags.DEFINE_string("data_dir", None, "where prepared data sets lie; default ~/tensorflow_datasets", values)
     flags.DEFINE_boolean("tensorboard", False, "write TensorBoard event files beside each run's metrics", values)
+    flags.DEFINE_integer(
+        "runs_per_device", None, "runs that a device vectorizes; default 1 on a CPU, else as many as fit in memory",
+        lower_bound=1, flag_values=values,
+    )  # fmt: skip
     flags.DEFINE_boolean("evaluate", True, "evaluate finished runs (once each)", values)
     flags.DEFINE_boolean("list", False, "print the experiments and their questions", values)
     flags.DEFINE_boolean("dry_run", False, "print the grid and what is already done", values)
@@ -108,7 +112,7 @@ def _main(argv: list[str]) -> int:
 
 
 def _launch(experiment: Experiment, workdir: Path, values: flags.FlagValues, command: str) -> None:
-    from vae_jax import evaluation, gallery, provenance, report, results, runs
+    from vae_jax import evaluation, gallery, provenance, report, results, sweeps
     from vae_jax import workdir as disk
 
     gallery.check(experiment.figures)
@@ -116,7 +120,10 @@ def _launch(experiment: Experiment, workdir: Path, values: flags.FlagValues, com
     record = provenance.start(experiment, command, values.data_dir)
     disk.write_record(workdir, experiment, record)
     configs = experiment.configs
-    runs.train_due(configs, workdir, data_dir=values.data_dir, tensorboard=values.tensorboard)
+    sweeps.train_due(
+        configs, workdir, data_dir=values.data_dir, tensorboard=values.tensorboard,
+        runs_per_device=values.runs_per_device,
+    )  # fmt: skip
     if values.evaluate:
         evaluation.evaluate_due(configs, workdir, data_dir=values.data_dir)
     rows = results.collect(workdir, configs)

@@ -2,23 +2,31 @@
 
     python -m scripts.benchmark train [--dataset=idx:DIR] [--epochs=5]
     python -m scripts.benchmark likelihood [--num_samples=5000] [--num_images=10000]
+    python -m scripts.benchmark sweep
 
 train: seconds per epoch of 60,000 images of the 784-512-2 VAE at batch 128, ours against a hand-written PyTorch loop
 over a tensor in memory (extra `bench`), both warm, alternating, medians; and both training losses.
 likelihood: the importance-sampled bound of a 784-512-20 VAE, as a share of the float32 matrix-product peak that the
 same machine reaches in the same call.
+sweep: 30 runs (5 KL weights, 2 latent sizes, 3 seeds; 20 epochs) as one sweep, against a process for each.
 """
 
+import json
 import resource
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 from absl import flags
 
 from scripts import command
+from vae_jax.config import Config, expand
+from vae_jax.workdir import read_metrics, run_dir
 
 NUM_IMAGES = 60_000
 
@@ -39,8 +47,10 @@ def _benchmark(values: flags.FlagValues, positional: list[str]) -> None:
             benchmark_train(values.dataset, values.epochs)
         case ["likelihood"]:
             benchmark_likelihood(values.dataset, values.num_samples, values.num_images)
+        case ["sweep"]:
+            benchmark_sweep(values.dataset)
         case _:
-            raise flags.Error("name one benchmark: train or likelihood")
+            raise flags.Error("name one benchmark: train, likelihood or sweep")
 
 
 def benchmark_train(dataset: str, num_epochs: int) -> None:
@@ -69,7 +79,6 @@ def benchmark_likelihood(dataset: str, num_samples: int, num_images: int) -> Non
     import jax
 
     from vae_jax import data
-    from vae_jax.config import Config
     from vae_jax.evaluation.likelihood import importance_sampled
     from vae_jax.models import make_model
     from vae_jax.runs import trained_run
@@ -94,6 +103,48 @@ def benchmark_likelihood(dataset: str, num_samples: int, num_images: int) -> Non
     print(f"share of the peak {speed / peak:.2f}; resident memory grew by {memory:.2f} GiB while timed")
 
 
+def benchmark_sweep(dataset: str) -> None:
+    """Prints the time of 30 runs trained as one sweep, and of the same 30 in a process each."""
+    base = Config(dataset=dataset, num_epochs=20)
+    grid = {"latent_dim": (2, 16), "kl_weight": (0.25, 0.5, 1.0, 2.0, 4.0), "seed": (0, 1, 2)}
+    configs = expand(base, grid)
+    with tempfile.TemporaryDirectory() as folder:
+        swept, single = Path(folder, "swept"), Path(folder, "single")
+        together = _seconds_of_process(configs, swept)
+        alone = sum(_seconds_of_process([config], single) for config in configs)
+        flops = sum(_training_flops(swept, config) for config in configs)
+        training = sum(row["seconds"] for config in configs for row in read_metrics(run_dir(swept, config)))
+    speed, peak = flops / training, matmul_peak()
+    print(f"{len(configs)} runs: as one sweep {together:.1f} s, in a process each {alone:.1f} s", end="; ")
+    print(f"ratio {together / alone:.2f}")
+    print(f"while training {speed / 1e9:.0f} GFLOP/s in matrix products, peak {peak / 1e9:.0f} GFLOP/s", end="; ")
+    print(f"share of the peak {speed / peak:.2f}")
+
+
+def _seconds_of_process(configs: Sequence[Config], workdir: Path) -> float:
+    """The time of a process that trains these runs, from its start to its end."""
+    program = (
+        "import json, sys; from pathlib import Path; from vae_jax.config import Config; from vae_jax import sweeps; "
+        "sweeps.train_due([Config.from_dict(values) for values in json.load(sys.stdin)], Path(sys.argv[1]))"
+    )
+    values = json.dumps([config.to_dict() for config in configs])
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", program, workdir], input=values, text=True, check=True, capture_output=True)
+    return time.perf_counter() - start
+
+
+def _training_flops(workdir: Path, config: Config) -> float:
+    """Floating-point operations of a run's matrix products: forward, and backward but for the images' gradient."""
+    from vae_jax import data
+    from vae_jax.runs import load_run
+
+    params = load_run(run_dir(workdir, config)).params
+    sizes = {(half, name): layer["kernel"].size for half in params for name, layer in params[half].items()}
+    per_image = 6 * sum(sizes.values()) - 2 * sizes["encoder", "hidden_0"]
+    num_images = len(data.load(config.dataset, validation_fraction=config.validation_fraction).train.images)
+    return per_image * num_images * config.num_epochs
+
+
 def matmul_peak(size: int = 2048, repeats: int = 8) -> float:
     """The best of some float32 matrix products of this device, FLOP/s."""
     import jax
@@ -114,7 +165,6 @@ def _our_epochs(images: np.ndarray) -> Iterator[float]:
     import jax
 
     from vae_jax import training
-    from vae_jax.config import Config
     from vae_jax.models import make_model
 
     config = Config()

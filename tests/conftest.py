@@ -47,9 +47,9 @@ def tiny_experiment() -> Experiment:
 @pytest.fixture(scope="session")
 def tiny_workdir(tiny_experiment, tmp_path_factory) -> Path:
     """A workdir with the trained runs of `tiny_experiment`; to be copied by who changes it."""
-    from vae_jax import runs, workdir
+    from vae_jax import sweeps, workdir
 
     folder = tmp_path_factory.mktemp("tiny") / "work dir"
     workdir.write_record(folder, tiny_experiment, {})
-    runs.train_due(tiny_experiment.configs, folder)
+    sweeps.train_due(tiny_experiment.configs, folder)
     return folder

@@ -18,6 +18,7 @@ FLOORS = [
     ["vae_jax.training"],
     ["vae_jax.checkpoints"],
     ["vae_jax.runs"],
+    ["vae_jax.sweeps"],
     ["vae_jax.evaluation"],
     ["vae_jax.results"],
     ["vae_jax.gallery", "vae_jax.provenance"],
@@ -34,7 +35,7 @@ ONLY_IN = {
     "flax": ["vae_jax.models", "vae_jax.checkpoints", "vae_jax.evaluation.classifier"],
     "orbax": ["vae_jax.checkpoints"],
     "safetensors": ["vae_jax.checkpoints", "vae_jax.evaluation.classifier"],
-    "tensorboardX": ["vae_jax.runs"],
+    "tensorboardX": ["vae_jax.sweeps"],
     "jinja2": ["vae_jax.report"],
 }
 

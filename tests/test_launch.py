@@ -17,7 +17,7 @@ from test_config import values_of
 import experiments
 from experiments import launch
 from scripts import figures as figures_script
-from vae_jax import evaluation, gallery, provenance, runs, training
+from vae_jax import evaluation, gallery, provenance, sweeps
 from vae_jax.config import FIELDS, Config, expand, format_value
 from vae_jax.workdir import OF_A_LAUNCH, is_trained, read_experiment, run_dir
 
@@ -168,7 +168,7 @@ def test_an_interrupt_says_how_to_go_on(run_main, tiny_file, tmp_path, monkeypat
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runs, "train_due", interrupt)
+    monkeypatch.setattr(sweeps, "train_due", interrupt)
     code, _, err = run_main(f"--experiment={tiny_file}", f"--workdir={tmp_path / 'workdir'}")
     assert code == 130
     assert "the same command trains the rest" in err
@@ -288,7 +288,7 @@ def finished(launched, tmp_path, monkeypatch):
     def fail(*args, **kwargs):
         raise AssertionError("trained or evaluated again")
 
-    monkeypatch.setattr(training, "train_epoch", fail)
+    monkeypatch.setattr(sweeps, "_compile", fail)
     monkeypatch.setattr(evaluation, "evaluate_run", fail)
     savefig = gallery.Figure.savefig
     monkeypatch.setattr(gallery.Figure, "savefig", lambda self, *args, **kw: savefig(self, *args, **{**kw, "dpi": 30}))

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from vae_jax import data, runs, training
+from vae_jax import data, runs, sweeps
 from vae_jax.checkpoints import export_params, import_params
 from vae_jax.config import Config
 from vae_jax.files import UserError, write_json
-from vae_jax.runs import load_run, metrics_row, train_due
+from vae_jax.runs import load_run
+from vae_jax.sweeps import metrics_row, train_due
 from vae_jax.training import Metrics
 from vae_jax.workdir import is_trained, read_config, read_metrics, run_dir
 
@@ -45,7 +46,7 @@ def no_training(monkeypatch):
     def fail(*args, **kwargs):
         raise AssertionError("trains")
 
-    monkeypatch.setattr(training, "train_epoch", fail)
+    monkeypatch.setattr(sweeps, "_compile", fail)
 
 
 def is_of_the_clock(name):
@@ -137,14 +138,19 @@ def test_a_run_that_was_cut_off_starts_over_and_ends_as_if_it_was_not(tiny_exper
 
 
 def test_an_interrupted_training_leaves_no_parameters(tiny_experiment, tiny_workdir, tmp_path, monkeypatch):
-    train_epoch = training.train_epoch
+    compile_ = sweeps._compile
 
-    def interrupted(model, images, states, numbers, epoch):
-        if epoch == 1:
-            raise KeyboardInterrupt
-        return train_epoch(model, images, states, numbers, epoch)
+    def interrupted(*args):
+        program = compile_(*args)
 
-    monkeypatch.setattr(training, "train_epoch", interrupted)
+        def train_epoch(states, epoch):
+            if epoch == 1:
+                raise KeyboardInterrupt
+            return program.train_epoch(states, epoch)
+
+        return program._replace(train_epoch=train_epoch)
+
+    monkeypatch.setattr(sweeps, "_compile", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train_due(tiny_experiment.configs, tmp_path)
     assert list(tmp_path.rglob("*.safetensors")) == []
@@ -152,7 +158,7 @@ def test_an_interrupted_training_leaves_no_parameters(tiny_experiment, tiny_work
     assert sorted((tmp_path / "runs").iterdir()) == sorted(started)
     for folder in started:
         assert [json.loads(line)["epoch"] for line in (folder / "metrics.jsonl").read_text().splitlines()] == [1]
-    monkeypatch.setattr(training, "train_epoch", train_epoch)
+    monkeypatch.setattr(sweeps, "_compile", compile_)
     train_due(tiny_experiment.configs, tmp_path)
     for config in tiny_experiment.configs:
         paths = [run_dir(folder, config) / "params.safetensors" for folder in (tmp_path, tiny_workdir)]
@@ -164,7 +170,7 @@ def test_without_validation_images_there_are_no_validation_numbers(tiny_experime
     dataset = runs.load_dataset("mnist_5k", validation_fraction=1 / 12, data_dir=None)
     without = dataset._replace(validation=dataset.validation.where(np.zeros(333, bool)))
     assert len(without.validation.images) == len(data.load("mnist_5k", validation_fraction=0).validation.images) == 0
-    monkeypatch.setattr(runs, "load_dataset", lambda name, **kwargs: without)
+    monkeypatch.setattr(sweeps, "load_dataset", lambda name, **kwargs: without)
     configs = tiny_experiment.configs[:2]
     train_due(configs, tmp_path)
     for config in configs:
@@ -172,19 +178,19 @@ def test_without_validation_images_there_are_no_validation_numbers(tiny_experime
             assert list(row) == ["epoch", "train_loss", "train_distortion", "seconds", "images_per_second"]
 
 
-def test_a_workdir_that_cannot_be_written(tiny_experiment, tmp_path, no_training):
+def test_a_workdir_that_cannot_be_written(tiny_experiment, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"^cannot write .*config\.json: Not a directory"):
         train_due(tiny_experiment.configs, tmp_path / "file" / "workdir")
 
 
 def test_progress_is_some_plain_lines_where_there_is_no_terminal(capsys):
-    progress = runs._Progress("group 1/1", [Config(num_epochs=30), Config(num_epochs=30, seed=1)], 100)
+    progress = sweeps._Progress("group 1/1", [Config(num_epochs=30), Config(num_epochs=30, seed=1)], 100)
     rows = [{"train_loss": loss, "train_distortion": 1.0, "seconds": 0.5} for loss in (1.0, None)]
     for epoch in range(1, 31):
         progress.update(epoch, rows)
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == runs.LINES_PER_GROUP
+    assert len(lines) == sweeps.LINES_PER_GROUP
     assert "and 1 more: epoch 30/30, loss nan, distortion 1.00, 200 images/s" in lines[-1]
 
 
