@@ -184,7 +184,9 @@ def test_draw_leaves_a_png_and_a_pdf_of_every_figure_that_the_runs_have(workdir,
         numbers = {"test_loss": 100.0, "test_kl_per_dimension": [1.0] * config.latent_dim}
         write_json(run_dir(small, config) / "evaluation.json", numbers)
     pictures = gallery.draw(experiment, small)
-    drawable = [name for name in FIGURES if name not in ("rate_distortion", "dose_response")]  # the KL weight is one
+    drawable = [
+        name for name in FIGURES if name not in ("rate_distortion", "heat_maps", "dose_response")
+    ]  # the KL weight is one
     assert [picture.name for picture in pictures] == drawable
     assert set(resolutions) == {300}
     assert {path.name for path in (small / "figures").iterdir()} == {
@@ -452,3 +454,18 @@ def test_a_sheet_has_two_rows_of_each_sampler(flat, drawn):
         assert rows == ["prior", "", "gaussian", "", "mixture", "", "aggregate", ""]
         # One product of another size may sum in another order: the last digit of float32.
         np.testing.assert_allclose(tiles.reshape(-1, 28, 28), run.decode(np.concatenate(codes)), atol=1e-6)
+
+
+def test_heat_maps_have_the_mean_and_the_spread_of_their_cell(tmp_path, drawn):
+    calls = drawn("heat_map")
+    configs = expand(Config(), {"latent_dim": (2, 8), "kl_weight": (0.5, 1.0, 4.0), "seed": (0, 1)})
+    for config in configs[:-1]:  # the last cell has one seed
+        value = 100 * config.latent_dim + config.kl_weight + 2 * config.seed
+        write_json(run_dir(tmp_path, config) / "evaluation.json", {"test_elbo": value})
+    evidence.heat_maps(Scene(configs, tmp_path, [], None))
+    mean, sd, rows, columns, *_ = calls[0]
+    assert (rows, columns) == (["2", "8"], ["0.5", "1", "4"])
+    np.testing.assert_allclose(mean, [[201.5, 202, 205], [801.5, 802, 804]])
+    np.testing.assert_allclose(sd, [[2**0.5] * 3, [2**0.5] * 2 + [np.nan]])
+    assert np.isnan(calls[1][0]).all()  # nothing is known of active units
+    assert evidence.heat_maps(Scene(configs[:2], tmp_path, [], None)) is None

@@ -19,7 +19,7 @@ from vae_jax.workdir import Picture, is_trained, run_dir
 FIGURES: dict[str, Callable[[Scene], Figure | None]] = {
     function.__name__: function
     for function in (
-        evidence.sweep, evidence.rate_distortion, evidence.dose_response, pictures.training_curves,
+        evidence.sweep, evidence.rate_distortion, evidence.heat_maps, evidence.dose_response, pictures.training_curves,
         pictures.reconstructions, pictures.latent_space, pictures.posteriors, pictures.manifold, evidence.holes,
         pictures.samples, evidence.samplers, pictures.interpolations, pictures.traversals, evidence.kl_per_dimension,
     )

@@ -66,6 +66,34 @@ def rate_distortion(scene: Scene) -> Figure | None:
     return figure
 
 
+def heat_maps(scene: Scene) -> Figure | None:
+    """Latent dimensions against KL weight.
+
+    Of the VAEs (mean and standard deviation over seeds): the ELBO, which weighs both terms alike, the dimensions that
+    are used, and how far samples of N(0, I) are from test images.
+    """
+    dims, weights = scene.swept_values("latent_dim"), scene.swept_values("kl_weight")
+    if min(len(dims), len(weights)) < 2:
+        return None
+    numbers = {"test_elbo": "test ELBO\n(nats per image)", "test_active_units": "active units",
+               "prior_frechet": "Fréchet distance\nof N(0, I) samples"}  # fmt: skip
+    figure, axes = plt.subplots(len(numbers), 1, figsize=(9, len(numbers) * (1.4 + 0.6 * len(dims))))
+    for ax, (number, label) in zip(axes, numbers.items(), strict=True):
+        cells: dict[tuple[int, int], list[float]] = {}
+        for config, row in scene.evaluated():
+            if config.model == "vae" and (value := row.get(number)) is not None:
+                place = dims.index(config.latent_dim), weights.index(config.kl_weight)
+                cells.setdefault(place, []).append(value)
+        mean, sd = (np.full((len(dims), len(weights)), np.nan) for _ in range(2))
+        for place, values in cells.items():
+            mean[place] = np.mean(values)
+            sd[place] = np.std(values, ddof=1) if len(values) > 1 else np.nan
+        spread = sd if np.isfinite(sd).any() else None
+        names = [f"{dim}" for dim in dims], [f"{weight:g}" for weight in weights]
+        figures.heat_map(mean, spread, *names, "kl_weight", "latent_dim", label, ax)
+    return figure
+
+
 def kl_per_dimension(scene: Scene) -> Figure | None:
     """KL of each latent dimension.
 
