@@ -4,6 +4,7 @@ python -m scripts.evaluate --run=runs/ae_vs_vae/runs/vae-z2-kl1-s0-d7d21c3a [--n
 """
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +29,7 @@ def _evaluate(values: flags.FlagValues, positional: list[str]) -> None:
         raise flags.Error("--run=WORKDIR/runs/NAME is needed")
     from vae_jax.evaluation import evaluate_run
 
-    folder = Path(values.run).expanduser()
+    folder = Path(os.path.expanduser(values.run))
     numbers = evaluate_run(folder, data_dir=values.data_dir, num_likelihood_samples=values.num_samples)
     print(json.dumps(numbers, indent=2))
 

@@ -3,6 +3,7 @@
 python -m scripts.figures --workdir=runs/ae_vs_vae
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ def _draw(values: flags.FlagValues, positional: list[str]) -> None:
     from vae_jax import gallery, report
     from vae_jax.workdir import read_experiment
 
-    workdir = Path(values.workdir).expanduser()
+    workdir = Path(os.path.expanduser(values.workdir))
     experiment = read_experiment(workdir)
     pictures = gallery.draw(experiment, workdir, data_dir=values.data_dir)
     path = report.write(experiment, workdir, pictures)

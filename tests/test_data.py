@@ -127,3 +127,8 @@ def test_validation_split(fraction, num_held, digits):
 def test_validation_fraction_out_of_bounds(fraction):
     with pytest.raises(ConfigError, match=r"validation_fraction must be a number from 0 to 0\.9"):
         data.load("mnist_5k", validation_fraction=fraction)
+
+
+def test_the_home_of_nobody_is_a_folder_that_is_not_there():
+    with pytest.raises(data.DataError, match="is not there"):
+        data.load("idx:~nobody-at-all/digits")

@@ -5,6 +5,7 @@
 """
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,7 @@ def load(name: str, *, validation_fraction: float = 1 / 12, data_dir: Path | str
     if name == bundled.NAME:
         splits, origin = bundled.read()
     elif name.startswith(_IDX_PREFIX):
-        splits, origin = idx.read(Path(name.removeprefix(_IDX_PREFIX)).expanduser())
+        splits, origin = idx.read(Path(os.path.expanduser(name.removeprefix(_IDX_PREFIX))))
     else:
         splits, origin = tfds.read(name, data_dir)
     # Before the validation split is held out, so that the digest tells the data apart and not the way they are split.

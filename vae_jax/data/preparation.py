@@ -7,6 +7,7 @@ checksums, splits, features, order of images), so that what it makes is what the
 import hashlib
 import io
 import lzma
+import os
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -47,7 +48,7 @@ def prepare(name: str, *, data_dir: Path | str | None = None, from_dir: Path | s
             _check_reachable(next(iter(stock.url_infos)))
         else:
             for info in stock.url_infos.values():
-                _take(Path(from_dir).expanduser(), Path(temporary), info)
+                _take(Path(os.path.expanduser(from_dir)), Path(temporary), info)
         config = tensorflow_datasets.download.DownloadConfig(manual_dir=temporary, try_download_gcs=False)
         try:
             builder = _builder_class(stock)(data_dir=tfds.standard_dir(data_dir), file_format=tfds.FILE_FORMAT)

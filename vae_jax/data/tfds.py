@@ -27,7 +27,7 @@ _CHUNK = 2000  # images read at a time: one by one takes five times as long
 
 def standard_dir(data_dir: Path | str | None = None) -> Path:
     """`data_dir`, or the place where TFDS keeps data sets if nothing else is said."""
-    return Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    return Path(os.path.expanduser(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"))
 
 
 def read(name: str, data_dir: Path | str | None) -> tuple[dict[str, Split], dict[str, Any]]:
