@@ -30,7 +30,7 @@ def dense(x: Array, features: int, name: str, bias_init: nn.initializers.Initial
 
     Weights and biases are uniform in ±1/√I: so started the published numbers that we compare with. The biases matter:
     from zeros (Linen's own), every kink of the decoder's first layer goes through the origin of the latent space, and a
-    two-dimensional model ends some nats worse.
+    two-dimensional model ends about one nat worse.
     """
     bound = 1 / math.sqrt(x.shape[-1])
 
