@@ -12,6 +12,7 @@ sweep: 30 runs (5 KL weights, 2 latent sizes, 3 seeds; 20 epochs) as one sweep, 
 """
 
 import json
+import math
 import resource
 import statistics
 import subprocess
@@ -26,7 +27,7 @@ from absl import flags
 
 from scripts import command
 from vae_jax.config import Config, expand
-from vae_jax.workdir import read_metrics, run_dir
+from vae_jax.workdir import read_seconds, run_dir
 
 NUM_IMAGES = 60_000
 
@@ -113,7 +114,7 @@ def benchmark_sweep(dataset: str) -> None:
         together = _seconds_of_process(configs, swept)
         alone = sum(_seconds_of_process([config], single) for config in configs)
         flops = sum(_training_flops(swept, config) for config in configs)
-        training = sum(row["seconds"] for config in configs for row in read_metrics(run_dir(swept, config)))
+        training = sum(read_seconds(run_dir(swept, config)) or math.nan for config in configs)
     speed, peak = flops / training, matmul_peak()
     print(f"{len(configs)} runs: as one sweep {together:.1f} s, in a process each {alone:.1f} s", end="; ")
     print(f"ratio {together / alone:.2f}")

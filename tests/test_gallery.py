@@ -35,7 +35,8 @@ def write_untrained(workdir, config, diverged=False):
     write_json(folder / "config.json", config.to_dict())
     loss = None if diverged else 100.0
     losses = {f"{split}_{name}": loss for split in ("train", "validation") for name in ("loss", "distortion", "rate")}
-    write_metrics(folder, [{"epoch": epoch, **losses, "seconds": 1.0} for epoch in range(1, config.num_epochs + 1)])
+    rows = [{"epoch": epoch, **losses} for epoch in range(1, config.num_epochs + 1)]
+    write_metrics(folder, [rows[0] | {"diverged": True}] if diverged else rows)
 
 
 @pytest.fixture(scope="module")

@@ -19,9 +19,9 @@ from vae_jax.files import UserError, write_json
 from vae_jax.runs import load_run
 from vae_jax.sweeps import metrics_row, train_due
 from vae_jax.training import Metrics
-from vae_jax.workdir import is_trained, read_config, read_metrics, run_dir
+from vae_jax.workdir import is_trained, read_config, read_metrics, read_seconds, run_dir
 
-FILES = ["config.json", "metrics.jsonl", "params.safetensors"]
+FILES = ["config.json", "metrics.jsonl", "params.safetensors", "timing.jsonl"]
 IMAGES = np.random.default_rng(0).integers(0, 256, (10, 28, 28), np.uint8)
 
 
@@ -49,10 +49,6 @@ def no_training(monkeypatch):
     monkeypatch.setattr(sweeps, "_compile", fail)
 
 
-def is_of_the_clock(name):
-    return name.endswith(("seconds", "per_second"))
-
-
 def fingerprints(folder):
     """What changes when a file is written again: number and time."""
     return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
@@ -73,10 +69,9 @@ def test_keys_of_the_metrics(tiny_experiment, tiny_workdir):
     for config in tiny_experiment.configs:
         rows = read_metrics(run_dir(tiny_workdir, config))
         names = [f"{split}_{name}" for split in ("train", "validation") for name in of_model[config.model]]
-        assert [list(row) for row in rows] == 2 * [["epoch", *names, "seconds", "images_per_second"]]
+        assert [list(row) for row in rows] == 2 * [["epoch", *names]]
         assert [row["epoch"] for row in rows] == [1, 2]
         for row in rows:
-            assert row["images_per_second"] * row["seconds"] == pytest.approx(3667)  # 4,000 less a twelfth
             for split in ("train", "validation"):
                 rate = row.get(f"{split}_rate", 0.0)
                 assert row[f"{split}_loss"] == pytest.approx(row[f"{split}_distortion"] + rate)
@@ -94,10 +89,19 @@ def test_numbers_that_are_not_finite_are_none():
 def test_two_trainings_differ_in_the_clock_only(tiny_experiment, tiny_workdir, logged):
     for config in tiny_experiment.configs:
         first, second = run_dir(tiny_workdir, config), run_dir(logged, config)
-        for name in ("config.json", "params.safetensors"):
+        assert sorted(os.listdir(first)) == FILES
+        for name in set(FILES) - {"timing.jsonl"}:
             assert (first / name).read_bytes() == (second / name).read_bytes()
-        for row, again in zip(read_metrics(first), read_metrics(second), strict=True):
-            assert {name for name in row if row[name] != again[name]} == set(filter(is_of_the_clock, row))
+
+
+def test_timing_of_a_run(tiny_experiment, tiny_workdir):
+    for config in tiny_experiment.configs:
+        folder = run_dir(tiny_workdir, config)
+        rows = [json.loads(line) for line in (folder / "timing.jsonl").read_text().splitlines()]
+        assert [row["epoch"] for row in rows] == [1, 2]
+        for row in rows:
+            assert row["images_per_second"] * row["seconds"] == pytest.approx(3667)  # 4,000 less a twelfth
+        assert read_seconds(folder) == pytest.approx(sum(row["seconds"] for row in rows))
 
 
 def test_event_files_hold_the_metrics(tiny_experiment, logged):
@@ -175,7 +179,7 @@ def test_without_validation_images_there_are_no_validation_numbers(tiny_experime
     train_due(configs, tmp_path)
     for config in configs:
         for row in read_metrics(run_dir(tmp_path, config)):
-            assert list(row) == ["epoch", "train_loss", "train_distortion", "seconds", "images_per_second"]
+            assert list(row) == ["epoch", "train_loss", "train_distortion"]
 
 
 def test_a_workdir_that_cannot_be_written(tiny_experiment, tmp_path):
@@ -186,9 +190,9 @@ def test_a_workdir_that_cannot_be_written(tiny_experiment, tmp_path):
 
 def test_progress_is_some_plain_lines_where_there_is_no_terminal(capsys):
     progress = sweeps._Progress("group 1/1", [Config(num_epochs=30), Config(num_epochs=30, seed=1)], 100)
-    rows = [{"train_loss": loss, "train_distortion": 1.0, "seconds": 0.5} for loss in (1.0, None)]
+    rows = [{"train_loss": loss, "train_distortion": 1.0} for loss in (1.0, None)]
     for epoch in range(1, 31):
-        progress.update(epoch, rows)
+        progress.update(epoch, rows, 1.0)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == sweeps.LINES_PER_GROUP
     assert "and 1 more: epoch 30/30, loss nan, distortion 1.00, 200 images/s" in lines[-1]

@@ -25,7 +25,7 @@ EXPERIMENT = Experiment(
     name="e", question="Why?", base=Config(num_epochs=2), grid={"hidden_dims": ((), (8, 4)), "seed": (0, 1)}
 )
 RECORD = {"started": "2025-03-14T09:26:53+00:00", "wall_seconds": None}
-ROWS = [{"epoch": n, "train_loss": 9.5 / n, "train_distortion": None, "seconds": 0.5} for n in (1, 2)]
+ROWS = [{"epoch": n, "train_loss": 9.5 / n, "train_distortion": None} for n in (1, 2)]
 
 # Any subset of the fields, each with some of its values.
 grids = st.lists(st.sampled_from(sorted(set(FIELDS) - {"lr_warmup_epochs", "num_epochs"})), unique=True, max_size=3)
@@ -131,7 +131,8 @@ def test_metrics_are_one_line_of_json_per_epoch(tmp_path):
     "rows",
     [
         [], ROWS[:1], ROWS[1:], ROWS[::-1], [*ROWS, ROWS[1]], [*ROWS, {**ROWS[0], "epoch": 3}], [ROWS[0], []],
-        [{"epoch": 1}, {"epoch": 2}], [ROWS[0], {**ROWS[1], "train_loss": "9"}], [ROWS[0], {**ROWS[1], "seconds": {}}],
+        [{"epoch": 1}, {"epoch": 2}], [ROWS[0], {**ROWS[1], "train_loss": "9"}],
+        [ROWS[0], {**ROWS[1], "train_rate": {}}], [{**ROWS[0], "diverged": True}, ROWS[1]],
     ],
 )  # fmt: skip
 def test_metrics_that_are_not_one_object_per_epoch(tmp_path, rows):

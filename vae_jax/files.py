@@ -7,6 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+MOST_BYTES = 1 << 26  # of a file that is read whole
+
 
 class UserError(Exception):
     """Something outside the program is not as it must be; the message is one line: what it is, and the way out."""
@@ -50,20 +52,31 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
-def read_json(path: Path, max_bytes: int = 1 << 24) -> Any:
-    """The content of a JSON file.
+def read_bytes(path: Path, max_bytes: int = MOST_BYTES) -> bytes:
+    """The content of a file.
 
     Raises:
-        UserError: it is missing, unreadable, larger than `max_bytes`, or not JSON.
+        UserError: it is missing, unreadable, or larger than `max_bytes`.
     """
     try:
         with open(path, "rb") as file:
-            content = file.read(max_bytes + 1)
-        if len(content) > max_bytes:
-            raise UserError(f"{path} is larger than {max_bytes} bytes; it is not a file of this program")
-        return json.loads(content)
+            size = os.fstat(file.fileno()).st_size
+            content = b"" if size > max_bytes else file.read()
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+    if size > max_bytes:
+        raise UserError(f"{path} is larger than {max_bytes} bytes; it is not a file of this program")
+    return content
+
+
+def read_json(path: Path, max_bytes: int = MOST_BYTES) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        UserError: as `read_bytes`, or it is not JSON.
+    """
+    try:
+        return json.loads(read_bytes(path, max_bytes))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is damaged ({error}); delete it and launch again") from error
 

@@ -13,7 +13,7 @@ from vae_jax.config import FIELDS, Config, canonical, format_value, varying_fiel
 from vae_jax.evaluation import claims
 from vae_jax.evaluation.claims import Verdict
 from vae_jax.files import UserError, read_json, write_text
-from vae_jax.workdir import is_evaluated, run_dir
+from vae_jax.workdir import is_evaluated, is_trained, read_metrics, read_seconds, run_dir
 
 # What the summary shows, with its heading and unit; every number is in results.csv.
 SUMMARY_COLUMNS = {
@@ -39,8 +39,10 @@ class Table(NamedTuple):
 def collect(workdir: Path, configs: Sequence[Config]) -> list[dict[str, Any]]:
     """A dict per evaluated run: its name, the Config fields that vary and that it uses (model always), its numbers.
 
+    The numbers are those of evaluation.json, `validation_elbo` after the last epoch, and `train_seconds`.
+
     Raises:
-        UserError: an evaluation.json is damaged.
+        UserError: a file of a run is damaged.
     """
     fields = tuple(dict.fromkeys(("model", *varying_fields(configs))))
     rows = []
@@ -49,7 +51,8 @@ def collect(workdir: Path, configs: Sequence[Config]) -> list[dict[str, Any]]:
         if is_evaluated(folder):
             used = [name for name in fields if FIELDS[name].metadata["used"](config)]
             settings = {name: format_value(getattr(config, name)) for name in used}
-            rows.append({"run": config.name} | settings | _read_evaluation(folder / "evaluation.json"))
+            numbers = _read_evaluation(folder / "evaluation.json") | _numbers_of_training(folder)
+            rows.append({"run": config.name} | settings | numbers)
     return rows
 
 
@@ -122,6 +125,16 @@ def format_table(table: Table) -> str:
     lines = [table.columns, *table.rows]
     widths = [max(len(line[index]) for line in lines) for index in range(len(table.columns))]
     return "\n".join("  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)) for line in lines)
+
+
+def _numbers_of_training(folder: Path) -> dict[str, float]:
+    if not is_trained(folder):  # a file was lost since it was evaluated
+        return {}
+    numbers = {
+        "validation_elbo": read_metrics(folder)[-1].get("validation_elbo"),
+        "train_seconds": read_seconds(folder),
+    }
+    return {name: value for name, value in numbers.items() if value is not None}
 
 
 def _read_evaluation(path: Path) -> dict[str, Any]:

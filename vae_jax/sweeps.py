@@ -26,7 +26,7 @@ from vae_jax.files import write_json
 from vae_jax.models import Autoencoder, make_model
 from vae_jax.runs import load_dataset
 from vae_jax.training import Metrics, TrainState
-from vae_jax.workdir import is_trained, run_dir, write_metrics
+from vae_jax.workdir import is_trained, run_dir, write_metrics, write_timing
 
 LINES_PER_GROUP = 10  # of plain progress, where there is no terminal to draw a bar on
 
@@ -126,6 +126,7 @@ def _train_group(configs: Sequence[Config], workdir: Path, program: _Program, ti
     num_epochs, num_images = configs[0].num_epochs, program.num_images
     folders = [_fresh_folder(run_dir(workdir, config), config) for config in configs]
     histories: list[list[dict[str, Any]]] = [[] for _ in configs]
+    timing: list[dict[str, float]] = []
     loggers = [_event_writer(folder) for folder in folders] if tensorboard else []
     progress = _Progress(title, configs, num_images)
     states = program.init()
@@ -135,20 +136,23 @@ def _train_group(configs: Sequence[Config], workdir: Path, program: _Program, ti
         jax.block_until_ready(train)
         # The runs of a group share the devices, so a run's time is its share.
         seconds = (time.perf_counter() - start) / len(configs)
-        clock = {"seconds": seconds, "images_per_second": num_images / seconds}
+        timing.append({"epoch": epoch + 1, "seconds": seconds, "images_per_second": num_images / seconds})
         metrics = {"train": train}
         if program.validate:
             metrics["validation"] = program.validate(states)
         metrics, alive = jax.device_get((metrics, states.alive))
         for index, folder in enumerate(folders):
-            row = {"epoch": epoch + 1} | metrics_row(configs[index], metrics, index) | clock
+            if histories[index] and "diverged" in histories[index][-1]:
+                continue
+            row = {"epoch": epoch + 1} | metrics_row(configs[index], metrics, index)
             if not alive[index]:
                 row["diverged"] = True
             histories[index].append(row)
             write_metrics(folder, histories[index])
+            write_timing(folder, timing)
         for logger, history in zip(loggers, histories, strict=False):
             _log_events(logger, history[-1])
-        progress.update(epoch + 1, [history[-1] for history in histories])
+        progress.update(epoch + 1, [history[-1] for history in histories], seconds * len(configs))
     for logger in loggers:
         logger.close()
     params = jax.device_get(states.params)
@@ -185,7 +189,7 @@ class _Progress:
         self.title = f"{title}: {configs[0].name}" + (f" and {len(configs) - 1} more" if len(configs) > 1 else "")
         self.bar = tqdm(total=self.num_epochs, desc=self.title, unit="epoch", disable=None)
 
-    def update(self, epoch: int, rows: list[dict[str, Any]]) -> None:
+    def update(self, epoch: int, rows: list[dict[str, Any]], seconds: float) -> None:
         """Shows the group's rows of this epoch."""
         rows = [{name: math.nan if value is None else value for name, value in row.items()} for row in rows]
         parts = [
@@ -193,7 +197,7 @@ class _Progress:
             for name in ("loss", "distortion", "rate")
             if all(f"train_{name}" in row for row in rows)
         ]
-        parts.append(f"{self.num_images / sum(row['seconds'] for row in rows):,.0f} images/s")
+        parts.append(f"{self.num_images / seconds:,.0f} images/s")
         if not self.bar.disable:
             self.bar.set_postfix_str(", ".join(parts))
             self.bar.update()

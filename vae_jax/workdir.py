@@ -1,18 +1,20 @@
 """What is on disk: which file lies where in a workdir, and which runs of an experiment are done.
 
     WORKDIR/experiment.json  results.csv  report.html  figures/
-    WORKDIR/runs/NAME-HASH/config.json  metrics.jsonl  params.safetensors  evaluation.json
+    WORKDIR/runs/NAME-HASH/config.json  metrics.jsonl  params.safetensors  evaluation.json  timing.jsonl
 
-No JAX is imported here, so that a dry run answers at once.
+All that is in a run's folder but timing.jsonl is the same, byte for byte, whenever and however often it was cut off and
+launched again. No JAX is imported here, so that a dry run answers at once.
 """
 
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from vae_jax.config import Config, ConfigError, Experiment
-from vae_jax.files import UserError, read_json, write_json, write_text
+from vae_jax.files import UserError, read_bytes, read_json, write_json, write_text
 
 OF_A_LAUNCH = {"runs", "classifiers", "figures", "results.csv", "report.html"}  # what lies beside experiment.json
 OF_A_TRAINED_RUN = ("config.json", "metrics.jsonl", "params.safetensors")  # the last is written last
@@ -41,34 +43,68 @@ def is_evaluated(run: Path) -> bool:
     return (run / "evaluation.json").is_file()
 
 
-def write_metrics(run: Path, rows: list[dict[str, Any]]) -> None:
+def write_metrics(run: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Writes metrics.jsonl whole: one JSON object per epoch."""
-    write_text(run / "metrics.jsonl", "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
+    _write_lines(run / "metrics.jsonl", rows)
+
+
+def write_timing(run: Path, rows: Sequence[Mapping[str, float]]) -> None:
+    """Writes timing.jsonl whole: `epoch`, `seconds` and `images_per_second` of each epoch.
+
+    Apart from metrics.jsonl, whose content is a function of the Config alone.
+    """
+    _write_lines(run / "timing.jsonl", rows)
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
-    """The rows of metrics.jsonl of a trained run, one per epoch of its Config.
+    """The rows of metrics.jsonl of a trained run: one per epoch of its Config, or up to the one in which it diverged.
 
     Raises:
         UserError: the file is missing or damaged, or config.json is.
     """
-    path = run / "metrics.jsonl"
-    try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is damaged ({error}); delete {run} and launch again") from error
-    if len(rows) != read_config(run).num_epochs or not all(_is_row(row, epoch) for epoch, row in enumerate(rows, 1)):
-        raise UserError(f"{path} is damaged (not one object per epoch); delete {run} and launch again")
+    rows, num_epochs = _read_lines(run / "metrics.jsonl", f"delete {run}"), read_config(run).num_epochs
+    whole = all(_is_metrics_row(row, epoch) for epoch, row in enumerate(rows, 1))
+    ends = len(rows) == num_epochs or (0 < len(rows) < num_epochs and "diverged" in rows[-1])
+    if not whole or not ends or any("diverged" in row for row in rows[:-1]):
+        raise UserError(f"{run / 'metrics.jsonl'} is damaged (not one object per epoch); delete {run} and launch again")
     return rows
 
 
-def _is_row(row: Any, epoch: int) -> bool:
-    if not isinstance(row, dict) or row.get("epoch") != epoch or row.get("seconds") is None or "train_loss" not in row:
+def read_seconds(run: Path) -> float | None:
+    """How long the run was trained, in seconds; None where timing.jsonl is lost.
+
+    Raises:
+        UserError: timing.jsonl is damaged.
+    """
+    path = run / "timing.jsonl"
+    if not path.exists():
+        return None
+    rows = _read_lines(path, "delete it")
+    if not all(isinstance(row, dict) and _is_number(row.get("seconds")) for row in rows):
+        raise UserError(f"{path} is damaged (not one object per epoch); delete it and launch again")
+    return float(sum(row["seconds"] for row in rows))
+
+
+def _write_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    write_text(path, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
+
+
+def _read_lines(path: Path, way_out: str) -> list[Any]:
+    try:
+        return [json.loads(line) for line in read_bytes(path).decode().splitlines()]
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is damaged ({error}); {way_out} and launch again") from error
+
+
+def _is_metrics_row(row: Any, epoch: int) -> bool:
+    if not isinstance(row, dict) or row.get("epoch") != epoch or "train_loss" not in row:
         return False
     numbers = (value for name, value in row.items() if name != "diverged")
-    return row.get("diverged", True) is True and all(value is None or type(value) in (int, float) for value in numbers)
+    return row.get("diverged", True) is True and all(value is None or _is_number(value) for value in numbers)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max  # NaN is not
 
 
 def read_config(run: Path) -> Config:

@@ -37,7 +37,7 @@ def evaluate_run(folder: Path, *, data_dir: str | None = None, num_likelihood_sa
     """
     run = load_run(folder)
     history = read_metrics(folder)
-    numbers: dict[str, Any] = {"train_seconds": sum(row["seconds"] for row in history)}
+    numbers: dict[str, Any] = {}
     if diverged := [row["epoch"] for row in history if row.get("diverged")]:
         numbers["diverged_epoch"] = diverged[0]
         write_json(folder / "evaluation.json", numbers)

@@ -31,7 +31,9 @@ def training_curves(scene: Scene) -> Figure:
     shown = {scene.label(run.config) for run in scene.panels}
     for config in scene.configs:
         if (label := scene.label(config)) in shown:
-            histories.setdefault(label, []).append(read_metrics(run_dir(scene.workdir, config)))
+            rows = read_metrics(run_dir(scene.workdir, config))
+            rows += [{}] * (config.num_epochs - len(rows))  # of a run that diverged
+            histories.setdefault(label, []).append(rows)
     splits = [s for s in ("train", "validation") if all(f"{s}_loss" in h[0][0] for h in histories.values())]
     terms = [t for t in ("loss", "distortion", "rate") if any(f"train_{t}" in h[0][0] for h in histories.values())]
     figure, axes = plt.subplots(
