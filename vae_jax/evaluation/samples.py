@@ -28,6 +28,9 @@ MIXTURE_CODES = 5_000  # that the mixture is fitted to, at most
 NEIGHBOUR_IMAGES = 2_000  # of each side that are compared pair by pair, at most
 PRECISION_K, DENSITY_K = 3, 5  # neighbours that make a radius, as their papers recommend
 ROWS = 1_000  # of a distance matrix at once
+# Of a squared radius, from which on a point is at the radius: a copy of the neighbour that makes the radius is so, and
+# not inside by how a matrix product on this machine rounds. Features in float32 tell no less apart.
+AT_RADIUS = 1 - 1e-6
 
 Numbers = dict[str, float | str | None]
 
@@ -156,7 +159,7 @@ def density_coverage(real: np.ndarray, fake: np.ndarray, k: int = DENSITY_K) -> 
 
 def _inside(points: np.ndarray, centres: np.ndarray, squared_radii: np.ndarray) -> np.ndarray:
     """Whether each point is nearer to each centre than its radius, bool[P, C]; at the radius is outside."""
-    return np.concatenate([rows < squared_radii for rows in _squared_distances(points, centres)])
+    return np.concatenate([rows < AT_RADIUS * squared_radii for rows in _squared_distances(points, centres)])
 
 
 def _squared_radii(points: np.ndarray, k: int) -> np.ndarray:
