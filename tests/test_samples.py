@@ -211,7 +211,6 @@ def test_frechet_of_features_is_that_of_their_moments():
 # Neighbours
 
 
-@pytest.mark.parametrize("rows", [1000, 64])
 def test_a_copy_of_the_neighbour_at_the_radius_is_at_the_radius():
     # Distances come from matrix products, whose last bits depend on where in the matrix a pair of points stands.
     for num_points in range(20, 200, 7):
@@ -220,6 +219,7 @@ def test_a_copy_of_the_neighbour_at_the_radius_is_at_the_radius():
         assert samples.density_coverage(real, random.permutation(real)) == (1, 1), num_points
 
 
+@pytest.mark.parametrize("rows", [1000, 64])
 @pytest.mark.parametrize(("k_precision", "k_density"), [(3, 5), (1, 2)])
 @pytest.mark.parametrize(("dims", "apart"), [(1, 0.5), (8, 0.3), (8, 1.5), (128, 0.2)])
 def test_neighbours_against_prdc(rows, k_precision, k_density, dims, apart, monkeypatch):

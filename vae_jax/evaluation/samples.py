@@ -29,8 +29,8 @@ NEIGHBOUR_IMAGES = 2_000  # of each side that are compared pair by pair, at most
 PRECISION_K, DENSITY_K = 3, 5  # neighbours that make a radius, as their papers recommend
 ROWS = 1_000  # of a distance matrix at once
 # Of a squared radius, from which on a point is at the radius: a copy of the neighbour that makes the radius is so, and
-# not inside by how a matrix product on this machine rounds. Features in float32 tell no less apart.
-AT_RADIUS = 1 - 1e-6
+# not inside by how a matrix product on this machine rounds, which float64 leaves far below that.
+AT_RADIUS = 1 - 1e-10
 
 Numbers = dict[str, float | str | None]
 
