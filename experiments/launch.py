@@ -17,10 +17,12 @@ from typing import Any
 from absl import flags
 
 import experiments
-from vae_jax.config import FIELDS, ConfigError, Experiment, describe_type, format_value, parse_value
+from vae_jax import interrupts
+from vae_jax.config import FIELDS, Config, ConfigError, Experiment, describe_type, format_value, parse_value
 from vae_jax.files import UserError
+from vae_jax.interrupts import Stop, StoppedError
 
-USAGE_ERROR, RUN_TIME_ERROR, INTERRUPTED = 2, 1, 130
+USAGE_ERROR, RUN_TIME_ERROR = 2, 1
 
 
 class _ValuesParser(flags.ArgumentParser):
@@ -56,6 +58,21 @@ def define_flags() -> flags.FlagValues:
         "runs_per_device", None, "runs that a device vectorizes; default 1 on a CPU, else as many as fit in memory",
         lower_bound=1, flag_values=values,
     )  # fmt: skip
+    flags.DEFINE_float(
+        "checkpoint_every_seconds", 60.0, "seconds between two checkpoints, at the end of an epoch; default 60",
+        lower_bound=0.0, flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_boolean(
+        "distributed", False, "share the runs with other processes, which are launched with the same command", values
+    )
+    flags.DEFINE_string("coordinator", None, "HOST:PORT of process 0, where the cluster does not tell it", values)
+    flags.DEFINE_integer(
+        "process_id", None, "of this process, from 0, where the cluster does not tell it",
+        lower_bound=0, flag_values=values,
+    )  # fmt: skip
+    flags.DEFINE_integer(
+        "num_processes", None, "of the launch, where the cluster does not tell it", lower_bound=1, flag_values=values
+    )
     flags.DEFINE_boolean("evaluate", True, "evaluate finished runs (once each)", values)
     flags.DEFINE_boolean("list", False, "print the experiments and their questions", values)
     flags.DEFINE_boolean("dry_run", False, "print the grid and what is already done", values)
@@ -73,7 +90,11 @@ def override_values(values: flags.FlagValues) -> dict[str, tuple[Any, ...]]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit code: 0, 1 at run time, 2 for wrong usage, 130 when interrupted."""
+    """Runs the command line.
+
+    Returns:
+        The exit code: 0, 1 at run time, 2 for wrong usage, 130 after SIGINT (Ctrl-C), 143 after SIGTERM.
+    """
     argv = list(sys.argv if argv is None else argv)
     try:
         return _main(argv)
@@ -83,9 +104,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (UserError, OSError) as error:
         print(f"{Path(argv[0]).name}: {error}", file=sys.stderr)
         return RUN_TIME_ERROR
-    except KeyboardInterrupt:
-        print("\nInterrupted. Finished runs are kept; the same command trains the rest.", file=sys.stderr)
-        return INTERRUPTED
+    except StoppedError as error:
+        print(f"Stopped by {error}. Nothing is lost: the same command goes on from here.", file=sys.stderr)
+        return error.exit_code
 
 
 def _main(argv: list[str]) -> int:
@@ -103,45 +124,62 @@ def _main(argv: list[str]) -> int:
     experiment = experiments.load(values.experiment).override(override_values(values))
     # No shell expands the ~ of --workdir=~/runs.
     workdir = Path(os.path.expanduser(values.workdir or f"runs/{experiment.name}"))
-    _check(experiment, values.tensorboard)
+    _check(experiment, values)
     if values.dry_run:
         _print_grid(experiment, workdir)
         return 0
-    _launch(experiment, workdir, values, shlex.join(["python", "-m", "experiments.launch", *argv[1:]]))
+    command = shlex.join(["python", "-m", "experiments.launch", *argv[1:]])
+    interrupts.run(lambda stop: _launch(experiment, workdir, values, command, stop))
     return 0
 
 
-def _launch(experiment: Experiment, workdir: Path, values: flags.FlagValues, command: str) -> None:
-    from vae_jax import evaluation, gallery, provenance, report, results, sweeps
+def _launch(experiment: Experiment, workdir: Path, values: flags.FlagValues, command: str, stop: Stop) -> None:
+    from vae_jax import evaluation, gallery, processes, provenance, report, results, sweeps
     from vae_jax import workdir as disk
 
     gallery.check(experiment.figures)
-    disk.claim(workdir, experiment)
-    record = provenance.start(experiment, command, values.data_dir)
-    disk.write_record(workdir, experiment, record)
-    configs = experiment.configs
-    sweeps.train_due(
-        configs, workdir, data_dir=values.data_dir, tensorboard=values.tensorboard,
-        runs_per_device=values.runs_per_device,
-    )  # fmt: skip
-    if values.evaluate:
-        evaluation.evaluate_due(configs, workdir, data_dir=values.data_dir)
-    rows = results.collect(workdir, configs)
-    results.write_csv(workdir / "results.csv", rows)
-    pictures = gallery.draw(experiment, workdir, data_dir=values.data_dir)
-    disk.write_record(workdir, experiment, provenance.finish(record))
-    report.write(experiment, workdir, pictures)
+    configs, data_dir, record = experiment.configs, values.data_dir, dict[str, Any]()
+    job = processes.ALONE
+    if values.distributed:
+        job = processes.join(values.coordinator, values.process_id, values.num_processes)
+
+    def begin() -> list[Config]:
+        record.update(provenance.start(experiment, command, data_dir, disk.claim(workdir, experiment)))
+        disk.remove_leftovers(workdir)
+        disk.write_record(workdir, experiment, record)
+        return [config for config in configs if not disk.is_trained(disk.run_dir(workdir, config))]
+
+    with processes.sharing(workdir, configs, begin, job) as own:
+        options = sweeps.Options(data_dir, values.tensorboard, values.runs_per_device, values.checkpoint_every_seconds)
+        sweeps.train_due(own, workdir, options, stop)
+        if values.evaluate:
+            evaluation.evaluate_due(own, workdir, data_dir=data_dir, stop=stop)
+        if job.rank != 0:
+            return
+        processes.wait_for_others(workdir, job, stop)
+        if values.evaluate:
+            evaluation.evaluate_due(configs, workdir, data_dir=data_dir, stop=stop)
+        rows = results.collect(workdir, configs)
+        results.write_csv(workdir / "results.csv", rows)
+        pictures = gallery.draw(experiment, workdir, data_dir=data_dir)
+        disk.write_record(workdir, experiment, provenance.finish(record))
+        report.write(experiment, workdir, pictures)
     print(results.format_table(results.summarize(configs, rows)))
     print(f"\nReport: {(workdir / 'report.html').resolve()}")
+    if left := sum(not disk.is_trained(disk.run_dir(workdir, config)) for config in configs):
+        raise UserError(f"{left} of {len(configs)} runs are not trained; launch again for them")
 
 
-def _check(experiment: Experiment, tensorboard: bool) -> None:
+def _check(experiment: Experiment, values: flags.FlagValues) -> None:
     from vae_jax import data
 
     for name in dict.fromkeys(config.dataset for config in experiment.configs):
         data.check_name(name)
-    if tensorboard and importlib.util.find_spec("tensorboardX") is None:
+    if values.tensorboard and importlib.util.find_spec("tensorboardX") is None:
         raise flags.Error("--tensorboard needs the extra: pip install 'vae-jax[tensorboard]'")
+    for name in ("coordinator", "process_id", "num_processes"):
+        if values[name].value is not None and not values.distributed:
+            raise flags.Error(f"--{name} is of --distributed")
 
 
 def _print_grid(experiment: Experiment, workdir: Path) -> None:
@@ -173,5 +211,15 @@ def help_text(values: flags.FlagValues) -> str:
     )
 
 
+def command_line() -> None:
+    """The entry point: ends the process with the exit code of `main`."""
+    code = main()
+    if code > 128:
+        # An ordinary exit would wait for a compilation that nobody needs any more.
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    command_line()

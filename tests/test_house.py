@@ -11,8 +11,16 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # A module imports only what stands on a line above its own; the two of one line do not know each other.
 FLOORS = [
-    ["vae_jax.config", "vae_jax.files", "vae_jax.objectives", "vae_jax.figures"],
-    ["vae_jax.workdir"],
+    [
+        "vae_jax.config",
+        "vae_jax.files",
+        "vae_jax.interrupts",
+        "vae_jax.progress",
+        "vae_jax.objectives",
+        "vae_jax.figures",
+    ],
+    ["vae_jax.workdir", "vae_jax.lock"],
+    ["vae_jax.processes"],
     ["vae_jax.data"],
     ["vae_jax.models"],
     ["vae_jax.training"],
@@ -37,6 +45,7 @@ ONLY_IN = {
     "safetensors": ["vae_jax.checkpoints", "vae_jax.evaluation.classifier"],
     "tensorboardX": ["vae_jax.sweeps"],
     "jinja2": ["vae_jax.report"],
+    "tqdm": ["vae_jax.progress"],
 }
 
 
@@ -109,10 +118,16 @@ def test_checkpoints_takes_of_flax_what_renames_parameters():
     assert [name for name in IMPORTS["vae_jax.checkpoints"] if name.startswith("flax")] == ["flax.traverse_util"]
 
 
-@pytest.mark.parametrize("module", ["vae_jax.config", "vae_jax.files", "vae_jax.workdir"])
+@pytest.mark.parametrize(
+    "module", ["vae_jax.config", "vae_jax.files", "vae_jax.interrupts", "vae_jax.workdir", "vae_jax.lock"]
+)
 def test_the_ground_floor_needs_the_standard_library_only(module):
     for name in IMPORTS[module]:
-        assert name.split(".")[0] in sys.stdlib_module_names or room(name) in {"vae_jax.config", "vae_jax.files"}
+        assert name.split(".")[0] in sys.stdlib_module_names or room(name) in {
+            "vae_jax.config",
+            "vae_jax.files",
+            "vae_jax.interrupts",
+        }
 
 
 @pytest.mark.parametrize("module", ["vae_jax.objectives", "vae_jax.figures"])

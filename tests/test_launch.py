@@ -2,8 +2,10 @@
 
 import csv
 import json
+import os
 import shlex
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -141,8 +143,8 @@ def test_what_is_not_there_or_not_right_is_one_line_and_exit_code_1(run_main, ti
     cases = {
         f"mnist is not prepared in {tmp_path}": ["--dataset=mnist", f"--data_dir={tmp_path}"],
         "train-images-idx3-ubyte (or .gz) is not there": [f"--dataset=idx:{idx}"],
-        f"cannot write {tmp_path}/file/below/experiment.json": [f"--workdir={tmp_path}/file/below"],
-        f"cannot use workdir {tmp_path}/file": [f"--workdir={tmp_path}/file"],
+        f"cannot write {tmp_path}/file/below/lock-0.json: Not a directory": [f"--workdir={tmp_path}/file/below"],
+        f"cannot write {tmp_path}/file/lock-0.json: ": [f"--workdir={tmp_path}/file"],
         "holds experiment 'tiny', not 'ae_vs_vae'; choose another --workdir": [f"--workdir={tiny_workdir}"],
         "home is not empty and holds no experiment": [f"--workdir={tmp_path}/home"],
     }
@@ -165,13 +167,15 @@ def test_what_is_not_there_or_not_right_is_one_line_and_exit_code_1(run_main, ti
 
 
 def test_an_interrupt_says_how_to_go_on(run_main, tiny_file, tmp_path, monkeypatch):
-    def interrupt(*args, **kwargs):
-        raise KeyboardInterrupt
+    def interrupt(configs, workdir, options, stop):
+        os.kill(os.getpid(), signal.SIGINT)
+        while True:
+            stop.check()
 
     monkeypatch.setattr(sweeps, "train_due", interrupt)
     code, _, err = run_main(f"--experiment={tiny_file}", f"--workdir={tmp_path / 'workdir'}")
     assert code == 130
-    assert "the same command trains the rest" in err
+    assert "the same command goes on" in err
     assert (tmp_path / "workdir" / "experiment.json").exists()
 
 
@@ -252,7 +256,9 @@ def test_a_launch_leaves_every_file(launched, tiny_experiment):
     expected |= {f"figures/{name}.{suffix}" for name in tiny_experiment.figures for suffix in ("png", "pdf")}
     expected |= {"experiment.json", "results.csv", "report.html"}
     assert expected <= {str(path.relative_to(workdir)) for path in workdir.rglob("*") if path.is_file()}
-    assert {path.name for path in workdir.iterdir()} == OF_A_LAUNCH | {"experiment.json"}
+    assert {path.name for path in workdir.iterdir()} == OF_A_LAUNCH - {"checkpoints", "lock-0.json"} | {
+        "experiment.json"
+    }
     assert read_experiment(workdir).configs == tiny_experiment.configs
     record = json.loads((workdir / "experiment.json").read_text())
     assert shlex.split(record["command"]) == ["python", "-m", "experiments.launch", *flags]

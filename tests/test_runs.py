@@ -17,7 +17,7 @@ from vae_jax.checkpoints import export_params, import_params
 from vae_jax.config import Config
 from vae_jax.files import UserError, write_json
 from vae_jax.runs import load_run
-from vae_jax.sweeps import metrics_row, train_due
+from vae_jax.sweeps import Options, metrics_row, train_due
 from vae_jax.training import Metrics
 from vae_jax.workdir import is_trained, read_config, read_metrics, read_seconds, run_dir
 
@@ -35,7 +35,7 @@ def copied(tiny_workdir, tmp_path):
 def logged(tiny_experiment, tmp_path_factory):
     """The tiny experiment's runs once more in another workdir, with TensorBoard's event files."""
     folder = tmp_path_factory.mktemp("logged")
-    train_due(tiny_experiment.configs, folder, tensorboard=True)
+    train_due(tiny_experiment.configs, folder, Options(tensorboard=True))
     return folder
 
 
@@ -141,34 +141,6 @@ def test_a_run_that_was_cut_off_starts_over_and_ends_as_if_it_was_not(tiny_exper
     assert others.items() <= fingerprints(copied).items()
 
 
-def test_an_interrupted_training_leaves_no_parameters(tiny_experiment, tiny_workdir, tmp_path, monkeypatch):
-    compile_ = sweeps._compile
-
-    def interrupted(*args):
-        program = compile_(*args)
-
-        def train_epoch(states, epoch):
-            if epoch == 1:
-                raise KeyboardInterrupt
-            return program.train_epoch(states, epoch)
-
-        return program._replace(train_epoch=train_epoch)
-
-    monkeypatch.setattr(sweeps, "_compile", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        train_due(tiny_experiment.configs, tmp_path)
-    assert list(tmp_path.rglob("*.safetensors")) == []
-    started = [run_dir(tmp_path, config) for config in tiny_experiment.configs if config.model == "ae"]
-    assert sorted((tmp_path / "runs").iterdir()) == sorted(started)
-    for folder in started:
-        assert [json.loads(line)["epoch"] for line in (folder / "metrics.jsonl").read_text().splitlines()] == [1]
-    monkeypatch.setattr(sweeps, "_compile", compile_)
-    train_due(tiny_experiment.configs, tmp_path)
-    for config in tiny_experiment.configs:
-        paths = [run_dir(folder, config) / "params.safetensors" for folder in (tmp_path, tiny_workdir)]
-        assert paths[0].read_bytes() == paths[1].read_bytes()
-
-
 def test_without_validation_images_there_are_no_validation_numbers(tiny_experiment, tmp_path, monkeypatch):
     """Of as many train images, so that no other program has to be compiled."""
     dataset = runs.load_dataset("mnist_5k", validation_fraction=1 / 12, data_dir=None)
@@ -186,16 +158,6 @@ def test_a_workdir_that_cannot_be_written(tiny_experiment, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"^cannot write .*config\.json: Not a directory"):
         train_due(tiny_experiment.configs, tmp_path / "file" / "workdir")
-
-
-def test_progress_is_some_plain_lines_where_there_is_no_terminal(capsys):
-    progress = sweeps._Progress("group 1/1", [Config(num_epochs=30), Config(num_epochs=30, seed=1)], 100)
-    rows = [{"train_loss": loss, "train_distortion": 1.0} for loss in (1.0, None)]
-    for epoch in range(1, 31):
-        progress.update(epoch, rows, 1.0)
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == sweeps.LINES_PER_GROUP
-    assert "and 1 more: epoch 30/30, loss nan, distortion 1.00, 200 images/s" in lines[-1]
 
 
 @pytest.mark.parametrize("index", [0, 2])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 MOST_BYTES = 1 << 26  # of a file that is read whole
+TEMPORARY = ".tmp"  # ends the name of a file that is not whole yet
 
 
 class UserError(Exception):
@@ -23,7 +24,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=TEMPORARY, dir=path.parent)
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             os.fchmod(file.fileno(), 0o666 & ~_umask())

@@ -1,9 +1,11 @@
 """What has to be known to tell how a number came about: command, versions, commit, data, device, time."""
 
 import importlib.metadata
+import os
 import platform
 import subprocess
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,18 @@ import jax
 from vae_jax.config import Experiment
 from vae_jax.runs import load_dataset
 
+OF_A_LAUNCH = ("command", "versions", "git_commit", "device", "machine", "started", "wall_seconds")
 PACKAGES = ("vae-jax", "jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn", "tensorflow-datasets", "mlxtend")
 
 
-def start(experiment: Experiment, command: str, data_dir: str | None) -> dict[str, Any]:
+def start(experiment: Experiment, command: str, data_dir: str | None, before: Mapping[str, Any]) -> dict[str, Any]:
     """The record of a launch that begins: loads the data sets to say what their pixels are.
+
+    Args:
+        experiment: what is launched.
+        command: the command line.
+        data_dir: where prepared data sets lie.
+        before: the record of the launch before in this workdir, empty for the first; some runs may be of that one.
 
     Raises:
         UserError: a data set is not there.
@@ -36,9 +45,16 @@ def start(experiment: Experiment, command: str, data_dir: str | None) -> dict[st
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
         "git_commit": _git_commit(),
         "device": {"platform": device.platform, "kind": device.device_kind, "count": jax.device_count()},
-        "machine": {"system": platform.platform(), "processor": platform.machine()},
+        "machine": {
+            "system": platform.platform(),
+            "processor": platform.machine(),
+            # The threads of a matrix product, on which the last bits of a result depend.
+            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        },
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "wall_seconds": None,
+        "earlier_launches": _launches(before),
     }
 
 
@@ -46,6 +62,12 @@ def finish(record: dict[str, Any]) -> dict[str, Any]:
     """The record with the wall-clock time of the launch."""
     started = datetime.fromisoformat(record["started"]).timestamp()
     return record | {"wall_seconds": round(time.time() - started, 1)}
+
+
+def _launches(before: Mapping[str, Any]) -> list[Any]:
+    earlier = before.get("earlier_launches")
+    last = {name: before[name] for name in OF_A_LAUNCH if name in before}
+    return [*(earlier if isinstance(earlier, list) else []), *([last] if last else [])]
 
 
 def _version(package: str) -> str | None:

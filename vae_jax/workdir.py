@@ -1,6 +1,6 @@
 """What is on disk: which file lies where in a workdir, and which runs of an experiment are done.
 
-    WORKDIR/experiment.json  results.csv  report.html  figures/
+    WORKDIR/experiment.json  results.csv  report.html  figures/  checkpoints/  lock-0.json
     WORKDIR/runs/NAME-HASH/config.json  metrics.jsonl  params.safetensors  evaluation.json  timing.jsonl
 
 All that is in a run's folder but timing.jsonl is the same, byte for byte, whenever and however often it was cut off and
@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vae_jax.config import Config, ConfigError, Experiment
-from vae_jax.files import UserError, read_bytes, read_json, write_json, write_text
+from vae_jax.files import TEMPORARY, UserError, read_bytes, read_json, write_json, write_text
 
-OF_A_LAUNCH = {"runs", "classifiers", "figures", "results.csv", "report.html"}  # what lies beside experiment.json
+# What lies beside experiment.json.
+OF_A_LAUNCH = {"runs", "checkpoints", "classifiers", "figures", "results.csv", "report.html", "lock-0.json"}
 OF_A_TRAINED_RUN = ("config.json", "metrics.jsonl", "params.safetensors")  # the last is written last
 
 
@@ -62,12 +63,18 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     Raises:
         UserError: the file is missing or damaged, or config.json is.
     """
-    rows, num_epochs = _read_lines(run / "metrics.jsonl", f"delete {run}"), read_config(run).num_epochs
-    whole = all(_is_metrics_row(row, epoch) for epoch, row in enumerate(rows, 1))
-    ends = len(rows) == num_epochs or (0 < len(rows) < num_epochs and "diverged" in rows[-1])
-    if not whole or not ends or any("diverged" in row for row in rows[:-1]):
+    rows = _read_lines(run / "metrics.jsonl", f"delete {run}")
+    if not is_history(rows, read_config(run).num_epochs):
         raise UserError(f"{run / 'metrics.jsonl'} is damaged (not one object per epoch); delete {run} and launch again")
     return rows
+
+
+def is_history(rows: Any, num_epochs: int) -> bool:
+    """Whether these are the rows of metrics.jsonl after so many epochs: fewer only of a run that diverged."""
+    if not isinstance(rows, list) or not all(_is_metrics_row(row, epoch) for epoch, row in enumerate(rows, 1)):
+        return False
+    diverged = ["diverged" in row for row in rows]
+    return not any(diverged[:-1]) and (len(rows) == num_epochs or (0 < len(rows) < num_epochs and diverged[-1]))
 
 
 def read_seconds(run: Path) -> float | None:
@@ -119,22 +126,33 @@ def read_config(run: Path) -> Config:
         raise UserError(f"{run / 'config.json'} is damaged ({error}); delete {run} and launch again") from error
 
 
-def claim(workdir: Path, experiment: Experiment) -> None:
-    """Makes sure that this folder may hold this experiment, and that it can be written.
+def claim(workdir: Path, experiment: Experiment) -> dict[str, Any]:
+    """Makes sure that this folder may hold this experiment.
+
+    Returns:
+        The record of its last launch in this folder; empty where there was none.
 
     Raises:
-        UserError: it holds another experiment, or something else, or cannot be written.
+        UserError: it holds another experiment, or something else.
     """
     try:
         entries = list(workdir.iterdir()) if workdir.exists() else []
     except OSError as error:
         raise UserError(f"cannot use workdir {workdir}: {error.strerror or error}") from error
     if (workdir / "experiment.json").exists():
-        held = read_record(workdir)["experiment"]
-        if held != experiment.name:
+        record = read_record(workdir)
+        if (held := record["experiment"]) != experiment.name:
             raise UserError(f"{workdir} holds experiment {held!r}, not {experiment.name!r}; choose another --workdir")
-    elif {entry.name for entry in entries} - OF_A_LAUNCH:
+        return record
+    if {entry.name for entry in entries} - OF_A_LAUNCH:
         raise UserError(f"{workdir} is not empty and holds no experiment; choose another --workdir")
+    return {}
+
+
+def remove_leftovers(workdir: Path) -> None:
+    """Deletes the temporary files of writes that were cut off."""
+    for path in workdir.rglob(f".*{TEMPORARY}"):
+        path.unlink(missing_ok=True)
 
 
 def write_record(workdir: Path, experiment: Experiment, record: Mapping[str, Any]) -> None:

@@ -11,19 +11,25 @@ from vae_jax.evaluation.latents import evaluate_latents
 from vae_jax.evaluation.likelihood import evaluate_likelihood
 from vae_jax.evaluation.samples import draw_samplers, evaluate_samples
 from vae_jax.files import write_json
+from vae_jax.interrupts import Stop
 from vae_jax.runs import load_dataset, load_run
 from vae_jax.workdir import is_evaluated, is_trained, read_metrics, run_dir
 
 NUM_SAMPLES = 1000  # images of each sampler
 
 
-def evaluate_due(configs: Sequence[Config], workdir: Path, *, data_dir: str | None = None) -> None:
+def evaluate_due(
+    configs: Sequence[Config], workdir: Path, *, data_dir: str | None = None, stop: Stop | None = None
+) -> None:  # fmt: skip
     """Evaluates the trained runs that have no evaluation yet, on the test split.
 
     Raises:
         UserError: a data set is not there, a file of a run is damaged, or the workdir cannot be written.
+        StoppedError: `stop` is set, which is looked up before each run.
     """
+    stop = stop or Stop()
     for config in configs:
+        stop.check()
         folder = run_dir(workdir, config)
         if is_trained(folder) and not is_evaluated(folder):
             evaluate_run(folder, data_dir=data_dir)
