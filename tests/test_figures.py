@@ -31,6 +31,7 @@ EXAMPLES: dict[str, Callable[[Axes | None], Axes]] = {
     "reconstructions": lambda ax: figures.reconstructions(TILES[0], {"AE": TILES[1], "VAE": TILES[2]}, ax),
     "manifold": lambda ax: figures.manifold(TILES, np.linspace(-2, 2, 9), np.linspace(2, -2, 5), ax, "VAE"),
     "samples": lambda ax: figures.samples(TILES[0], ax, title="VAE"),
+    "sheets": lambda ax: figures.sheets(TILES[None, None], ["latent_dim 2"], ["1"], "kl_weight", ax),
     "interpolations": lambda ax: figures.interpolations(TILES, ax, "VAE"),
     "traversals": lambda ax: figures.traversals(TILES, np.linspace(-2, 2, 9), ax, title="VAE"),
 }

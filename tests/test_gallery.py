@@ -185,9 +185,9 @@ def test_draw_leaves_a_png_and_a_pdf_of_every_figure_that_the_runs_have(workdir,
         numbers = {"test_loss": 100.0, "test_kl_per_dimension": [1.0] * config.latent_dim}
         write_json(run_dir(small, config) / "evaluation.json", numbers)
     pictures = gallery.draw(experiment, small)
-    drawable = [
-        name for name in FIGURES if name not in ("rate_distortion", "heat_maps", "dose_response")
-    ]  # the KL weight is one
+    over_weights = {name for name in FIGURES if name.endswith("by_kl_weight")}
+    over_weights |= {"rate_distortion", "heat_maps", "dose_response"}
+    drawable = [name for name in FIGURES if name not in over_weights]  # the KL weight is one
     assert [picture.name for picture in pictures] == drawable
     assert set(resolutions) == {300}
     assert {path.name for path in (small / "figures").iterdir()} == {
@@ -406,8 +406,9 @@ def weighed(tmp_path):
 def test_rate_and_distortion_are_paired_by_weight_and_seed(weighed, drawn):
     calls = drawn("rate_distortion")
     evidence.rate_distortion(weighed)
-    ((rate, distortion, names, _),) = calls
+    ((rate, distortion, names, _, shades),) = calls
     assert names == ["0.5", "1", "4"]
+    assert shades is None  # one latent_dim
     assert list(rate) == list(distortion) == ["VAE"]
     np.testing.assert_allclose(rate["VAE"], [[6.1, 7.1], [3.1, 4.1], [0.85, 1.85]])
     np.testing.assert_allclose(distortion["VAE"], [[100.5, 101.5], [101, 102], [104, 105]])
@@ -462,11 +463,35 @@ def test_heat_maps_have_the_mean_and_the_spread_of_their_cell(tmp_path, drawn):
     configs = expand(Config(), {"latent_dim": (2, 8), "kl_weight": (0.5, 1.0, 4.0), "seed": (0, 1)})
     for config in configs[:-1]:  # the last cell has one seed
         value = 100 * config.latent_dim + config.kl_weight + 2 * config.seed
-        write_json(run_dir(tmp_path, config) / "evaluation.json", {"test_elbo": value})
+        write_json(run_dir(tmp_path, config) / "evaluation.json", {"test_active_units": -value})
+        write_metrics(run_dir(tmp_path, config), [{"epoch": 1, "validation_elbo": value}])
+        (run_dir(tmp_path, config) / "params.safetensors").touch()
     evidence.heat_maps(Scene(configs, tmp_path, [], None))
     mean, sd, rows, columns, *_ = calls[0]
     assert (rows, columns) == (["2", "8"], ["0.5", "1", "4"])
     np.testing.assert_allclose(mean, [[201.5, 202, 205], [801.5, 802, 804]])
     np.testing.assert_allclose(sd, [[2**0.5] * 3, [2**0.5] * 2 + [np.nan]])
-    assert np.isnan(calls[1][0]).all()  # nothing is known of active units
+    np.testing.assert_allclose(calls[1][0], -calls[0][0])
+    assert [call[6] for call in calls] == ["validation ELBO\n(nats per image)", "active units"]  # no Fréchet distances
     assert evidence.heat_maps(Scene(configs[:2], tmp_path, [], None)) is None
+
+
+def test_sheets_by_kl_weight_show_the_first_seed_at_its_weight(tmp_path, drawn):
+    calls = drawn("sheets")
+    configs = expand(Config(hidden_dims=(4,), latent_dim=2), {"kl_weight": (4.0, 0.5), "seed": (0, 1)})
+    for config in configs:
+        params = jax.tree.map(np.asarray, make_model(config, (28, 28), None).init(jax.random.key(config.seed), ONE))
+        export_params(run_dir(tmp_path, config) / "params.safetensors", config, params["params"], (28, 28))
+    scene = Scene(configs, tmp_path, [], None)
+    pictures.samples_by_kl_weight(scene)
+    pictures.manifold_by_kl_weight(scene)
+    (samples, rows, columns, _), (manifolds, *_) = calls
+    assert (rows, columns) == ([""], ["0.5", "4"])
+    run = scene.load(configs[2])
+    assert (run.config.kl_weight, run.config.seed) == (0.5, 0)
+    z = np.random.default_rng(0).standard_normal((36, 2), np.float32)
+    np.testing.assert_allclose(samples[0, 0].reshape(36, 28, 28), run.decode(z), atol=1e-6)
+    low, high = scipy.stats.norm.ppf([0.5 / 12, 11.5 / 12])
+    corners = run.decode(np.array([[low, high], [high, low]], np.float32))  # top left, bottom right
+    np.testing.assert_allclose([manifolds[0, 0, 0, 0], manifolds[0, 0, -1, -1]], corners, atol=1e-6)
+    assert pictures.samples_by_kl_weight(scene._replace(configs=configs[:2])) is None

@@ -93,7 +93,7 @@ def bars(values: Mapping[str, ArrayLike], xlabel: str, ylabel: str, ax: Axes | N
     ax = _axes(ax, 5, 3.6)
     width = 0.8 / len(checked)
     # Bars have no line style to be told apart by: many take the shades of an ordered palette.
-    many = plt.get_cmap("cividis")(np.linspace(0, 0.95, len(checked))) if len(checked) > len(SERIES_COLORS) else None
+    many = _ordered_colors(np.arange(len(checked))) if len(checked) > len(SERIES_COLORS) else None
     outlined = {"elinewidth": 1, "path_effects": [patheffects.withStroke(linewidth=2.5, foreground="white")]}
     for index, (label, mean, sd, look) in enumerate(_summaries(checked, axis=0)):
         places = np.arange(1, len(mean) + 1) + (index - (len(checked) - 1) / 2) * width
@@ -106,20 +106,27 @@ def bars(values: Mapping[str, ArrayLike], xlabel: str, ylabel: str, ax: Axes | N
 
 def rate_distortion(
     rate: Mapping[str, ArrayLike], distortion: Mapping[str, ArrayLike], point_labels: Sequence[str],
-    ax: Axes | None = None, xlabel: str = "rate (nats per image)", ylabel: str = "distortion (nats per image)",
+    ax: Axes | None = None, shades: Sequence[float] | None = None,
+    xlabel: str = "rate (nats per image)", ylabel: str = "distortion (nats per image)",
 ) -> Axes:  # fmt: skip
     """Distortion against rate, float[X, S] each by label: a small marker a seed, and a line through the means.
 
-    The X `point_labels` (such as the kl_weight) stand at the means. The plane is that of Alemi et al. (2018), "Fixing
+    The X `point_labels` (such as the kl_weight) stand at the means. `shades`, a number a label, such as the latent_dim,
+    colours the lines from dark to light as it rises, in even steps. The plane is that of Alemi et al. (2018), "Fixing
     a Broken ELBO": rate + distortion = -ELBO, so that the grey diagonals are lines of equal ELBO.
     """
     rates = _series("rate", rate, len(point_labels), "S")
     if set(rate) != set(distortion):
         raise ValueError(f"distortion must have the labels of rate, {list(rate)}, not {list(distortion)}")
     distortions = {label: _array(f"distortion[{label!r}]", distortion[label], *rates[label].shape) for label in rates}
+    colors = [None] * len(rates) if shades is None else _ordered_colors(_array("shades", shades, len(rates)))
     ax = _axes(ax, 5, 4)
-    for (label, x, _, look), (_, y, _, _) in zip(_summaries(rates, 1), _summaries(distortions, 1), strict=True):
+    for (label, x, _, look), (_, y, _, _), shade in zip(
+        _summaries(rates, 1), _summaries(distortions, 1), colors, strict=True
+    ):
         color, line, marker = look.values()
+        if shade is not None:
+            color = shade
         ax.scatter(rates[label], distortions[label], s=14, color=color, marker=marker, alpha=0.6, linewidths=0)
         ax.plot(x, y, label=label, color=color, linestyle=line)
         for text, *mean in zip(point_labels, x, y, strict=True):
@@ -248,10 +255,7 @@ def image_grid(
             raise ValueError(f"{name} must be {size} texts for images of shape {tiles.shape}, not {len(labels)}")
     inches = min(0.5, 6 / max(R, C))
     ax = _axes(ax, 1 + C * inches, 0.8 + R * inches * H / W)
-    mosaic = np.full((R, H + gap, C, W + gap), np.nan)  # NaN is transparent: the gaps show the page
-    mosaic[:, :H, :, :W] = tiles.transpose(0, 2, 1, 3)
-    mosaic = mosaic.reshape(R * (H + gap), C * (W + gap))[: R * (H + gap) - gap, : C * (W + gap) - gap]
-    ax.imshow(mosaic, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    ax.imshow(_mosaic(tiles, gap), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     rows, columns = np.arange(R) * (H + gap) + (H - 1) / 2, np.arange(C) * (W + gap) + (W - 1) / 2
     _label_cells(ax, rows, row_labels, columns, column_labels)
     ax.set(title=title, xlabel=xlabel, ylabel=ylabel)
@@ -283,6 +287,22 @@ def samples(images: ArrayLike, ax: Axes | None = None, columns: int = 10, title:
     columns = max(1, min(columns, len(tiles)))
     blank = np.full((-len(tiles) % columns, *tiles.shape[1:]), np.nan)
     return image_grid(np.concatenate([tiles, blank]).reshape(-1, columns, *tiles.shape[1:]), ax, title=title)
+
+
+def sheets(
+    images: ArrayLike, row_labels: Sequence[str], column_labels: Sequence[str], xlabel: str = "",
+    ax: Axes | None = None,
+) -> Axes:  # fmt: skip
+    """Mosaics beside each other: images float[R, C, r, c, H, W] as R rows and C columns of r x c images each.
+
+    Row 0 is the top; a sheet of NaN is blank.
+    """
+    cells = _array("images", images, len(row_labels), len(column_labels), "r", "c", "H", "W")
+    mosaics = np.array([[_mosaic(cell, 1) for cell in row] for row in cells])
+    R, C, height, width = mosaics.shape
+    inches = min(2.4, 10.5 / C)
+    ax = _axes(ax, 1.5 + C * inches, 0.8 + R * inches * height / width)
+    return image_grid(mosaics, ax, row_labels, column_labels, xlabel=xlabel, gap=math.ceil(width / 15))
 
 
 def interpolations(images: ArrayLike, ax: Axes | None = None, title: str = "") -> Axes:
@@ -325,6 +345,14 @@ def _array(name: str, value: ArrayLike, *shape: int | str) -> np.ndarray:
     return array.astype(float)
 
 
+def _mosaic(tiles: np.ndarray, gap: int) -> np.ndarray:
+    """float[R, C, H, W] as one picture; between the tiles are `gap` pixels of NaN, which is transparent."""
+    R, C, H, W = tiles.shape
+    mosaic = np.full((R, H + gap, C, W + gap), np.nan)
+    mosaic[:, :H, :, :W] = tiles.transpose(0, 2, 1, 3)
+    return mosaic.reshape(R * (H + gap), C * (W + gap))[: R * (H + gap) - gap, : C * (W + gap) - gap]
+
+
 def _series(name: str, values: Mapping[str, ArrayLike], *shape: int | str) -> dict[str, np.ndarray]:
     if not values:
         raise ValueError(f"{name} must hold at least one label")
@@ -348,6 +376,12 @@ def _summaries(
         line, marker = SERIES_LINES[index % len(SERIES_LINES)]
         look = {"color": SERIES_COLORS[index % len(SERIES_COLORS)], "linestyle": line, "marker": marker}
         yield label, finite.mean(axis).filled(np.nan), finite.std(axis, ddof=1).filled(np.nan), look
+
+
+def _ordered_colors(values: np.ndarray) -> np.ndarray:
+    """A colour for each value, from dark to light by its rank; equal values have one colour."""
+    distinct, ranks = np.unique(values, return_inverse=True)
+    return plt.get_cmap("cividis")(np.linspace(0, 0.95, len(distinct)))[ranks]
 
 
 def _legend(ax: Axes, series: Mapping[str, np.ndarray], axis: int) -> Axes:

@@ -20,8 +20,9 @@ FIGURES: dict[str, Callable[[Scene], Figure | None]] = {
     function.__name__: function
     for function in (
         evidence.sweep, evidence.rate_distortion, evidence.heat_maps, evidence.dose_response, pictures.training_curves,
-        pictures.reconstructions, pictures.latent_space, pictures.posteriors, pictures.manifold, evidence.holes,
-        pictures.samples, evidence.samplers, pictures.interpolations, pictures.traversals, evidence.kl_per_dimension,
+        pictures.reconstructions, pictures.latent_space, pictures.posteriors, pictures.manifold,
+        pictures.manifold_by_kl_weight, evidence.holes, pictures.samples, pictures.samples_by_kl_weight,
+        evidence.samplers, pictures.interpolations, pictures.traversals, evidence.kl_per_dimension,
     )
 }  # fmt: skip
 

@@ -1,5 +1,6 @@
 """Pictures of what was measured: numbers of evaluated runs against hyperparameters, and holes in the latent plane."""
 
+import math
 from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
@@ -11,7 +12,7 @@ from vae_jax import evaluation, figures
 from vae_jax.config import FIELDS
 from vae_jax.evaluation.latents import nearest_distances, plausibility_threshold
 from vae_jax.evaluation.samples import draw_samplers
-from vae_jax.gallery.scene import Scene, draw_panels, is_number, rectangular, shown, without
+from vae_jax.gallery.scene import Scene, draw_panels, is_number, rectangular, share_legend, shown
 from vae_jax.runs import TrainedRun
 
 MOST_CODES = 2000  # on a map of holes
@@ -22,16 +23,22 @@ SHEET_COLUMNS = 12
 def sweep(scene: Scene) -> Figure | None:
     """The sweep.
 
-    Test numbers (mean and standard deviation over seeds) against the swept hyperparameter: a flat stretch is where
-    more of it buys nothing.
+    Test numbers (mean and standard deviation over seeds) against the swept hyperparameter: where the curves turn flat
+    it is enough, and more of it buys nothing. Active units are the latent dimensions that a VAE uses.
     """
     swept = [name for name in FIELDS if name != "seed" and is_number(name) and len(scene.swept_values(name)) > 1]
     if not swept:
         return None
     name = max(swept, key=lambda name: len(scene.swept_values(name)))
-    nats = {"test_loss": "test loss", "test_elbo": "test ELBO", "test_distortion": "test distortion",
-            "test_rate": "test rate"}  # fmt: skip
-    return _against(scene, name, {number: f"{text} (nats per image)" for number, text in nats.items()})
+    numbers = {
+        "test_loss": "test loss (nats per image)",
+        "test_elbo": "test ELBO (nats per image)",
+        "test_distortion": "test distortion (nats per image)",
+        "test_rate": "test rate (nats per image)",
+        "test_active_units": "active units",
+        "prior_frechet": "Fréchet distance of N(0, I) samples",
+    }
+    return _against(scene, name, numbers)
 
 
 def dose_response(scene: Scene) -> Figure | None:
@@ -61,37 +68,49 @@ def rate_distortion(scene: Scene) -> Figure | None:
     rate, distortion = (_by_value(scene, "kl_weight", number) for number in ("test_rate", "test_distortion"))
     if len(weights) < 2 or not rate:
         return None
-    figure, ax = plt.subplots(figsize=(7, 5.5))
-    figures.rate_distortion(rate, distortion, [f"{weight:g}" for weight in weights], ax)
+    dims = {scene.label(config, ["kl_weight"]): config.latent_dim for config in scene.configs if config.model == "vae"}
+    frontiers = sorted(rate, key=lambda label: dims[label])
+    shades = [dims[label] for label in frontiers] if len(set(dims.values())) > 1 else None
+    rate, distortion = ({label: points[label] for label in frontiers} for points in (rate, distortion))
+    figure, ax = plt.subplots(figsize=(9, 6))
+    figures.rate_distortion(rate, distortion, [f"{weight:g}" for weight in weights], ax, shades)
     return figure
 
 
 def heat_maps(scene: Scene) -> Figure | None:
     """Latent dimensions against KL weight.
 
-    Of the VAEs (mean and standard deviation over seeds): the ELBO, which weighs both terms alike, the dimensions that
-    are used, and how far samples of N(0, I) are from test images.
+    Of the VAEs (mean ± standard deviation over seeds): the ELBO of the images held out for validation, which weighs
+    both terms alike and by which a setting may be chosen; the dimensions that are used; and how far samples of N(0, I)
+    are from test images. Look for where the ELBO is highest, and whether samples are best there too.
     """
     dims, weights = scene.swept_values("latent_dim"), scene.swept_values("kl_weight")
     if min(len(dims), len(weights)) < 2:
         return None
-    numbers = {"test_elbo": "test ELBO\n(nats per image)", "test_active_units": "active units",
+    numbers = {"validation_elbo": "validation ELBO\n(nats per image)", "test_active_units": "active units",
                "prior_frechet": "Fréchet distance\nof N(0, I) samples"}  # fmt: skip
-    figure, axes = plt.subplots(len(numbers), 1, figsize=(9, len(numbers) * (1.4 + 0.6 * len(dims))))
-    for ax, (number, label) in zip(axes, numbers.items(), strict=True):
-        cells: dict[tuple[int, int], list[float]] = {}
-        for config, row in scene.evaluated():
-            if config.model == "vae" and (value := row.get(number)) is not None:
-                place = dims.index(config.latent_dim), weights.index(config.kl_weight)
-                cells.setdefault(place, []).append(value)
+    maps = {label: cells for number, label in numbers.items() if (cells := _cells(scene, number))}
+    if not maps:
+        return None
+    figure, axes = plt.subplots(len(maps), 1, figsize=(9, len(maps) * (1.4 + 0.6 * len(dims))), squeeze=False)
+    for ax, (label, cells) in zip(axes.flat, maps.items(), strict=True):
         mean, sd = (np.full((len(dims), len(weights)), np.nan) for _ in range(2))
-        for place, values in cells.items():
+        for (dim, weight), values in cells.items():
+            place = dims.index(dim), weights.index(weight)
             mean[place] = np.mean(values)
             sd[place] = np.std(values, ddof=1) if len(values) > 1 else np.nan
-        spread = sd if np.isfinite(sd).any() else None
         names = [f"{dim}" for dim in dims], [f"{weight:g}" for weight in weights]
-        figures.heat_map(mean, spread, *names, "kl_weight", "latent_dim", label, ax)
+        figures.heat_map(mean, sd, *names, "kl_weight", "latent_dim", label, ax)
     return figure
+
+
+def _cells(scene: Scene, number: str) -> dict[tuple[int, float], list[float]]:
+    """A number of the VAEs by latent_dim and kl_weight, a value a seed."""
+    cells: dict[tuple[int, float], list[float]] = {}
+    for config, row in scene.evaluated():
+        if config.model == "vae" and (value := row.get(number)) is not None:
+            cells.setdefault((config.latent_dim, config.kl_weight), []).append(value)
+    return cells
 
 
 def kl_per_dimension(scene: Scene) -> Figure | None:
@@ -101,10 +120,9 @@ def kl_per_dimension(scene: Scene) -> Figure | None:
     image, in nats. One near 0 is not used.
     """
     runs: dict[int, dict[str, list[list[float]]]] = {}
-    others = scene._replace(configs=[without(config, "latent_dim") for config in scene.configs])
     for config, row in scene.evaluated():
         if kl := row.get("test_kl_per_dimension"):
-            label = others.label(without(config, "latent_dim"))
+            label = scene.label(config, ["latent_dim"])
             runs.setdefault(config.latent_dim, {}).setdefault(label, []).append(sorted(kl, reverse=True))
     if not runs:
         return None
@@ -166,19 +184,22 @@ def samplers(scene: Scene) -> Figure:
     return draw_panels(scene, scene.panels, panel, (5.0, 4.0))
 
 
-def _against(scene: Scene, name: str, numbers: Mapping[str, str]) -> Figure:
-    """Four numbers against a hyperparameter, a panel each."""
+def _against(scene: Scene, name: str, numbers: Mapping[str, str]) -> Figure | None:
+    """Numbers, each with its label, against a hyperparameter: a panel for each that a run has."""
     x = scene.swept_values(name)
-    lines = {number: _by_value(scene, name, number) for number in numbers}
-    labels = dict.fromkeys(label for panel in lines.values() for label in panel)
-    figure, axes = plt.subplots(2, 2, figsize=(9, 6.6))
-    for ax, (number, ylabel) in zip(axes.flat, numbers.items(), strict=True):
-        if lines[number]:
-            # What has no such number (an AE has no rate) keeps its place in the order of colours.
-            every = {label: lines[number].get(label, np.full((len(x), 1), np.nan)) for label in labels}
-            figures.sweep_curve(x, every, name, ylabel, x[0] > 0 and x[-1] > 4 * x[0], ax)
-        else:
-            ax.set_visible(False)
+    panels = {label: lines for number, label in numbers.items() if (lines := _by_value(scene, name, number))}
+    if not panels:
+        return None
+    labels = dict.fromkeys(label for lines in panels.values() for label in lines)
+    rows = math.ceil(len(panels) / 2)
+    figure, axes = plt.subplots(rows, 2, figsize=(9, 3 * rows + 0.6), squeeze=False)
+    for ax in axes.flat[len(panels) :]:
+        ax.set_visible(False)
+    for ax, (ylabel, lines) in zip(axes.flat, panels.items(), strict=False):
+        # What has no such number (an AE has no rate) keeps its place in the order of colours.
+        every = {label: lines.get(label, np.full((len(x), 1), np.nan)) for label in labels}
+        figures.sweep_curve(x, every, name, ylabel, x[0] > 0 and x[-1] > 4 * x[0], ax)
+    share_legend(figure)
     return figure
 
 
@@ -186,9 +207,8 @@ def _by_value(scene: Scene, name: str, number: str) -> dict[str, np.ndarray]:
     """A number over the values of a hyperparameter: float[X, S] by setting, NaN where a seed is missing."""
     x = scene.swept_values(name)
     cells: dict[str, list[list[float]]] = {}
-    others = scene._replace(configs=[without(config, name) for config in scene.configs])
     for config, row in scene.evaluated():
         if (value := row.get(number)) is not None and FIELDS[name].metadata["used"](config):
-            line = cells.setdefault(others.label(without(config, name)), [[] for _ in x])
+            line = cells.setdefault(scene.label(config, [name]), [[] for _ in x])
             line[x.index(getattr(config, name))].append(value)
     return rectangular(cells)

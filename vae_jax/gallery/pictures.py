@@ -1,7 +1,8 @@
 """Pictures of models: training curves, codes, decodes."""
 
+import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -10,15 +11,19 @@ import scipy.stats
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vae_jax import figures
+from vae_jax import figures, results
+from vae_jax.config import Config
 from vae_jax.data import Split
-from vae_jax.gallery.scene import Scene, draw_panels, shown
+from vae_jax.gallery.scene import Scene, draw_panels, evenly_spaced, share_legend, shown
 from vae_jax.runs import TrainedRun
 from vae_jax.workdir import read_metrics, run_dir
 
 MOST_CODES = 5000  # points of a latent picture
 MOST_ELLIPSES = 500
 MANIFOLD_SIDE = 15
+# By KL weight: rows and columns of cells, and images along the side of one.
+MOST_CELLS = 8
+CELL_MANIFOLD_SIDE, CELL_SAMPLES_SIDE = 12, 6
 
 
 def training_curves(scene: Scene) -> Figure:
@@ -47,9 +52,7 @@ def training_curves(scene: Scene) -> Figure:
                 label: np.array([[_number(epoch.get(f"{split}_{term}")) for epoch in run] for run in runs])
                 for label, runs in histories.items()
             }
-            ax = figures.training_curve(curves, f"{split} {term}\n(nats per image)", axes[row, column])
-            if (legend := ax.get_legend()) is not None:
-                legend.remove()
+            figures.training_curve(curves, f"{split} {term}\n(nats per image)", axes[row, column])
             # The first epochs are on another scale; the curves may leave the picture there.
             settled.setdefault(term, []).extend(curve[:, curve.shape[1] // 10 :].ravel() for curve in curves.values())
     for column, values in enumerate(settled.values()):
@@ -57,11 +60,7 @@ def training_curves(scene: Scene) -> Figure:
         if finite.size:  # a run may have diverged from its start
             margin = 0.05 * np.ptp(finite) + 1e-6
             axes[0, column].set_ylim(finite.min() - margin, finite.max() + margin)
-    # One legend for all panels, beneath them: many settings would hide the curves.
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    several = any(len(runs) > 1 for runs in histories.values())
-    title = "mean ± sd over seeds" if several else None
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)), title=title)
+    share_legend(figure)
     return figure
 
 
@@ -124,15 +123,23 @@ def manifold(scene: Scene) -> Figure | None:
     runs = [run for run in scene.panels if run.config.latent_dim == 2]
     if not runs:
         return None
-    side = scipy.stats.norm.ppf((np.arange(MANIFOLD_SIDE) + 0.5) / MANIFOLD_SIDE).astype(np.float32)
-    z = np.stack(np.meshgrid(side, side), axis=-1)  # z[r, c] = (side[c], side[r])
 
     def panel(run: TrainedRun, ax: Axes) -> None:
-        images = run.decode(z.reshape(-1, 2))
-        images = images.reshape(MANIFOLD_SIDE, MANIFOLD_SIDE, *images.shape[1:])
+        images, side = _decode_plane(run, MANIFOLD_SIDE)
         figures.manifold(images, side, side, ax, scene.title(run))
 
     return draw_panels(scene, runs, panel, (4.6, 4.9))
+
+
+def manifold_by_kl_weight(scene: Scene) -> Figure | None:
+    """The decoder's manifold, by KL weight.
+
+    Decodes of the same grid over the plane for each KL weight, one seed each, at equal shares of the prior N(0, I),
+    z₁ to the right and z₂ upwards. With too small a weight most of the grid lies where no codes are; with too large a
+    one neighbours look alike, as the codes say less and less of an image.
+    """
+    flat = [config for config in scene.configs if config.latent_dim == 2]
+    return _by_kl_weight(scene, flat, lambda run: _decode_plane(run, CELL_MANIFOLD_SIDE)[0][::-1])  # row 0 is the top
 
 
 def samples(scene: Scene) -> Figure:
@@ -143,10 +150,23 @@ def samples(scene: Scene) -> Figure:
     """
 
     def panel(run: TrainedRun, ax: Axes) -> None:
-        z = np.random.default_rng(0).standard_normal((64, run.config.latent_dim), np.float32)
-        figures.samples(run.decode(z), ax, columns=8, title=scene.title(run))
+        figures.samples(_decode_prior(run, 64), ax, columns=8, title=scene.title(run))
 
     return draw_panels(scene, scene.panels, panel, (4.2, 4.7))
+
+
+def samples_by_kl_weight(scene: Scene) -> Figure | None:
+    """Samples of N(0, I), by KL weight.
+
+    Decodes of points drawn from the prior, one seed a cell, the same points in all cells of one latent dimension. From
+    left to right the codes come to fill the prior, and samples turn into digits; past that, they turn into one blur.
+    """
+
+    def sheet(run: TrainedRun) -> np.ndarray:
+        images = _decode_prior(run, CELL_SAMPLES_SIDE**2)
+        return images.reshape(CELL_SAMPLES_SIDE, CELL_SAMPLES_SIDE, *images.shape[1:])
+
+    return _by_kl_weight(scene, scene.configs, sheet)
 
 
 def interpolations(scene: Scene) -> Figure:
@@ -191,6 +211,44 @@ def traversals(scene: Scene) -> Figure | None:
         ax.set_xlabel("standard deviations of the codes")
 
     return draw_panels(scene, runs, panel, (4.8, 4.2))
+
+
+def _decode_prior(run: TrainedRun, count: int) -> np.ndarray:
+    """Images float32[count, H, W] of points drawn from N(0, I), the same for all runs of one latent dimension."""
+    return run.decode(np.random.default_rng(0).standard_normal((count, run.config.latent_dim), np.float32))
+
+
+def _decode_plane(run: TrainedRun, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images float32[side, side, H, W] of a plane of codes, [r, c] at (z[c], z[r]), and z float32[side], rising.
+
+    Each stands for an equal share of the prior N(0, I).
+    """
+    z = scipy.stats.norm.ppf((np.arange(side) + 0.5) / side).astype(np.float32)
+    images = run.decode(np.stack(np.meshgrid(z, z), axis=-1).reshape(-1, 2))
+    return images.reshape(side, side, *images.shape[1:]), z
+
+
+def _by_kl_weight(scene: Scene, configs: Sequence[Config], sheet: Callable[[TrainedRun], np.ndarray]) -> Figure | None:
+    """The sheet float[r, c, H, W] of each VAE: a column a KL weight, a row for whatever else its setting is.
+
+    The first seed stands for a setting; of more columns or rows than fit, evenly spaced ones. None where the KL weight
+    does not vary.
+    """
+    cells: dict[str, dict[float, Config]] = {}
+    vaes = [config for config in configs if config.model == "vae"]
+    for config in sorted(vaes, key=lambda config: config.latent_dim):
+        row = results.describe(config, scene.configs, without=["kl_weight"]).replace(", ", "\n")
+        cells.setdefault(row, {}).setdefault(config.kl_weight, config)
+    weights = evenly_spaced(sorted({config.kl_weight for config in vaes}), MOST_CELLS)
+    if len(weights) < 2:
+        return None
+    rows = evenly_spaced(list(cells), MOST_CELLS)
+    sheets = {place: sheet(scene.load(cells[place[0]][place[1]]))
+              for place in itertools.product(rows, weights) if place[1] in cells[place[0]]}  # fmt: skip
+    blank = np.full_like(next(iter(sheets.values())), np.nan)  # where a run is not trained
+    grid = np.array([[sheets.get((row, weight), blank) for weight in weights] for row in rows])
+    figure = figures.sheets(grid, rows, [f"{weight:g}" for weight in weights], "kl_weight").get_figure(root=True)
+    return figure
 
 
 def _number(value: float | None) -> float:

@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,8 +14,10 @@ from matplotlib.figure import Figure
 from vae_jax import results
 from vae_jax.config import FIELDS, Config
 from vae_jax.data import Dataset, Split
-from vae_jax.runs import TrainedRun, load_dataset
+from vae_jax.runs import TrainedRun, load_dataset, load_run
+from vae_jax.workdir import run_dir
 
+Item = TypeVar("Item")
 MOST_PANELS = 12  # settings that one figure shows; of more, evenly spaced ones
 
 
@@ -32,9 +34,13 @@ class Scene(NamedTuple):
         fraction = run.config.validation_fraction
         return load_dataset(run.config.dataset, validation_fraction=fraction, data_dir=self.data_dir)
 
-    def label(self, config: Config) -> str:
-        """What tells a setting from the others: `VAE, latent_dim 8`."""
-        setting = results.describe(config, self.configs)
+    def load(self, config: Config) -> TrainedRun:
+        """One of the runs, whether it is among the panels or not."""
+        return load_run(run_dir(self.workdir, config))
+
+    def label(self, config: Config, without: Sequence[str] = ()) -> str:
+        """What tells a setting from the others, but for some fields: `VAE, latent_dim 8`."""
+        setting = results.describe(config, self.configs, without)
         return f"{config.model.upper()}, {setting}" if setting else config.model.upper()
 
     def title(self, run: TrainedRun) -> str:
@@ -62,10 +68,12 @@ def chosen_settings(configs: Sequence[Config]) -> list[Config]:
         pairs.setdefault(without(setting, "model"), []).append(config)
     lines = [sorted(line, key=lambda config: config.model) for line in pairs.values()]
     width = max(map(len, lines), default=1)
-    most = MOST_PANELS // width
-    if len(lines) > most:
-        lines = [lines[round(index)] for index in np.linspace(0, len(lines) - 1, most)]
-    return [config for line in lines for config in line]
+    return [config for line in evenly_spaced(lines, MOST_PANELS // width) for config in line]
+
+
+def evenly_spaced(items: Sequence[Item], most: int) -> list[Item]:
+    """The items where they are no more than `most`; else so many, the first and the last among them."""
+    return [items[round(index)] for index in np.linspace(0, len(items) - 1, min(most, len(items)))]
 
 
 def draw_panels(
@@ -86,6 +94,17 @@ def draw_panels(
     for run, ax in zip(runs, axes.flat, strict=False):
         panel(run, ax)
     return figure
+
+
+def share_legend(figure: Figure) -> None:
+    """One legend beneath all panels in the place of each panel's own: many settings would hide the curves."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    titles = set()
+    for ax in figure.axes:
+        if (legend := ax.get_legend()) is not None:
+            titles.add(legend.get_title().get_text())
+            legend.remove()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)), title="".join(titles) or None)
 
 
 def without(config: Config, field: str) -> Config:
