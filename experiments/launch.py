@@ -138,18 +138,20 @@ def _launch(experiment: Experiment, workdir: Path, values: flags.FlagValues, com
     from vae_jax import workdir as disk
 
     gallery.check(experiment.figures)
-    configs, data_dir, record = experiment.configs, values.data_dir, dict[str, Any]()
+    configs, data_dir, before = experiment.configs, values.data_dir, dict[str, Any]()
     job = processes.ALONE
     if values.distributed:
         job = processes.join(values.coordinator, values.process_id, values.num_processes)
 
     def begin() -> list[Config]:
-        record.update(provenance.start(experiment, command, data_dir, disk.claim(workdir, experiment)))
+        before.update(disk.claim(workdir, experiment))
         disk.remove_leftovers(workdir)
-        disk.write_record(workdir, experiment, record)
         return [config for config in configs if not disk.is_trained(disk.run_dir(workdir, config))]
 
     with processes.sharing(workdir, configs, begin, job) as own:
+        if job.rank == 0:
+            record = provenance.start(experiment, command, data_dir, before)
+            disk.write_record(workdir, experiment, record)
         options = sweeps.Options(data_dir, values.tensorboard, values.runs_per_device, values.checkpoint_every_seconds)
         sweeps.train_due(own, workdir, options, stop)
         if values.evaluate:

@@ -460,11 +460,12 @@ def test_a_sheet_has_two_rows_of_each_sampler(flat, drawn):
 
 def test_heat_maps_have_the_mean_and_the_spread_of_their_cell(tmp_path, drawn):
     calls = drawn("heat_map")
-    configs = expand(Config(), {"latent_dim": (2, 8), "kl_weight": (0.5, 1.0, 4.0), "seed": (0, 1)})
+    configs = expand(Config(num_epochs=1), {"latent_dim": (2, 8), "kl_weight": (0.5, 1.0, 4.0), "seed": (0, 1)})
     for config in configs[:-1]:  # the last cell has one seed
         value = 100 * config.latent_dim + config.kl_weight + 2 * config.seed
         write_json(run_dir(tmp_path, config) / "evaluation.json", {"test_active_units": -value})
-        write_metrics(run_dir(tmp_path, config), [{"epoch": 1, "validation_elbo": value}])
+        write_json(run_dir(tmp_path, config) / "config.json", config.to_dict())
+        write_metrics(run_dir(tmp_path, config), [{"epoch": 1, "train_loss": 0.0, "validation_elbo": value}])
         (run_dir(tmp_path, config) / "params.safetensors").touch()
     evidence.heat_maps(Scene(configs, tmp_path, [], None))
     mean, sd, rows, columns, *_ = calls[0]
@@ -480,8 +481,7 @@ def test_sheets_by_kl_weight_show_the_first_seed_at_its_weight(tmp_path, drawn):
     calls = drawn("sheets")
     configs = expand(Config(hidden_dims=(4,), latent_dim=2), {"kl_weight": (4.0, 0.5), "seed": (0, 1)})
     for config in configs:
-        params = jax.tree.map(np.asarray, make_model(config, (28, 28), None).init(jax.random.key(config.seed), ONE))
-        export_params(run_dir(tmp_path, config) / "params.safetensors", config, params["params"], (28, 28))
+        write_untrained(tmp_path, config)
     scene = Scene(configs, tmp_path, [], None)
     pictures.samples_by_kl_weight(scene)
     pictures.manifold_by_kl_weight(scene)

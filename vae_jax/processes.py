@@ -21,7 +21,7 @@ from vae_jax.files import UserError
 from vae_jax.interrupts import Stop
 
 KEY, FAILED = "vae_jax/due", "(failed)"
-PATIENCE_MS = 600_000  # for process 0, which may have to load a data set
+PATIENCE_MS = 60_000  # for process 0, which looks through the workdir
 
 
 class Job(NamedTuple):
@@ -63,7 +63,8 @@ def sharing(
     Args:
         workdir: which all processes see.
         configs: of the experiment.
-        begin: called by process 0 when it has the lock; returns the due runs.
+        begin: called by process 0 when it has the lock; returns the due runs. It must not start JAX's devices, which
+            would wait for those of the other processes.
         job: of this process.
 
     Raises:
