@@ -3,12 +3,16 @@
     python -m scripts.benchmark train [--dataset=idx:DIR] [--epochs=5]
     python -m scripts.benchmark likelihood [--num_samples=5000] [--num_images=10000]
     python -m scripts.benchmark sweep
+    python -m scripts.benchmark group [--runs=1,8,32,90] [--epochs=5]
+    python -m scripts.benchmark checkpoints [--runs=30]
 
 train: seconds per epoch of 60,000 images of the 784-512-2 VAE at batch 128, ours against a hand-written PyTorch loop
 over a tensor in memory (extra `bench`), both warm, alternating, medians; and both training losses.
 likelihood: the importance-sampled bound of a 784-512-20 VAE, as a share of the float32 matrix-product peak that the
 same machine reaches in the same call.
 sweep: 30 runs (5 KL weights, 2 latent sizes, 3 seeds; 20 epochs) as one sweep, against a process for each.
+group: images per second of 784-512-2 VAEs that train as one program, for each number of runs, and the memory of it.
+checkpoints: epochs of a group that is saved as often as can be, or by default every minute, against one that is not.
 """
 
 import json
@@ -36,7 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code: 0, 1 at run time, 2 for wrong usage."""
     values = flags.FlagValues()
     flags.DEFINE_string("dataset", "mnist_5k", "its images, repeated up to the number that is timed", values)
-    flags.DEFINE_integer("epochs", 5, "train: timed epochs of each", lower_bound=1, flag_values=values)
+    flags.DEFINE_integer("epochs", 5, "train, group: timed epochs of each", lower_bound=1, flag_values=values)
+    flags.DEFINE_list("runs", None, "group, checkpoints: numbers of runs", values)
     flags.DEFINE_integer("num_samples", 500, "likelihood: samples per image", lower_bound=1, flag_values=values)
     flags.DEFINE_integer("num_images", 2000, "likelihood: images", lower_bound=1, flag_values=values)
     return command.run(__doc__, values, _benchmark, argv)
@@ -50,8 +55,18 @@ def _benchmark(values: flags.FlagValues, positional: list[str]) -> None:
             benchmark_likelihood(values.dataset, values.num_samples, values.num_images)
         case ["sweep"]:
             benchmark_sweep(values.dataset)
+        case ["group"]:
+            benchmark_group(values.dataset, _counts(values.runs or ["1", "8", "32", "90"]), values.epochs)
+        case ["checkpoints"]:
+            benchmark_checkpoints(values.dataset, _counts(values.runs or ["30"]))
         case _:
-            raise flags.Error("name one benchmark: train, likelihood or sweep")
+            raise flags.Error("name one benchmark: train, likelihood, sweep, group or checkpoints")
+
+
+def _counts(texts: Sequence[str]) -> list[int]:
+    if not all(text.isdecimal() and int(text) > 0 for text in texts):
+        raise flags.Error("--runs takes numbers from 1 on")
+    return [int(text) for text in texts]
 
 
 def benchmark_train(dataset: str, num_epochs: int) -> None:
@@ -120,6 +135,66 @@ def benchmark_sweep(dataset: str) -> None:
     print(f"ratio {together / alone:.2f}")
     print(f"while training {speed / 1e9:.0f} GFLOP/s in matrix products, peak {peak / 1e9:.0f} GFLOP/s", end="; ")
     print(f"share of the peak {speed / peak:.2f}")
+
+
+def benchmark_group(dataset: str, counts: Sequence[int], num_epochs: int) -> None:
+    """Prints the speed of groups of so many runs, the ratio of their times to the first's, and their memory."""
+    from vae_jax import data, sweeps
+    from vae_jax.workdir import read_timing
+
+    split = data.load(dataset, validation_fraction=Config().validation_fraction).train
+    print(f"data set on the device: {split.images.nbytes / 2**20:.1f} MiB ({len(split.images)} images)")
+    first = math.nan
+    for count in counts:
+        configs = expand(Config(dataset=dataset, num_epochs=num_epochs), {"seed": tuple(range(count))})
+        with tempfile.TemporaryDirectory() as folder:
+            sweeps.train_due(configs, Path(folder))
+            rows = read_timing(run_dir(Path(folder), configs[0]))
+        seconds = count * statistics.median(
+            row["seconds"] for row in rows or []
+        )  # a row has the run's share of its group
+        first = seconds if math.isnan(first) else first
+        print(f"{count:3} runs: {count * len(split.images) / seconds:,.0f} images/s over all runs", end="; ")
+        print(f"{seconds / first:.2f} x the time of {counts[0]}; memory {_memory_of_group(configs, split.images)}")
+
+
+def _memory_of_group(configs: Sequence[Config], images: np.ndarray) -> str:
+    """What the compiled epoch of a group takes, by XLA's own account."""
+    import jax
+
+    from vae_jax import training
+    from vae_jax.models import make_model
+
+    model, numbers = make_model(configs[0], images.shape[1:]), training.hyperparameters(configs)
+    states = jax.eval_shape(lambda numbers: training.init_states(model, numbers), numbers)
+    at_once = 1 if jax.default_backend() == "cpu" else len(configs)
+    lowered = training.train_epoch.lower(model, images, states, numbers, np.int32(0), runs_at_once=at_once)
+    found = lowered.compile().memory_analysis()
+    arguments, temporary = (size / 2**20 for size in (found.argument_size_in_bytes, found.temp_size_in_bytes))
+    each = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(states)) / len(configs) / 2**20
+    shared = arguments - len(configs) * each
+    return f"{shared:.1f} MiB once + {len(configs)} x {each:.1f} MiB of state + {temporary:.1f} MiB temporary"
+
+
+def benchmark_checkpoints(dataset: str, counts: Sequence[int]) -> None:
+    """Prints what checkpoints cost: whole trainings with and without them, alternating, by the medians."""
+    from vae_jax import sweeps
+
+    base, repeats = Config(dataset=dataset, num_epochs=20), 3
+    intervals = {"none": math.inf, "every minute": 60.0, "all the time": 0.0}
+    for count in counts:
+        configs = expand(base, {"seed": tuple(range(count))})
+        seconds: dict[str, list[float]] = {name: [] for name in intervals}
+        for _ in range(repeats):
+            for name, interval in intervals.items():
+                with tempfile.TemporaryDirectory() as folder:
+                    start = time.perf_counter()
+                    sweeps.train_due(configs, Path(folder), sweeps.Options(checkpoint_every_seconds=interval))
+                    seconds[name].append(time.perf_counter() - start)
+        without = statistics.median(seconds["none"])
+        for name, times in seconds.items():
+            slower = 100 * (statistics.median(times) / without - 1)
+            print(f"{count} runs, checkpoints {name}: {statistics.median(times):.1f} s, {slower:+.1f} %")
 
 
 def _seconds_of_process(configs: Sequence[Config], workdir: Path) -> float:

@@ -25,13 +25,14 @@ def _draw(values: flags.FlagValues, positional: list[str]) -> None:
     command.refuse(positional)
     if not values.workdir:
         raise flags.Error("--workdir=DIR is needed")
-    from vae_jax import gallery, report
+    from vae_jax import gallery, lock, report
     from vae_jax.workdir import read_experiment
 
     workdir = Path(os.path.expanduser(values.workdir))
     experiment = read_experiment(workdir)
-    pictures = gallery.draw(experiment, workdir, data_dir=values.data_dir)
-    path = report.write(experiment, workdir, pictures)
+    with lock.hold(workdir):
+        pictures = gallery.draw(experiment, workdir, data_dir=values.data_dir)
+        path = report.write(experiment, workdir, pictures)
     print(f"{len(pictures)} figures in {(workdir / 'figures').resolve()}\nReport: {path.resolve()}")
 
 

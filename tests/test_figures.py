@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgba
+from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.figure import Figure
 
 from vae_jax import figures
@@ -206,6 +206,18 @@ def test_rate_distortion_has_seeds_means_and_labels():
     np.testing.assert_array_equal(line.get_xydata(), [[2.0, 8.5], [5.5, 3.0]])
     assert {text.get_text(): text.xy for text in ax.texts} == {"4": (2.0, 8.5), "0.5": (5.5, 3.0)}
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("rate (nats per image)", "distortion (nats per image)")
+
+
+def test_frontiers_of_shades_go_from_dark_to_light_as_the_number_rises():
+    points = {f"latent_dim {dim}": np.full((2, 1), dim) for dim in (8, 2, 32)}
+    ax = figures.rate_distortion(points, points, ["4", "1"], shades=[8, 2, 32])
+    lines = {line.get_label(): line for line in ax.get_lines() if line.get_label() in points}
+    dark, middle, light = (sum(to_rgb(lines[f"latent_dim {dim}"].get_color())) for dim in (2, 8, 32))
+    assert dark < middle < light
+    for scatter, line in zip(ax.collections, lines.values(), strict=True):
+        assert to_rgb(line.get_color()) == tuple(scatter.get_facecolors()[0][:3])
+    with pytest.raises(ValueError, match="shades"):
+        figures.rate_distortion(points, points, ["4", "1"], shades=[8, 2])
 
 
 def test_diagonals_of_the_rate_distortion_plane_are_of_equal_elbo_and_evenly_apart():

@@ -18,8 +18,9 @@ from test_config import values_of
 
 import experiments
 from experiments import launch
+from scripts import evaluate as evaluate_script
 from scripts import figures as figures_script
-from vae_jax import evaluation, gallery, provenance, sweeps
+from vae_jax import evaluation, gallery, lock, provenance, sweeps
 from vae_jax.config import FIELDS, Config, expand, format_value
 from vae_jax.workdir import OF_A_LAUNCH, is_trained, read_experiment, run_dir
 
@@ -164,6 +165,23 @@ def test_what_is_not_there_or_not_right_is_one_line_and_exit_code_1(run_main, ti
     assert "is cut short" in err
     assert not (tmp_path / "new").exists()
     assert sorted(tiny_workdir.rglob("*")) == before
+
+
+def test_a_workdir_has_one_writer(run_main, tiny_workdir, tiny_file, tmp_path):
+    workdir = shutil.copytree(tiny_workdir, tmp_path / "copied")
+    run = run_dir(workdir, read_experiment(workdir).configs[0])
+    with lock.hold(workdir):
+        before = sorted(workdir.rglob("*"))
+        for flags, main in (
+            ([f"--experiment={tiny_file}", f"--workdir={workdir}"], launch.main),
+            ([f"--workdir={workdir}"], figures_script.main),
+            ([f"--run={run}"], evaluate_script.main),
+        ):
+            code, out, err = run_main(*flags, main=main)
+            assert (code, out) == (1, "")
+            assert is_one_line(err, f"{main.__module__.split('.')[-1]}{'.py' * (main is launch.main)}")
+            assert f"{workdir} is in use (process {os.getpid()} on " in err
+        assert sorted(workdir.rglob("*")) == before
 
 
 def test_an_interrupt_says_how_to_go_on(run_main, tiny_file, tmp_path, monkeypatch):

@@ -77,8 +77,8 @@ def is_history(rows: Any, num_epochs: int) -> bool:
     return not any(diverged[:-1]) and (len(rows) == num_epochs or (0 < len(rows) < num_epochs and diverged[-1]))
 
 
-def read_seconds(run: Path) -> float | None:
-    """How long the run was trained, in seconds; None where timing.jsonl is lost.
+def read_timing(run: Path) -> list[dict[str, float]] | None:
+    """The rows of timing.jsonl; None where it is lost, which no other number depends on.
 
     Raises:
         UserError: timing.jsonl is damaged.
@@ -89,7 +89,17 @@ def read_seconds(run: Path) -> float | None:
     rows = _read_lines(path, "delete it")
     if not all(isinstance(row, dict) and _is_number(row.get("seconds")) for row in rows):
         raise UserError(f"{path} is damaged (not one object per epoch); delete it and launch again")
-    return float(sum(row["seconds"] for row in rows))
+    return rows
+
+
+def read_seconds(run: Path) -> float | None:
+    """How long the run was trained, in seconds; None where timing.jsonl is lost.
+
+    Raises:
+        UserError: timing.jsonl is damaged.
+    """
+    rows = read_timing(run)
+    return None if rows is None else float(sum(row["seconds"] for row in rows))
 
 
 def _write_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
