@@ -32,7 +32,7 @@ from vae_jax.files import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 LAUNCH = (sys.executable, "-m", "experiments.launch", "--experiment=train", "--model=ae,vae", "--seed=0,1",
-          "--hidden_dims=64", "--num_epochs=40", "--checkpoint_every_seconds=0")  # fmt: skip
+          "--hidden_dims=64", "--num_epochs=100", "--checkpoint_every_seconds=0.5")  # fmt: skip
 KINDS = ("SIGKILL", "SIGTERM", "full disk")
 PATIENCE = 300.0  # seconds after which a launch hangs
 OF_THE_CLOCK = {"timing.jsonl", "report.html"}

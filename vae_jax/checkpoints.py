@@ -8,6 +8,9 @@ A checkpoint carries SHA-256 digests of all that is read from it: one that is da
 import contextlib
 import hashlib
 import json
+import logging
+import math
+import re
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -29,10 +32,15 @@ from vae_jax.models import Params, make_model
 from vae_jax.training import TrainState
 from vae_jax.workdir import is_history
 
+# All arrays are one on disk: of several that find no room, tensorstore prints tracebacks that nobody can catch.
+BYTES = "bytes"
 FORMAT = 1  # of a checkpoint; another one where older ones can no longer be gone on from
 KEPT = 2  # checkpoints of a group: the newest, and one for the case that it is damaged
 MOST_RECORD_BYTES = 1 << 28
 MOST_PIXELS = 1 << 16  # of a height or a width; a header may say anything
+
+# Orbax logs each failure with its traceback; it raises it too, and one line says so to the user.
+logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
 
 
 class Checkpoint(NamedTuple):
@@ -121,8 +129,10 @@ class Saver:
             "arrays": _describe(arrays),
             "arrays_sha256": _digest_of_arrays(arrays),
         }
+        content = {BYTES: np.concatenate([np.frombuffer(leaf.tobytes(), np.uint8) for leaf in arrays.values()])}
         items = ocp.args.Composite(
-            states=ocp.args.StandardSave(arrays), record=ocp.args.JsonSave(record | {"sha256": _digest(record)})
+            states=ocp.args.StandardSave(content),
+            record=ocp.args.JsonSave(record | {"sha256": _digest(record)}),
         )
         self._manager.save(checkpoint.epoch, args=items)
 
@@ -130,8 +140,10 @@ class Saver:
     def _writing(self) -> Iterator[None]:
         try:
             yield
-        except Exception as error:  # orbax and tensorstore raise their own, and do not say which
-            reason = getattr(error, "strerror", None) or _first_line(error)
+        except (OSError, RuntimeError, ValueError) as error:  # orbax and tensorstore do not say which
+            # tensorstore ends its own with the system's reason and code.
+            found = re.search(r"([^:]+) \[os_error_code", str(error))
+            reason = found[1].strip() if found else getattr(error, "strerror", None) or _first_line(error)
             raise UserError(f"cannot write {self.folder}: {reason}; make room or choose another place") from error
 
 
@@ -181,18 +193,18 @@ def _load(folder: Path, step: int) -> Checkpoint:
     model = make_model(static_part(configs[0]), (height, width))
     numbers = training.hyperparameters(configs)
     expected = jax.eval_shape(lambda numbers: training.init_states(model, numbers), numbers)
-    here, there = _describe(_flatten(expected)), record["arrays"]
+    leaves = _flatten(expected)
+    here, there = _describe(leaves), record["arrays"]
     for name in {**here, **there}:
         if here.get(name) != there.get(name):
             raise UserError(
                 f"{folder} is of other code: {name} is {there.get(name)} there and {here.get(name)} here; "
                 "delete it to train its runs from the start"
             )
-    arrays = _read_arrays(folder, step, here)
+    arrays = _read_arrays(folder, step, leaves)
     if _digest_of_arrays(arrays) != record["arrays_sha256"]:
         raise _DamagedError("its arrays do not have their checksum")
-    leaves = [arrays[name] for name in _flatten(expected)]
-    states = jax.tree.unflatten(jax.tree.structure(expected), leaves)
+    states = jax.tree.unflatten(jax.tree.structure(expected), arrays.values())
     return Checkpoint(epoch, configs, (height, width), metrics, timing, states)
 
 
@@ -229,12 +241,12 @@ def _configs(record: dict[str, Any], folder: Path) -> list[Config]:
         raise UserError(f"{folder} is of other code: {error}; delete it to train its runs from the start") from error
 
 
-def _read_arrays(folder: Path, step: int, expected: dict[str, str]) -> dict[str, np.ndarray]:
+def _read_arrays(folder: Path, step: int, expected: dict[str, jax.ShapeDtypeStruct]) -> dict[str, np.ndarray]:
+    sizes = {name: math.prod(leaf.shape) * leaf.dtype.itemsize for name, leaf in expected.items()}
     try:
         manager = _manager(folder)
-        found = manager.item_metadata(step)["states"]
-        found = {name: f"{leaf.dtype}{list(leaf.shape)}" for name, leaf in found.items()}
-        if found != expected:  # before anything is allocated
+        found = manager.item_metadata(step)["states"][BYTES]
+        if (found.shape, found.dtype) != ((sum(sizes.values()),), np.uint8):  # before anything is allocated
             raise _DamagedError("its arrays are not those of its record")
         restored = manager.restore(step, args=ocp.args.Composite(states=ocp.args.StandardRestore()))["states"]
         manager.close()
@@ -242,7 +254,11 @@ def _read_arrays(folder: Path, step: int, expected: dict[str, str]) -> dict[str,
         raise
     except Exception as error:  # orbax and tensorstore raise their own, and do not say which
         raise _DamagedError(f"its arrays cannot be read: {_first_line(error)}") from error
-    return {name: np.asarray(restored[name]) for name in expected}
+    content, arrays, start = np.asarray(restored[BYTES]).tobytes(), {}, 0
+    for name, leaf in expected.items():
+        part = content[start : (start := start + sizes[name])]
+        arrays[name] = np.frombuffer(part, leaf.dtype).reshape(leaf.shape)
+    return arrays
 
 
 def _manager(folder: Path, **options: Any) -> ocp.CheckpointManager:

@@ -1,0 +1,438 @@
+"""Any damage to any file that the program reads does no harm or is a UserError, within a second and 200 MB.
+
+FUZZ_EXAMPLES=10000 is the full run: so many damages of each format.
+"""
+
+import contextlib
+import gzip
+import hashlib
+import io
+import json
+import math
+import os
+import re
+import resource
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from tensorflow_datasets.core.download.checksums import UrlInfo
+from tensorflow_datasets.core.utils import Size
+from tensorflow_datasets.image_classification.mnist import MNIST
+from test_classifier import made_up
+from test_data_idx import NAMES, idx_bytes
+from test_sweeps import StopAfter
+
+from vae_jax import checkpoints, data, lock, report, sweeps, workdir
+from vae_jax.config import Config, Experiment
+from vae_jax.data import preparation, tfds
+from vae_jax.evaluation import claims, classifier
+from vae_jax.files import UserError, write_json
+from vae_jax.interrupts import StoppedError
+from vae_jax.results import SUMMARY_COLUMNS
+from vae_jax.runs import load_run
+
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
+MOST_SECONDS = 1.0
+MOST_KILOBYTES = 200_000
+
+CONFIG = Config(hidden_dims=(8,), num_epochs=3, batch_size=1024)
+EXPERIMENT = Experiment(
+    name="e", question="Why?", base=CONFIG, grid={"model": ("ae", "vae"), "kl_weight": (0.5, 1, 2), "seed": (0, 1)}
+)
+
+
+class Format(NamedTuple):
+    """A folder of valid files, which of them are damaged, and the reading of them, which checks what it gives."""
+
+    folder: Path
+    damaged: str  # a glob
+    read: Callable[[Path], None]
+
+
+class Damage(NamedTuple):
+    """A change of one file; places are taken modulo what is there."""
+
+    kind: str
+    file: int
+    inside: bool  # of what the file wraps, which is then wrapped again as if it were whole
+    start: int
+    length: int
+    content: bytes
+
+
+KINDS: dict[str, Callable[[bytes, int, int, bytes], bytes]] = {
+    "flip a bit": lambda old, start, end, new: old[:start] + bytes(b ^ 1 << end % 8 for b in old[start:][:1])
+    + old[start + 1 :],
+    "overwrite": lambda old, start, end, new: old[:start] + new + old[start + len(new) :],
+    "insert": lambda old, start, end, new: old[:start] + new + old[start:],
+    "delete": lambda old, start, end, new: old[:start] + old[end:],
+    "truncate": lambda old, start, end, new: old[:start],
+    "duplicate": lambda old, start, end, new: old[:end] + old[start:],
+    "pad": lambda old, start, end, new: old + bytes(1 << start % 21),
+    "replace": lambda old, start, end, new: new,
+    "another value": lambda old, start, end, new: another(VALUE, old, start, new),
+    "another number": lambda old, start, end, new: another(NUMBER, old, start, new),
+    "a value of its own": lambda old, start, end, new: another(VALUE, old, start, nth(VALUE, old, end)),
+}  # fmt: skip
+OF_VALUES = {"another value", "another number", "a value of its own"}
+
+NUMBER = re.compile(rb"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
+VALUE = re.compile(rb'"(?:[^"\\]|\\.)*"|true|false|null|' + NUMBER.pattern)
+
+
+def nth(pattern: re.Pattern[bytes], text: bytes, place: int) -> bytes:
+    found = pattern.findall(text)
+    return found[place % len(found)] if found else b""
+
+
+def another(pattern: re.Pattern[bytes], text: bytes, place: int, value: bytes) -> bytes:
+    """The text with the value at that place replaced."""
+    if not (found := list(pattern.finditer(text))):
+        return value
+    start, end = found[place % len(found)].span()
+    return text[:start] + value + text[end:]
+
+
+def nested(depth: int) -> bytes:
+    return b"[" * depth + b"]" * depth
+
+
+VALUES = st.one_of(
+    st.sampled_from(
+        b'NaN Infinity -Infinity 1e999 1.7e308 -1 0 1 2 0.5 null true "" "x" [] {} [1,[2]] {"epoch":1} '
+        b'"\\ud800\\n\\u0000" [1e999,1e999] 1e30 -9007199254740993 [5,5] [NaN] ["x"] 65535'.split()
+    ),
+    st.sampled_from([b"9" * 30, b"9" * 308, b"9" * 400, b"9" * 5000, b'"%s"' % (b"/" * 5000), nested(100_000)]),
+    # About as deep as Python's stack: what can be parsed cannot always be printed.
+    st.integers(800, 1000).map(nested),
+    st.integers().map(lambda number: str(number).encode()),
+)
+SIZES = [
+    number.to_bytes(size, order)  # type: ignore[arg-type]
+    for size in (4, 8)
+    for order in ("big", "little")
+    for number in (0, 1, 2**16, 2**20, 2**30, 2**31 - 1, 2 ** (8 * size - 1), 2 ** (8 * size) - 1)
+]
+# Images announced by an IDX file: 2^40 pixels, and 0.
+HEADERS = [idx_bytes(np.zeros((0, 1, 1)))[:4] + shape for shape in (b"\x40\0\0\0\0\0\0\x20\0\0\0\x20", bytes(12))]
+BYTES = st.binary(max_size=64) | st.sampled_from(SIZES + HEADERS)
+DAMAGES = st.lists(
+    st.sampled_from(sorted(KINDS)).flatmap(
+        lambda kind: st.builds(
+            Damage,
+            kind=st.just(kind),
+            file=st.integers(0, 99),
+            inside=st.booleans(),
+            start=st.integers(0, 100) | st.integers(0, 1 << 20),
+            length=st.integers(0, 100) | st.integers(0, 1 << 20),
+            content=VALUES if kind in OF_VALUES else BYTES,
+        )
+    )
+    | st.builds(Damage, st.just("remove"), st.integers(0, 99), *map(st.just, (False, 0, 0, b""))),
+    min_size=1,
+    max_size=3,
+)
+
+
+def damage(whole: dict[Path, bytes], paths: list[Path], damages: list[Damage]) -> dict[Path, bytes]:
+    """The files with all damages: first those of what they wrap, while it can be unwrapped."""
+    contents = dict(whole)
+    for how in sorted(damages, key=lambda how: not how.inside):
+        path = paths[how.file % len(paths)]
+        if path not in contents:
+            continue
+        if how.kind == "remove":
+            del contents[path]
+            continue
+        old, wrap = unwrap(path, contents[path]) if how.inside else (contents[path], bytes)
+        # Values are counted, and bytes are where they are.
+        start = how.start if how.kind in OF_VALUES else how.start % (len(old) + 1)
+        contents[path] = wrap(KINDS[how.kind](old, start, start + how.length, how.content))
+    return contents
+
+
+def unwrap(path: Path, content: bytes) -> tuple[bytes, Callable[[bytes], bytes]]:
+    """What a file wraps, and what wraps it again: damage that the outermost check does not find."""
+    if path.suffix == ".gz":
+        return gzip.decompress(content), lambda inner: gzip.compress(inner, 1)
+    if path.suffix == ".safetensors":
+        end = 8 + int.from_bytes(content[:8], "little")
+        return content[8:end], lambda inner: len(inner).to_bytes(8, "little") + inner + content[end:]
+    if path.name == "metadata":  # the record of a checkpoint
+        return content, sign
+    return content, lambda inner: inner
+
+
+def sign(text: bytes) -> bytes:
+    try:
+        record = json.loads(text)
+        del record["sha256"]
+        return json.dumps(record | {"sha256": checkpoints._digest(record)}).encode()
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return text
+
+
+def read_files(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def restore(folder: Path, contents: dict[Path, bytes]) -> None:
+    """Makes the folder's files these."""
+    now = read_files(folder)
+    for path in now.keys() - contents.keys():
+        path.unlink()
+    for path, content in contents.items():
+        if now.get(path) != content:
+            path.write_bytes(content)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """A workdir with a trained run, and the two checkpoints that it left when it was stopped on the way."""
+    folder, aside = tmp_path_factory.mktemp("tiny"), tmp_path_factory.mktemp("aside")
+    save = checkpoints.Saver.save
+
+    def save_and_wait(self, checkpoint):
+        save(self, checkpoint)
+        self.wait()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoints.Saver, "save", save_and_wait)
+        with pytest.raises(StoppedError):
+            sweeps.train_due([CONFIG], folder, sweeps.Options(checkpoint_every_seconds=0), StopAfter(2))
+    shutil.copytree(folder / "checkpoints", aside / "checkpoints")
+    sweeps.train_due([CONFIG], folder)
+    (aside / "checkpoints").rename(folder / "checkpoints")
+    return folder
+
+
+def config_json(folder, tiny):
+    def read(folder):
+        config = workdir.read_config(folder)
+        assert Config.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+        assert config.name
+
+    return Format(workdir.run_dir(tiny, CONFIG), "config.json", read)
+
+
+def metrics_jsonl(folder, tiny):
+    def read(folder):
+        rows = workdir.read_metrics(folder)
+        assert len(rows) == CONFIG.num_epochs or rows[-1]["diverged"]
+        workdir.write_metrics(folder, rows)  # they have no number that JSON has not
+
+    return Format(workdir.run_dir(tiny, CONFIG), "metrics.jsonl", read)
+
+
+def timing_jsonl(folder, tiny):
+    def read(folder):
+        seconds = workdir.read_seconds(folder)
+        assert seconds is None or isinstance(seconds, float)
+
+    return Format(workdir.run_dir(tiny, CONFIG), "timing.jsonl", read)
+
+
+def params_safetensors(folder, tiny):
+    def read(folder):
+        run = load_run(folder)
+        assert run.config == CONFIG
+        assert run.decode(np.zeros((1, 2))).shape == (1, 28, 28)
+
+    return Format(workdir.run_dir(tiny, CONFIG), "params.safetensors", read)
+
+
+def experiment(folder):
+    """A workdir whose runs are evaluated; every number of every claim is there."""
+    workdir.write_record(folder, EXPERIMENT, {"wall_seconds": 1.5, "device": {"kind": "cpu", "count": 1}})
+    keys = {measurement.key for claim in claims.CLAIMS for measurement in claim.measurements}
+    random = np.random.default_rng(0)
+    for config in EXPERIMENT.configs:
+        numbers = {key: float(random.normal()) for key in sorted(keys | set(SUMMARY_COLUMNS))}
+        write_json(workdir.run_dir(folder, config) / "evaluation.json", numbers | {"test_kl_per_dimension": [0.5, 1]})
+
+
+def experiment_json(folder, tiny):
+    def read(folder):
+        with contextlib.suppress(UserError):
+            workdir.claim(folder, EXPERIMENT)
+        held = workdir.read_experiment(folder)
+        assert all(isinstance(config, Config) for config in held.configs)
+        report.write(held, folder, [])
+
+    experiment(folder)
+    return Format(folder, "experiment.json", read)
+
+
+def evaluation_json(folder, tiny):
+    experiment(folder)
+    return Format(folder, "runs/*/evaluation.json", lambda folder: report.write(EXPERIMENT, folder, []))
+
+
+def lock_json(folder, tiny):
+    def read(folder):
+        with lock.hold(folder):
+            assert (folder / "lock-0.json").exists()
+
+    write_json(folder / "lock-0.json", {"host": "elsewhere", "pid": 3, "since": "2025-03-14T09:26:53+00:00"})
+    return Format(folder, "lock-0.json", read)
+
+
+def figure_png(folder, tiny):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
+    Image.fromarray(pixels).save(folder / "figure.png")
+    return Format(folder, "figure.png", lambda folder: report.embed(folder / "figure.png"))
+
+
+def idx_files(folder, tiny):
+    def read(folder):
+        dataset = data.load(f"idx:{folder}")
+        for split in dataset[1:4]:
+            assert (split.images.dtype, split.images.ndim, len(split.images)) == (np.uint8, 3, len(split.labels))
+
+    numbers = np.random.default_rng(0)
+    images, labels = numbers.integers(0, 256, (18, 5, 4)), numbers.integers(0, 256, 18)
+    for index, array in enumerate((images[:12], labels[:12], images[12:], labels[12:])):
+        content = idx_bytes(array)
+        packed = index in (0, 3)
+        path = folder / (f"{NAMES[index]}.gz" if packed else NAMES[index])
+        path.write_bytes(gzip.compress(content) if packed else content)
+    return Format(folder, "*", read)
+
+
+def prepare(folder):
+    """Prepares a small MNIST, which TFDS is made to hold for the registered one."""
+    numbers, infos = np.random.default_rng(0), {}
+    for name in NAMES:
+        shape = (40 if name.startswith("train") else 10, *((28, 28) if "images" in name else ()))
+        content = gzip.compress(idx_bytes(numbers.integers(0, 10, shape)))
+        (folder / f"{name}.gz").write_bytes(content)
+        info = UrlInfo(Size(len(content)), hashlib.sha256(content).hexdigest(), f"{name}.gz")
+        infos[f"{MNIST.URL}{name}.gz"] = info
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MNIST, "url_infos", infos)
+        preparation.prepare("mnist", data_dir=folder, from_dir=folder)
+    return data.load("mnist", data_dir=folder)
+
+
+def assert_equal(one, other):
+    jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+def prepared_set(folder, tiny):
+    def read(folder):
+        dataset = data.load("mnist", data_dir=folder)
+        for split in dataset[1:4]:
+            assert (split.images.dtype, split.images.shape[1:]) == (np.uint8, (28, 28))
+
+    prepare(folder)
+    next(folder.rglob(tfds._CACHE_NAME)).unlink()
+    return Format(folder, "mnist/*/*", read)
+
+
+def cache_of_a_prepared_set(folder, tiny):
+    """It may be lost: it is made again, and is never believed where it is damaged."""
+    whole = prepare(folder)
+    return Format(
+        folder, f"mnist/*/{tfds._CACHE_NAME}", lambda folder: assert_equal(data.load("mnist", data_dir=folder), whole)
+    )
+
+
+def classifier_safetensors(folder, tiny):
+    """It may be lost: it is trained again, to the same numbers (here, without a training)."""
+    digits = made_up()
+    whole = classifier.load_or_train(digits, folder)
+
+    def read(folder):
+        found = classifier.load_or_train(digits, folder)
+        assert (found.digest, found.accuracy) == (whole.digest, whole.accuracy)
+        features, probabilities = found.predict(digits.test.images / np.float32(255))
+        assert (features.shape, probabilities.shape) == ((30, 128), (30, 3))
+
+    return Format(folder, "*", read)
+
+
+def untrained(network, images, labels, seed):
+    return network.init(jax.random.key(seed), jnp.zeros((1, *images.shape[1:])))["params"]
+
+
+def checkpoint_files(aside, tiny):
+    (folder,) = checkpoints.folders(tiny)
+    saved = {}
+    for step in (2, 1):  # the older one is found where the newer one is away
+        saved[step] = checkpoints.newest(folder)
+        (folder / str(step)).rename(aside / str(step))
+    for step in (2, 1):
+        (aside / str(step)).rename(folder / str(step))
+    assert [checkpoint.epoch for checkpoint in saved.values()] == [2, 1]
+
+    def signature(step):
+        return json.loads((folder / str(step) / "record" / "metadata").read_bytes())["sha256"]
+
+    signatures = {step: signature(step) for step in saved}
+
+    def read(folder):
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            found = checkpoints.newest(folder)
+        for step in saved:
+            assert f"{folder / str(step)} is damaged" in said.getvalue() or (found and found.epoch >= step)
+        if found:
+            assert_equal(found.states, saved[found.epoch].states)
+            # Who signs a record anew may say other things in it, but not of the arrays.
+            if signature(found.epoch) == signatures[found.epoch]:
+                assert found[:-1] == saved[found.epoch][:-1]
+
+    return Format(folder, "*/**/*", read)
+
+
+FORMATS = [
+    config_json, metrics_jsonl, timing_jsonl, params_safetensors, checkpoint_files, experiment_json, evaluation_json,
+    lock_json, figure_png, idx_files, prepared_set, cache_of_a_prepared_set, classifier_safetensors,
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=FORMATS, ids=lambda make: make.__name__)
+def fuzzed(request, tiny, tmp_path_factory):
+    """A format, the content of its files, and the memory before."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classifier, "_train", untrained)
+        form = request.param(tmp_path_factory.mktemp(request.param.__name__), tiny)
+        form.read(form.folder)  # compiles and imports what it needs
+        whole = read_files(form.folder)
+        yield form, whole, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        restore(form.folder, whole)
+
+
+@settings(
+    max_examples=EXAMPLES,
+    derandomize="FUZZ_EXAMPLES" not in os.environ,  # what runs with every change is the same each time
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(damages=DAMAGES)
+def test_any_damage_does_no_harm_or_is_a_user_error(fuzzed, damages):
+    form, whole, kilobytes = fuzzed
+    paths = sorted(path for path in form.folder.glob(form.damaged) if path in whole)
+    contents = damage(whole, paths, damages)
+    seconds = math.inf
+    for _ in range(3):  # a shared machine may be slow at any moment
+        restore(form.folder, contents)
+        start = time.perf_counter()
+        try:
+            form.read(form.folder)
+        except UserError as error:
+            assert "\n" not in str(error)
+        seconds = min(seconds, time.perf_counter() - start)
+        if seconds < MOST_SECONDS:
+            break
+    assert seconds < MOST_SECONDS
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - kilobytes < MOST_KILOBYTES
