@@ -2,8 +2,11 @@
 
 import dataclasses
 import os
+import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -16,6 +19,8 @@ from vae_jax.interrupts import Stop, StoppedError
 from vae_jax.progress import LINES, Progress
 from vae_jax.sweeps import Options
 from vae_jax.workdir import is_trained, read_metrics, run_dir
+
+ROOT = Path(__file__).resolve().parents[1]
 
 # Five runs of one group, on 1, 2, 3 and 8 of eight forced CPU devices: 5, 3 + 2 (one filled up), 2 + 2 + 1, 1 each.
 ON_DEVICES = """
@@ -211,6 +216,55 @@ def test_a_training_that_died_with_an_error_goes_on_from_its_last_checkpoint(tmp
         sweeps.train_due(GRID, tmp_path, Options(checkpoint_every_seconds=0))
     monkeypatch.setattr(sweeps, "_compile", compile_)
     assert list(tmp_path.rglob("*.safetensors")) == []
+    sweeps.train_due(GRID, tmp_path)
+    assert files(tmp_path) == uninterrupted
+
+
+class Vanish(Stop):
+    """Deletes the workdir after the second epoch."""
+
+    def __init__(self, workdir):
+        super().__init__()
+        self.workdir, self.epochs = workdir, 0
+
+    @property
+    def asked(self):
+        self.epochs += 1
+        if self.epochs == 2:
+            shutil.rmtree(self.workdir)
+        return False
+
+
+def test_a_workdir_that_vanishes_is_one_line_and_not_half_made_anew(tmp_path):
+    workdir = tmp_path / "workdir"
+    with pytest.raises(UserError, match=rf"^{workdir}/runs/\S+ has vanished or was emptied; launch again$"):
+        sweeps.train_due(GRID[:1], workdir, stop=Vanish(workdir))
+    assert not workdir.exists()
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from vae_jax import sweeps
+from vae_jax.config import Config, expand
+from vae_jax.files import UserError
+sys.path.insert(0, "tests")
+from test_sweeps import GRID
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
+try:
+    sweeps.train_due(GRID, Path(sys.argv[1]), sweeps.Options(checkpoint_every_seconds=0))
+except UserError as error:
+    sys.exit(str(error))
+"""
+
+
+@pytest.mark.parametrize("size", [100, 1_000, 20_000])  # bytes: config.json, metrics.jsonl, a checkpoint find no room
+def test_a_full_disk_is_one_line_and_with_room_the_same_command_goes_on(tmp_path, uninterrupted, size):
+    done = subprocess.run([sys.executable, "-c", FULL, tmp_path, str(size)], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert re.fullmatch(r"cannot write .*: File too large; make room .*", done.stderr.splitlines()[-1])
+    assert not any(".tmp" in name and "orbax" not in name for name in files(tmp_path))
     sweeps.train_due(GRID, tmp_path)
     assert files(tmp_path) == uninterrupted
 

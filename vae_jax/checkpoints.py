@@ -167,16 +167,19 @@ def members(folder: Path) -> list[Config]:
 
 
 def newest(folder: Path) -> Checkpoint | None:
-    """The newest whole checkpoint of a group; of each that is damaged a line on stderr says so.
+    """The newest whole checkpoint of a group; None where there is none. Lines on stderr tell what is damaged.
 
     Raises:
         UserError: it is of another format, Config, network or dtype than this code makes.
     """
-    for step in sorted(_steps(folder), reverse=True):
+    steps = sorted(_steps(folder), reverse=True)
+    for step in steps:
         try:
             return _load(folder, step)
         except (_DamagedError, AttributeError, LookupError, TypeError, ValueError) as error:
             print(f"{folder / str(step)} is damaged ({error}) and not used", file=sys.stderr)
+    if steps:
+        print(f"no checkpoint in {folder} is whole: its runs start over", file=sys.stderr)
     return None
 
 

@@ -25,7 +25,7 @@ SUMMARY_COLUMNS = {
     "train_seconds": "training (s)",
 }
 
-
+LARGEST = 1e100  # of a number in a table; the square of one beyond it may overflow
 DASH = "–"  # where a model has no such number or setting
 
 
@@ -140,9 +140,13 @@ def _numbers_of_training(folder: Path) -> dict[str, float]:
 def _read_evaluation(path: Path) -> dict[str, Any]:
     numbers = read_json(path)
     keys = (*SUMMARY_COLUMNS, *(measurement.key for claim in claims.CLAIMS for measurement in claim.measurements))
-    if not isinstance(numbers, dict) or any(type(numbers.get(key)) not in (int, float, type(None)) for key in keys):
+    if not isinstance(numbers, dict) or not all(_is_number_or_none(numbers.get(key)) for key in keys):
         raise UserError(f"{path} is damaged (not an object of numbers); delete it and launch again")
-    return numbers
+    return numbers | {key: float(numbers[key]) for key in keys if numbers.get(key) is not None}
+
+
+def _is_number_or_none(value: Any) -> bool:
+    return value is None or (type(value) in (int, float) and abs(value) <= LARGEST)  # NaN is not
 
 
 def _seeds(members: Sequence[Mapping[str, Any]]) -> str:

@@ -117,7 +117,9 @@ def _groups(due: Sequence[Config], workdir: Path) -> list[_Group]:
     """The due runs: first those with checkpoints, as they were saved together, then the others by their program."""
     left, saved = set(due), []
     for path in checkpoints.folders(workdir):
-        if not left.isdisjoint(checkpoints.members(path)) and (newest := checkpoints.newest(path)):
+        known = checkpoints.members(path)
+        # Where nothing says whose they are, they may be those of due runs.
+        if not (known and left.isdisjoint(known)) and (newest := checkpoints.newest(path)):
             saved.append(newest)
     groups = []
     # A run is in two of them where a part of its group went on without the others: the later one counts.
@@ -274,6 +276,8 @@ class _History:
 
     def _write(self) -> None:
         for folder, rows in zip(self.folders, self.metrics, strict=True):
+            if not (folder / "config.json").exists():  # a new one would hold a part of the run
+                raise UserError(f"{folder} has vanished or was emptied; launch again")
             write_metrics(folder, rows)
             write_timing(folder, self.timing[: len(rows)])
         self.written = time.monotonic()

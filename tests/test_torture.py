@@ -1,0 +1,47 @@
+"""The harness itself: it sees what differs, and a launch that is killed some times ends as if it was not."""
+
+import shutil
+
+import pytest
+
+from scripts import torture
+from vae_jax.workdir import write_record
+
+
+def test_some_kills(capsys):
+    assert torture.main(["torture", "--kills=2", "--seed=3"]) == 0, capsys.readouterr().err
+    assert "2 kills survived" in capsys.readouterr().out
+
+
+def test_wrong_usage(capsys):
+    assert torture.main(["torture", "--kills=0"]) == 2
+    assert torture.main(["torture", "3"]) == 2
+
+
+def csv(seconds, loss):
+    return f"run,train_seconds,test_loss\na,{seconds},{loss}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "is_seen"),
+    [
+        ("runs/a/params.safetensors", "1", True),
+        ("runs/a/timing.jsonl", "1", False),
+        ("report.html", "1", False),
+        ("results.csv", csv(3.5, 7), False),
+        ("results.csv", csv(2.5, 8), True),
+        ("new", "", True),
+    ],
+)
+def test_what_differs_is_seen_but_for_the_clock(tiny_experiment, tmp_path, name, content, is_seen):
+    expected, found = tmp_path / "expected", tmp_path / "found"
+    write_record(expected, tiny_experiment, {"started": "today", "data": {}})
+    (expected / "runs" / "a").mkdir(parents=True)
+    for file in ("runs/a/params.safetensors", "runs/a/timing.jsonl", "report.html"):
+        (expected / file).write_text("0")
+    (expected / "results.csv").write_text(csv(2.5, 7))
+    shutil.copytree(expected, found)
+    write_record(found, tiny_experiment, {"started": "tomorrow", "data": {}})
+    assert torture.compare(expected, found) == []
+    (found / name).write_text(content)
+    assert [name in difference for difference in torture.compare(expected, found)] == [True] * is_seen
