@@ -52,15 +52,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     values = flags.FlagValues()
     flags.DEFINE_integer("kills", 20, "launches to kill", lower_bound=1, flag_values=values)
     flags.DEFINE_integer("seed", 0, "of the moments and the ways", lower_bound=0, flag_values=values)
+    flags.DEFINE_boolean("evaluate", True, "evaluate the runs, too", values)
     return command.run(__doc__, values, _torture, argv)
 
 
 def _torture(values: flags.FlagValues, positional: list[str]) -> None:
     command.refuse(positional)
+    launch = [*LAUNCH, f"--evaluate={str(values.evaluate).lower()}"]
     draw, kills, differences, sweeps = random.Random(values.seed), list[Kill](), list[str](), 0
     with tempfile.TemporaryDirectory() as folder:
         start = time.monotonic()
-        _finish(_start(Path(folder, "undisturbed")))
+        _finish(_start(launch, Path(folder, "undisturbed")))
         seconds = time.monotonic() - start
         print(f"seed {values.seed}; undisturbed: {seconds:.1f} s", flush=True)
         while len(kills) < values.kills:
@@ -68,14 +70,14 @@ def _torture(values: flags.FlagValues, positional: list[str]) -> None:
             workdir = Path(folder, f"sweep-{sweeps}")
             # The last epochs are as likely to be hit as the first: half of the kills come early in a launch.
             while len(kills) < values.kills:
-                process = _start(workdir)
+                process = _start(launch, workdir)
                 delay = draw.uniform(0, seconds) * draw.choice((0.5, 1.0))
                 if (kill := _kill(process, workdir, draw.choice(KINDS), delay, draw)) is None:
                     break
                 kills.append(kill)
                 print(f"{len(kills):4} {kill.kind:9} after {delay:5.1f} s, exit code {kill.exit_code:4}", end=", ")
                 print(f"{kill.retrained:2} epochs to train again", flush=True)
-            _finish(_start(workdir))
+            _finish(_start(launch, workdir))
             differences += compare(Path(folder, "undisturbed"), workdir)
     by_kind = ", ".join(f"{count} {kind}" for kind, count in sorted(Counter(kill.kind for kill in kills).items()))
     print(f"{len(kills)} kills survived ({by_kind}) in {sweeps} sweeps", end="; ")
@@ -84,11 +86,10 @@ def _torture(values: flags.FlagValues, positional: list[str]) -> None:
         raise UserError("differences: " + "; ".join(differences))
 
 
-def _start(workdir: Path) -> subprocess.Popen[str]:
+def _start(launch: Sequence[str], workdir: Path) -> subprocess.Popen[str]:
     environment = os.environ | {"JAX_PLATFORMS": "cpu"}
-    launch = [*LAUNCH, f"--workdir={workdir}"]
     # Into a pipe: a file would be subject to the limit on files.
-    return subprocess.Popen(launch, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    return subprocess.Popen([*launch, f"--workdir={workdir}"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                             text=True, errors="replace")  # fmt: skip
 
 

@@ -255,7 +255,7 @@ def test_script_help_and_flag_errors(capsys):
         ("--dataset=mnist_5k",): "--dataset must be one of mnist, ",
         ("--datset=mnist",): "Unknown command line flag 'datset'",
         ("--dataset",): "Missing value for flag --dataset",
-        ("--dataset=mnist", "kmnist"): "unexpected 'kmnist'",
+        ("--dataset=mnist", "kmnist"): "'kmnist' is not a flag",
     }.items():
         status, out, err = run_script(capsys, *arguments)
         assert (status, out) == (2, "")

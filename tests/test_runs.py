@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from vae_jax import data, runs, sweeps
+import vae_jax
+from vae_jax import checkpoints, data, runs, sweeps
 from vae_jax.checkpoints import export_params, import_params
 from vae_jax.config import Config
 from vae_jax.files import UserError, write_json
@@ -186,8 +187,9 @@ def damages():
 
     def header(**changes):
         def write(path):
-            content = {"config": read_config(path.parent).to_dict(), "image_shape": (28, 28)} | changes
             tensors = safetensors.numpy.load(path.read_bytes())
+            content = {"config": read_config(path.parent).to_dict(), "image_shape": (28, 28)}
+            content |= {"sha256": checkpoints._digest_of_arrays(tensors)} | changes
             path.write_bytes(safetensors.numpy.save(tensors, metadata={"run": json.dumps(content)}))
 
         return write
@@ -198,6 +200,7 @@ def damages():
     def names_within_names(path):
         flat = {"encoder": np.zeros(3), "encoder/mean": np.zeros(3)}
         content = {"config": read_config(path.parent).to_dict(), "image_shape": (28, 28)}
+        content["sha256"] = checkpoints._digest_of_arrays(flat)
         path.write_bytes(safetensors.numpy.save(flat, metadata={"run": json.dumps(content)}))
 
     def of(**changes):
@@ -214,7 +217,14 @@ def damages():
         _, params, shape = import_params(path)
         export_params(path, read_config(path.parent), jax.tree.map(np.float16, params), shape)
 
+    def flip_a_bit(path):
+        content = bytearray(path.read_bytes())
+        content[-5] ^= 1
+        path.write_bytes(content)
+
     return {
+        "a flipped bit": flip_a_bit,
+        "no digest": header(sha256=None),
         "empty": lambda path: path.write_bytes(b""),
         "cut short": lambda path: os.truncate(path, path.stat().st_size - 1),
         "no parameters": lambda path: path.write_text("parameters"),
@@ -248,6 +258,18 @@ def test_parameters_that_are_not_those_of_the_run(tiny_experiment, copied, damag
         load_run(folder)
     assert "\n" not in str(caught.value)
     assert is_trained(folder)
+
+
+def test_a_notebook_needs_two_lines(tiny_experiment, tiny_workdir):
+    config, params, encode, decode = vae_jax.load_run(str(run_dir(tiny_workdir, tiny_experiment.configs[3])))
+    whole = load_run(run_dir(tiny_workdir, tiny_experiment.configs[3]))
+    assert config == whole.config
+    assert jax.tree.all(jax.tree.map(np.array_equal, params, whole.params))
+    codes = encode(IMAGES)
+    np.testing.assert_array_equal(codes.mean, whole.encode(IMAGES).mean)
+    np.testing.assert_array_equal(decode(codes.mean), whole.decode(codes.mean))
+    with pytest.raises(UserError, match="nowhere"):
+        vae_jax.load_run("nowhere")
 
 
 def test_an_image_size_that_the_architecture_does_not_take(tmp_path):

@@ -312,14 +312,15 @@ def _first_line(error: Exception) -> str:
 
 
 def export_params(path: Path, config: Config, params: Params, image_shape: tuple[int, int]) -> None:
-    """Writes the parameters of one run, whole, with its Config and image size in the header.
+    """Writes the parameters of one run, whole, with its Config, image size and their digest in the header.
 
     Raises:
         UserError: the file cannot be written.
     """
     flat = flax.traverse_util.flatten_dict(jax.tree.map(np.asarray, params), sep="/")
+    run = {"config": config.to_dict(), "image_shape": image_shape, "sha256": _digest_of_arrays(flat)}
     # One entry: several would be written in an order that changes, and equal runs have equal files.
-    header = {"run": json.dumps({"config": config.to_dict(), "image_shape": image_shape})}
+    header = {"run": json.dumps(run)}
     # A transposed view would be written in the order of its memory.
     content = safetensors.numpy.save({name: np.ascontiguousarray(a) for name, a in flat.items()}, metadata=header)
     write_bytes(path, content)
@@ -338,6 +339,8 @@ def import_params(path: Path) -> tuple[Config, Params, tuple[int, int]]:
         height, width = map(int, header["image_shape"])
         if not (0 < height < MOST_PIXELS and 0 < width < MOST_PIXELS):
             raise ValueError(f"images of {height} x {width} pixels")
+        if _digest_of_arrays(flat) != header["sha256"]:
+            raise ValueError("its arrays do not have their checksum")
         return Config.from_dict(header["config"]), flax.traverse_util.unflatten_dict(flat, sep="/"), (height, width)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
