@@ -31,8 +31,17 @@ from scripts import command
 from vae_jax.files import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
-LAUNCH = (sys.executable, "-m", "experiments.launch", "--experiment=train", "--model=ae,vae", "--seed=0,1",
-          "--hidden_dims=64", "--num_epochs=100", "--checkpoint_every_seconds=0.5")  # fmt: skip
+EXPERIMENT = """
+from vae_jax.config import Config, Experiment
+
+EXPERIMENT = Experiment(
+    name="torture",
+    question="What is lost?",
+    base=Config(hidden_dims=(64,), num_epochs=40),
+    grid={"model": ("ae", "vae"), "seed": (0, 1)},
+    figures=("training_curves", "latent_space"),
+)
+"""
 KINDS = ("SIGKILL", "SIGTERM", "full disk")
 PATIENCE = 300.0  # seconds after which a launch hangs
 OF_THE_CLOCK = {"timing.jsonl", "report.html"}
@@ -58,9 +67,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _torture(values: flags.FlagValues, positional: list[str]) -> None:
     command.refuse(positional)
-    launch = [*LAUNCH, f"--evaluate={str(values.evaluate).lower()}"]
     draw, kills, differences, sweeps = random.Random(values.seed), list[Kill](), list[str](), 0
     with tempfile.TemporaryDirectory() as folder:
+        experiment = Path(folder, "torture.py")
+        experiment.write_text(EXPERIMENT)
+        launch = [sys.executable, "-m", "experiments.launch", f"--experiment={experiment}",
+                  "--checkpoint_every_seconds=0.5", f"--evaluate={values.evaluate}"]  # fmt: skip
         start = time.monotonic()
         _finish(_start(launch, Path(folder, "undisturbed")))
         seconds = time.monotonic() - start
@@ -88,9 +100,11 @@ def _torture(values: flags.FlagValues, positional: list[str]) -> None:
 
 def _start(launch: Sequence[str], workdir: Path) -> subprocess.Popen[str]:
     environment = os.environ | {"JAX_PLATFORMS": "cpu"}
-    # Into a pipe: a file would be subject to the limit on files.
-    return subprocess.Popen([*launch, f"--workdir={workdir}"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                            text=True, errors="replace")  # fmt: skip
+    return subprocess.Popen(
+        [*launch, f"--workdir={workdir}"], cwd=ROOT, env=environment, text=True, errors="replace",
+        # A pipe: a file would be subject to the limit on files.
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
 
 
 def _finish(process: subprocess.Popen[str]) -> None:
