@@ -159,4 +159,7 @@ def _is_free(path: Path) -> bool:
 
 
 def _describe(owner: dict[str, Any]) -> str:
-    return f"process {owner.get('pid', '?')} on {owner.get('host', '?')} since {owner.get('since', '?')}"
+    # The file may hold anything, and an error is one line.
+    texts = (str(owner.get(name, "?")) for name in ("pid", "host", "since"))
+    pid, host, since = (text if text.isprintable() else "?" for text in texts)
+    return f"process {pid} on {host} since {since}"

@@ -95,7 +95,7 @@ def count_images(folder: Path) -> dict[str, int]:
         return {
             name: splits[name] for name in ("train", "validation", "test") if name != "validation" or name in splits
         }
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise DataError(f"{folder} is damaged (no count of images); delete it and prepare it again") from error
 
 
@@ -145,6 +145,9 @@ def _decode(folder: Path, counts: dict[str, int], width: int) -> np.ndarray:
 
             # From the folder, and not by name, so that nothing is looked for (or announced as missing) elsewhere.
             builder = tensorflow_datasets.builder_from_directory(folder)
+            # TFDS would make room for images of any size that it is told.
+            if builder.info.features["image"].shape != (*_SIZE, 1):
+                raise ValueError(f"its images are not of {_SIZE} pixels")
             sources = [builder.as_data_source(split=split) for split in counts]
             return np.concatenate([_rows(source, width) for source in sources])
     except Exception as error:  # whatever it is that TFDS and its readers make of damaged files

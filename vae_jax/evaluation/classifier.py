@@ -30,7 +30,7 @@ from vae_jax.models import Params, dense
 from vae_jax.runs import CHUNK
 from vae_jax.training import batches
 
-FORMAT = 1  # of the file and of the training: whoever changes either counts on
+FORMAT = 2  # of the file and of the training: whoever changes either counts on
 HIDDEN_DIMS = (512, 128)  # the last one is the feature space
 BATCH_SIZE = 128
 LEARNING_RATE = 2e-3  # Adam's, from which a cosine falls to 0
@@ -150,7 +150,7 @@ def _read(path: Path, specification: dict[str, tuple[int, ...]], identity: dict[
                 raise _UnusableError("is damaged: these are not its parameters")
             flat = {name: file.get_tensor(name) for name in slices}
         accuracy = float(header["accuracy"])
-        if header["digest"] != _digest(flat) or not 0 <= accuracy <= 1:
+        if header != _header(flat, accuracy, identity) or not 0 <= accuracy <= 1:
             raise _UnusableError("is damaged: its numbers are not those that were written")
     except FileNotFoundError:
         raise _UnusableError("is not there yet") from None
@@ -161,10 +161,15 @@ def _read(path: Path, specification: dict[str, tuple[int, ...]], identity: dict[
 
 def _write(path: Path, flat: _Flat, accuracy: float, identity: dict[str, Any]) -> None:
     # One entry: several would be written in an order that changes, and equal classifiers have equal files.
-    header = {"classifier": json.dumps({"identity": identity, "accuracy": accuracy, "digest": _digest(flat)})}
+    header = {"classifier": json.dumps(_header(flat, accuracy, identity))}
     # A transposed view would be written in the order of its memory.
     content = {name: np.ascontiguousarray(value) for name, value in flat.items()}
     write_bytes(path, safetensors.numpy.save(content, metadata=header))
+
+
+def _header(flat: _Flat, accuracy: float, identity: dict[str, Any]) -> dict[str, Any]:
+    header = {"identity": identity, "accuracy": accuracy, "digest": _digest(flat)}
+    return header | {"sha256": hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()}
 
 
 def _train(network: _Network, images: np.ndarray, labels: np.ndarray, seed: int) -> Params:
