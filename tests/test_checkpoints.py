@@ -122,7 +122,8 @@ def test_where_none_is_whole_the_runs_start_over_and_it_is_said(folder, tmp_path
 def test_leftovers_of_a_save_that_was_cut_off_are_removed(folder, tmp_path):
     leftover = folder / "4.orbax-checkpoint-tmp" / "states"
     leftover.mkdir(parents=True)
-    (tmp_path / "checkpoints" / folder.name / "7").mkdir()  # damaged, and later than what is gone on from
+    (folder / "7").mkdir()  # damaged, and later than what is gone on from
+    (folder / "4").write_text("")  # where the next one will be
     saver = Saver(tmp_path, CONFIGS, 3)
     assert sorted(path.name for path in folder.iterdir()) == ["2", "3"]
     saver.remove()

@@ -111,3 +111,15 @@ def test_json_that_is_missing_or_too_large(tmp_path):
     assert read_json(path, max_bytes=100) == []
     with pytest.raises(UserError, match=f"^{path} is larger than 99 bytes"):
         read_json(path, max_bytes=99)
+
+
+def test_remove_deletes_a_file_a_folder_or_a_link_and_not_what_it_links_to(tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").write_text("")
+    (tmp_path / "folder" / "inner").mkdir(parents=True)
+    (tmp_path / "folder" / "inner" / "link").symlink_to(tmp_path / "kept")
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "kept")
+    for name in ("folder", "file", "link", "missing"):
+        files.remove(tmp_path / name)
+    assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["kept", "kept/file"]

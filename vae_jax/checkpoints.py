@@ -11,7 +11,6 @@ import json
 import logging
 import math
 import re
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +24,7 @@ import orbax.checkpoint as ocp
 import safetensors
 import safetensors.numpy
 
-from vae_jax import training
+from vae_jax import files, training
 from vae_jax.config import Config, ConfigError, group, static_part
 from vae_jax.files import UserError, write_bytes
 from vae_jax.models import Params, make_model
@@ -84,15 +83,18 @@ class Saver:
     """
 
     def __init__(self, workdir: Path, configs: Sequence[Config], epoch: int) -> None:
-        """Later checkpoints than `epoch` are damaged ones, and are removed, like the leftovers of a cut-off save."""
+        """Removes what is no checkpoint up to `epoch`: later ones are damaged, others the leftovers of a cut-off save.
+
+        Nobody else may, nor orbax at any later time: to who reads, a save on its way looks like such leftovers.
+        """
         self.folder = folder_of(workdir, configs)
-        for step in _steps(self.folder):
-            if step > epoch:
-                shutil.rmtree(self.folder / str(step), ignore_errors=True)
         with self._writing():
             self.folder.mkdir(parents=True, exist_ok=True)
-            # Nobody else may: what looks like the leftovers of a cut-off save may be one of another process.
-            self._manager = _manager(self.folder, cleanup_tmp_directories=True)
+            kept = {str(step) for step in _steps(self.folder) if step <= epoch}
+            for path in list(self.folder.iterdir()):
+                if path.name not in kept:
+                    files.remove(path)
+            self._manager = _manager(self.folder)
         self._background = ThreadPoolExecutor(1)
         self._written = self._background.submit(lambda: None)
 
@@ -149,7 +151,7 @@ class Saver:
 
 def remove(folder: Path) -> None:
     """Deletes the checkpoints of a group."""
-    shutil.rmtree(folder, ignore_errors=True)
+    files.remove(folder)
     with contextlib.suppress(OSError):  # where other groups have theirs
         folder.parent.rmdir()
 
@@ -264,15 +266,13 @@ def _read_arrays(folder: Path, step: int, expected: dict[str, jax.ShapeDtypeStru
     return arrays
 
 
-def _manager(folder: Path, **options: Any) -> ocp.CheckpointManager:
+def _manager(folder: Path) -> ocp.CheckpointManager:
     # Absolute, as tensorstore asks.
     return ocp.CheckpointManager(
         folder.resolve(),
         options=ocp.CheckpointManagerOptions(
-            # A thread of ours writes: the digests take as long as the files.
             max_to_keep=KEPT,
-            enable_async_checkpointing=False,
-            **options,
+            enable_async_checkpointing=False,  # a thread of ours writes: the digests take as long as the files
         ),
         item_handlers={"states": ocp.StandardCheckpointHandler(), "record": ocp.JsonCheckpointHandler()},
     )

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,15 @@ def read_json(path: Path, max_bytes: int = MOST_BYTES) -> Any:
         return json.loads(read_bytes(path, max_bytes))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is damaged ({error}); delete it and launch again") from error
+
+
+def remove(path: Path) -> None:
+    """Deletes a file, a link, or a folder with all that is in it, where it is there and can be deleted."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def _umask() -> int:

@@ -7,7 +7,6 @@ trains, the next one's program is compiled in the background.
 import contextlib
 import functools
 import math
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,7 +21,7 @@ from vae_jax import checkpoints, training
 from vae_jax.checkpoints import Checkpoint, Saver, export_params
 from vae_jax.config import Config, group, static_part
 from vae_jax.data import Dataset
-from vae_jax.files import UserError, write_json
+from vae_jax.files import UserError, remove, write_json
 from vae_jax.interrupts import Stop
 from vae_jax.models import Autoencoder, make_model
 from vae_jax.progress import Progress
@@ -296,9 +295,9 @@ def metrics_row(config: Config, metrics: dict[str, Metrics], index: int) -> dict
 
 def _fresh_folder(folder: Path, config: Config) -> Path:
     # What is in it is of an attempt that was cut off; only event files are gone on with.
-    for path in folder.iterdir() if folder.is_dir() else ():
+    for path in list(folder.iterdir()) if folder.is_dir() else ():
         if path.name != "tensorboard":
-            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+            remove(path)
     write_json(folder / "config.json", config.to_dict())
     return folder
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vae_jax.config import Config, ConfigError, Experiment
-from vae_jax.files import TEMPORARY, UserError, read_bytes, read_json, write_json, write_text
+from vae_jax.files import TEMPORARY, UserError, read_bytes, read_json, remove, write_json, write_text
 
 # What lies beside experiment.json.
 OF_A_LAUNCH = {"runs", "checkpoints", "classifiers", "figures", "results.csv", "report.html", "lock-0.json"}
@@ -162,7 +162,7 @@ def claim(workdir: Path, experiment: Experiment) -> dict[str, Any]:
 def remove_leftovers(workdir: Path) -> None:
     """Deletes the temporary files of writes that were cut off."""
     for path in workdir.rglob(f".*{TEMPORARY}"):
-        path.unlink(missing_ok=True)
+        remove(path)
 
 
 def write_record(workdir: Path, experiment: Experiment, record: Mapping[str, Any]) -> None:
