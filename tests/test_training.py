@@ -243,26 +243,38 @@ def test_a_run_that_diverges_is_frozen_and_its_neighbours_do_not_notice():
     assert frozen.step == 0
 
 
+def memory_of_an_epoch(config, count, images, runs_at_once):
+    """What XLA says that a group's epoch takes, and the bytes of one run's state."""
+    model, numbers = make_model(config, images.shape[1:]), training.hyperparameters([config] * count)
+    states = jax.eval_shape(lambda numbers: training.init_states(model, numbers), numbers)
+    lowered = training.train_epoch.lower(model, images, states, numbers, np.int32(0), runs_at_once=runs_at_once)
+    one = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(states)) // count
+    return lowered.compile().memory_analysis(), one
+
+
 @pytest.mark.parametrize("runs_at_once", [1, 8])
 def test_a_group_holds_its_images_once(runs_at_once):
-    """By XLA's own account: seven more runs take less than one more copy of the images."""
+    """Seven more runs take less than one more copy of the images."""
     images = np.zeros((60_000, 28, 28), np.uint8)
     sizes = []
     for count in (1, 8):
-        config = Config(hidden_dims=(8,))
-        model = make_model(config, (28, 28))
-        numbers = training.hyperparameters([config] * count)
-        states = jax.eval_shape(lambda numbers: training.init_states(model, numbers), numbers)  # noqa: B023
-        over = {"runs_at_once": min(count, runs_at_once)}
-        lowered = training.train_epoch.lower(model, images, states, numbers, np.int32(0), **over)
-        found = lowered.compile().memory_analysis()
+        found, _ = memory_of_an_epoch(Config(hidden_dims=(8,)), count, images, min(count, runs_at_once))
         sizes.append(found.argument_size_in_bytes + found.temp_size_in_bytes + found.output_size_in_bytes)
     assert images.nbytes < sizes[0]
     assert sizes[1] - sizes[0] < images.nbytes
 
 
+@pytest.mark.parametrize("runs_at_once", [1, 2])
+def test_new_states_are_written_over_the_old_ones(runs_at_once):
+    """Beside the donated states, six more runs take less than the state of one."""
+    images = np.zeros((100, 28, 28), np.uint8)
+    (few, _), (many, one) = (memory_of_an_epoch(Config(), count, images, runs_at_once) for count in (4, 10))
+    assert many.alias_size_in_bytes >= 10 * one
+    assert many.temp_size_in_bytes - few.temp_size_in_bytes < one
+
+
 def test_devices_share_the_runs_out_and_change_nothing():
-    """On one device here; tests/test_devices.py forces more."""
+    """On one device here; test_sweeps.py forces more."""
     mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("runs",))
     configs = [dataclasses.replace(CONFIG, seed=seed) for seed in range(2)]
     model = make_model(static_part(CONFIG), (6, 6))

@@ -114,7 +114,7 @@ def train_epoch(
         metrics = jax.tree.map(lambda mean: jnp.where(alive, mean, jnp.nan), means)
         return state._replace(alive=alive), metrics
 
-    return _map_runs(train, images, (states, numbers), mesh, runs_at_once)
+    return _update_runs(train, images, states, numbers, mesh, runs_at_once)
 
 
 @partial(jax.jit, static_argnames=("model", "mesh", "runs_at_once"))
@@ -265,7 +265,56 @@ def _map_runs(function: Callable, shared: Any, runs: tuple, mesh: Mesh | None, r
         batch_size = runs_at_once if runs_at_once > 1 else None
         return jax.lax.map(lambda run: function(shared, *run), runs, batch_size=batch_size)
 
+    return _on_devices(on_a_device, shared, runs, mesh)
+
+
+def _update_runs(
+    function: Callable, shared: Any, states: TrainState, numbers: Hyperparameters, mesh: Mesh | None, runs_at_once: int
+) -> tuple[TrainState, Metrics]:
+    """As `_map_runs`, for a function whose first result is the new state: written over the old one.
+
+    `jax.lax.map` would collect the new states beside the old ones: memory for as many runs again, which on a CPU the
+    system hands out anew, page by page, in every epoch.
+    """
+
+    def on_a_device(shared: Any, runs: tuple[TrainState, Hyperparameters]) -> tuple[TrainState, Metrics]:
+        states, numbers = runs
+        num_runs = numbers.seed.shape[0]
+
+        def update(states: TrainState, start: Array | int, size: int) -> tuple[TrainState, Metrics]:
+            runs = jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, start, size), (states, numbers))
+            new, metrics = _vectorize(function, size)(shared, *runs)
+            states = jax.tree.map(
+                lambda leaf, part: jax.lax.dynamic_update_slice_in_dim(leaf, part, start, 0), states, new
+            )
+            return states, metrics
+
+        starts = jnp.arange(0, num_runs - runs_at_once + 1, runs_at_once)
+        states, metrics = jax.lax.scan(partial(update, size=runs_at_once), states, starts)
+        metrics = jax.tree.map(jnp.ravel, metrics)
+        if rest := num_runs % runs_at_once:
+            states, last = update(states, num_runs - rest, rest)
+            metrics = jax.tree.map(lambda *parts: jnp.concatenate(parts), metrics, last)
+        return states, metrics
+
+    return _on_devices(on_a_device, shared, (states, numbers), mesh)
+
+
+def _vectorize(function: Callable, size: int) -> Callable:
+    """`function(shared, *run)` for as many runs at once; over one, vmap would cost XLA its best kernels."""
+    if size > 1:
+        return jax.vmap(function, (None, 0, 0))
+
+    def of_one(shared: Any, *runs: Any) -> Any:
+        result = function(shared, *jax.tree.map(lambda leaf: leaf[0], runs))
+        return jax.tree.map(lambda leaf: leaf[None], result)
+
+    return of_one
+
+
+def _on_devices(function: Callable, shared: Any, runs: tuple, mesh: Mesh | None) -> Any:
+    """`function(shared, runs)` on each device of the mesh with its share of the runs."""
     if mesh is None:
-        return on_a_device(shared, runs)
+        return function(shared, runs)
     specs = PartitionSpec(), PartitionSpec(mesh.axis_names)
-    return jax.shard_map(on_a_device, mesh=mesh, in_specs=specs, out_specs=specs[1], check_vma=False)(shared, runs)
+    return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=specs[1], check_vma=False)(shared, runs)
