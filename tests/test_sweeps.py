@@ -78,13 +78,34 @@ def test_out_of_memory_halves_the_runs_at_once_and_goes_on(tmp_path, little_memo
     assert all(is_trained(run_dir(tmp_path, config)) for config in CONFIGS)
 
 
-def test_other_errors_of_a_device_are_not_taken_for_memory(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "raised", "message"),
+    [
+        ("RESOURCE_EXHAUSTED: Out of memory", UserError, r"^no memory for 5 runs like vae-z2\S+; launch fewer"),
+        ("INTERNAL: broken", jax.errors.JaxRuntimeError, "INTERNAL"),
+    ],
+)
+def test_where_one_run_at_once_is_too_many_it_is_said_and_other_errors_are_not_taken_for_memory(
+    tmp_path, monkeypatch, error, raised, message
+):
     def broken(*args):
-        raise jax.errors.JaxRuntimeError("INTERNAL: broken")
+        raise jax.errors.JaxRuntimeError(error)
 
     monkeypatch.setattr(sweeps, "_train_group", broken)
-    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"):
+    with pytest.raises(raised, match=message):
         sweeps.train_due(CONFIGS, tmp_path)
+
+
+def test_a_program_that_waits_for_its_turn_holds_no_images():
+    def count():
+        return sum(array.shape[1:] == (28, 28) for array in jax.live_arrays())
+
+    before = count()
+    program = sweeps._compile(CONFIGS, Options())
+    assert count() == before
+    states, _ = program.train_epoch(program.init(), 0)
+    program.validate(states)
+    assert count() == before + 2
 
 
 def test_on_a_cpu_one_run_at_a_time(tmp_path, little_memory):

@@ -91,7 +91,7 @@ def train_due(
     num_images = sum(_images_to_see(members, options) for members in groups)
     progress = Progress(len(groups), sum(len(members.configs) for members in groups), num_images)
     background = ThreadPoolExecutor(1)
-    # One ahead, and no more: a program holds its data set on the devices.
+    # One ahead, and no more: compiled programs take memory.
     upcoming = [background.submit(_compile, members.configs, options) for members in groups[:1]]
     try:
         for index, members in enumerate(groups):
@@ -160,23 +160,25 @@ def _compile(configs: Sequence[Config], options: Options) -> _Program:
     model = make_model(config, dataset.train.images.shape[1:], mean_pixel)
     by_run, whole = (NamedSharding(mesh, spec) if mesh else None for spec in (PartitionSpec("runs"), PartitionSpec()))
     numbers = jax.device_put(training.hyperparameters([configs[index] for index in filled]), by_run)
-    train_images = jax.device_put(dataset.train.images, whole)
+    splits = {"train": dataset.train.images, "validation": dataset.validation.images}
+    images = {name: jax.ShapeDtypeStruct(split.shape, split.dtype, sharding=whole) for name, split in splits.items()}
+    # Not before the program runs: beside the group that trains now there may be no room.
+    put = functools.cache(lambda name: jax.device_put(splits[name], whole))
     over: dict[str, Any] = {"mesh": mesh, "runs_at_once": runs_at_once}
     init = training.init_states.lower(model, numbers, mesh=mesh).compile()
     states = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=by_run),
         jax.eval_shape(functools.partial(training.init_states, model), numbers),
     )
-    train = training.train_epoch.lower(model, train_images, states, numbers, np.int32(0), **over).compile()
+    train = training.train_epoch.lower(model, images["train"], states, numbers, np.int32(0), **over).compile()
     validate: Callable[[TrainState], Metrics] | None = None
-    if len(dataset.validation.images):
-        images = jax.device_put(dataset.validation.images, whole)
-        evaluate = training.evaluate.lower(model, images, states.params, numbers, **over).compile()
-        validate = lambda states: evaluate(images, states.params, numbers)  # noqa: E731
+    if len(splits["validation"]):
+        evaluate = training.evaluate.lower(model, images["validation"], states.params, numbers, **over).compile()
+        validate = lambda states: evaluate(put("validation"), states.params, numbers)  # noqa: E731
     return _Program(
-        model, runs_at_once, len(train_images), lambda: init(numbers),
+        model, runs_at_once, len(splits["train"]), lambda: init(numbers),
         lambda states: jax.device_put(jax.tree.map(lambda leaf: leaf[filled], states), by_run),
-        lambda states, epoch: train(train_images, states, numbers, np.int32(epoch)), validate,
+        lambda states, epoch: train(put("train"), states, numbers, np.int32(epoch)), validate,
     )  # fmt: skip
 
 
@@ -193,8 +195,11 @@ def _fits(
     try:
         _train_group(members, workdir, program, options, stop, progress)
     except jax.errors.JaxRuntimeError as error:
-        if "RESOURCE_EXHAUSTED" not in str(error) or program.runs_at_once == 1:
+        if "RESOURCE_EXHAUSTED" not in str(error):
             raise
+        if program.runs_at_once == 1:
+            count, name = len(members.configs), members.configs[0].name
+            raise UserError(f"no memory for {count} runs like {name}; launch fewer of them at once") from error
         progress.say(f"no memory for {program.runs_at_once} runs at once on a device, trying half")
         return False
     return True
