@@ -10,9 +10,10 @@ train: seconds per epoch of 60,000 images of the 784-512-2 VAE at batch 128, our
 over a tensor in memory (extra `bench`), both warm, alternating, medians; and both training losses.
 likelihood: the importance-sampled bound of a 784-512-20 VAE, as a share of the float32 matrix-product peak that the
 same machine reaches in the same call.
-sweep: 30 runs (5 KL weights, 2 latent sizes, 3 seeds; 20 epochs) as one sweep, against a process for each.
+sweep: 30 runs (5 KL weights, 2 latent sizes, 3 seeds; 20 epochs) as one sweep, against a process for each; and the
+speed of a group as a share of the matrix-product peak, beside what the products of a step reach alone.
 group: images per second of 784-512-2 VAEs that train as one program, for each number of runs, and the memory of it.
-checkpoints: epochs of a group that is saved as often as can be, or by default every minute, against one that is not.
+checkpoints: a group that is saved as often as can be written, against one that is not; the share of one save a minute.
 """
 
 import json
@@ -25,13 +26,15 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import numpy as np
 from absl import flags
 
 from scripts import command
-from vae_jax.config import Config, expand
-from vae_jax.workdir import read_seconds, run_dir
+from vae_jax.config import Config, expand, static_part
+from vae_jax.workdir import run_dir
 
 NUM_IMAGES = 60_000
 
@@ -120,21 +123,31 @@ def benchmark_likelihood(dataset: str, num_samples: int, num_images: int) -> Non
 
 
 def benchmark_sweep(dataset: str) -> None:
-    """Prints the time of 30 runs trained as one sweep, and of the same 30 in a process each."""
+    """Prints the time of 30 runs trained as one sweep and in a process each, and the speed of training a group."""
+    from vae_jax import data
+
     base = Config(dataset=dataset, num_epochs=20)
     grid = {"latent_dim": (2, 16), "kl_weight": (0.25, 0.5, 1.0, 2.0, 4.0), "seed": (0, 1, 2)}
     configs = expand(base, grid)
     with tempfile.TemporaryDirectory() as folder:
-        swept, single = Path(folder, "swept"), Path(folder, "single")
-        together = _seconds_of_process(configs, swept)
-        alone = sum(_seconds_of_process([config], single) for config in configs)
-        flops = sum(_training_flops(swept, config) for config in configs)
-        training = sum(read_seconds(run_dir(swept, config)) or math.nan for config in configs)
-    speed, peak = flops / training, matmul_peak()
+        together = _seconds_of_process(configs, Path(folder, "swept"))
+        alone = sum(_seconds_of_process([config], Path(folder, "single")) for config in configs)
     print(f"{len(configs)} runs: as one sweep {together:.1f} s, in a process each {alone:.1f} s", end="; ")
     print(f"ratio {together / alone:.2f}")
-    print(f"while training {speed / 1e9:.0f} GFLOP/s in matrix products, peak {peak / 1e9:.0f} GFLOP/s", end="; ")
-    print(f"share of the peak {speed / peak:.2f}")
+    group = configs[: len(configs) // 2]
+    images = data.load(dataset, validation_fraction=base.validation_fraction).train.images
+    epochs, flops = _our_epochs(images, group), len(group) * len(images) * _flops_per_image(base, images.shape[1:])
+    next(epochs)  # compiles
+    training, peaks, products = [], [], []
+    for _ in range(10):  # a shared machine is not as fast at any moment
+        start = time.perf_counter()
+        next(epochs)
+        training.append(flops / (time.perf_counter() - start))
+        peaks.append(matmul_peak())
+        products.append(_speed_of_step_products(images[0].size, base.hidden_dims[0], base.batch_size))
+    speed, peak, product = (statistics.median(values) for values in (training, peaks, products))
+    print(f"{len(group)} runs training: {speed / 1e9:.0f} GFLOP/s in matrix products, peak {peak / 1e9:.0f}", end="; ")
+    print(f"share of the peak {speed / peak:.2f}; of the products of a step alone {product / peak:.2f}")
 
 
 def benchmark_group(dataset: str, counts: Sequence[int], num_epochs: int) -> None:
@@ -177,24 +190,33 @@ def _memory_of_group(configs: Sequence[Config], images: np.ndarray) -> str:
 
 
 def benchmark_checkpoints(dataset: str, counts: Sequence[int]) -> None:
-    """Prints what checkpoints cost: whole trainings with and without them, alternating, by the medians."""
+    """Prints what a checkpoint costs: trainings with as many as can be written and with none, alternating, medians."""
     from vae_jax import sweeps
 
     base, repeats = Config(dataset=dataset, num_epochs=20), 3
-    intervals = {"none": math.inf, "every minute": 60.0, "all the time": 0.0}
     for count in counts:
         configs = expand(base, {"seed": tuple(range(count))})
-        seconds: dict[str, list[float]] = {name: [] for name in intervals}
+        seconds: dict[float, list[float]] = {math.inf: [], 0.0: []}
+        saves = 0
         for _ in range(repeats):
-            for name, interval in intervals.items():
-                with tempfile.TemporaryDirectory() as folder:
+            for interval, times in seconds.items():
+                with tempfile.TemporaryDirectory() as folder, _counted_saves() as save:
                     start = time.perf_counter()
                     sweeps.train_due(configs, Path(folder), sweeps.Options(checkpoint_every_seconds=interval))
-                    seconds[name].append(time.perf_counter() - start)
-        without = statistics.median(seconds["none"])
-        for name, times in seconds.items():
-            slower = 100 * (statistics.median(times) / without - 1)
-            print(f"{count} runs, checkpoints {name}: {statistics.median(times):.1f} s, {slower:+.1f} %")
+                    times.append(time.perf_counter() - start)
+                    saves += save.call_count
+        without, with_all = (statistics.median(times) for times in seconds.values())
+        each = (with_all - without) / (saves / repeats)
+        print(
+            f"{count} runs: {without:.1f} s without checkpoints, {with_all:.1f} s with {saves / repeats:.0f}", end="; "
+        )
+        print(f"{each:.2f} s each; one a minute slows training by {100 * each / 60:.1f} %")
+
+
+def _counted_saves() -> Any:
+    from vae_jax.checkpoints import Saver
+
+    return mock.patch.object(Saver, "save", autospec=True, side_effect=Saver.save)
 
 
 def _seconds_of_process(configs: Sequence[Config], workdir: Path) -> float:
@@ -209,16 +231,31 @@ def _seconds_of_process(configs: Sequence[Config], workdir: Path) -> float:
     return time.perf_counter() - start
 
 
-def _training_flops(workdir: Path, config: Config) -> float:
-    """Floating-point operations of a run's matrix products: forward, and backward but for the images' gradient."""
-    from vae_jax import data
-    from vae_jax.runs import load_run
+def _flops_per_image(config: Config, image_shape: tuple[int, int]) -> int:
+    """Floating-point operations of matrix products, forward and backward; the images need no gradient."""
+    import jax
 
-    params = load_run(run_dir(workdir, config)).params
+    from vae_jax.models import make_model
+
+    model = make_model(config, image_shape)
+    params = jax.eval_shape(model.init, jax.random.key(0), np.zeros((1, *image_shape), np.float32))["params"]
     sizes = {(half, name): layer["kernel"].size for half in params for name, layer in params[half].items()}
-    per_image = 6 * sum(sizes.values()) - 2 * sizes["encoder", "hidden_0"]
-    num_images = len(data.load(config.dataset, validation_fraction=config.validation_fraction).train.images)
-    return per_image * num_images * config.num_epochs
+    return 6 * sum(sizes.values()) - 2 * sizes["encoder", "hidden_0"]
+
+
+def _speed_of_step_products(num_pixels: int, width: int, batch_size: int) -> float:
+    """The five large products of a gradient step, with nothing between them, FLOP/s."""
+    import jax
+
+    shapes = (batch_size, num_pixels), (batch_size, width), (num_pixels, width), (width, num_pixels)
+    operands = [jax.random.normal(jax.random.key(index), shape) for index, shape in enumerate(shapes)]
+
+    @jax.jit
+    def products(x: Any, h: Any, w_in: Any, w_out: Any) -> Any:
+        # Encoder forward and weights' gradient; decoder forward, hidden layer's and weights' gradient.
+        return x @ w_in, x.T @ h, h @ w_out, x @ w_out.T, h.T @ x
+
+    return 5 * 2 * math.prod((batch_size, num_pixels, width)) / _best_seconds(lambda: products(*operands), 50)
 
 
 def matmul_peak(size: int = 2048, repeats: int = 8) -> float:
@@ -228,27 +265,33 @@ def matmul_peak(size: int = 2048, repeats: int = 8) -> float:
 
     a = jax.random.normal(jax.random.key(0), (size, size))
     product = jax.jit(jnp.matmul)
-    product(a, a).block_until_ready()
-    best = np.inf
+    return 2 * size**3 / _best_seconds(lambda: product(a, a), repeats)
+
+
+def _best_seconds(function: Callable[[], Any], repeats: int) -> float:
+    import jax
+
+    jax.block_until_ready(function())  # compiles
+    best = math.inf
     for _ in range(repeats):
         start = time.perf_counter()
-        product(a, a).block_until_ready()
+        jax.block_until_ready(function())
         best = min(best, time.perf_counter() - start)
-    return 2 * size**3 / best
+    return best
 
 
-def _our_epochs(images: np.ndarray) -> Iterator[float]:
+def _our_epochs(images: np.ndarray, configs: Sequence[Config] = (Config(),)) -> Iterator[float]:
+    """Trains a group of runs, an epoch each time; gives the first run's loss."""
     import jax
 
     from vae_jax import training
     from vae_jax.models import make_model
 
-    config = Config()
-    model = make_model(config, images.shape[1:])
-    numbers = training.hyperparameters([config])
+    model = make_model(static_part(configs[0]), images.shape[1:])
+    numbers = training.hyperparameters(configs)
     states = training.init_states(model, numbers)
     on_device = jax.device_put(images)
-    for epoch in range(config.num_epochs):
+    for epoch in range(configs[0].num_epochs):
         states, metrics = training.train_epoch(model, on_device, states, numbers, np.int32(epoch))
         yield float(metrics.loss[0])
 
