@@ -7,5 +7,6 @@ cd "$root"
 "$python" -m ruff check .
 "$python" -m ruff format --check --quiet . || { echo "run: $python -m ruff format ." >&2; exit 1; }
 "$python" -m mypy
-# Two workers share the two cores that this is meant for; XLA would start a thread per core in each of them.
-XLA_FLAGS="${XLA_FLAGS:-} --xla_cpu_multi_thread_eigen=false" "$python" -m pytest --numprocesses=2 "$@"
+# Two workers share the two cores that this is meant for; XLA would start a thread per core in each of them. Neighbouring
+# tests share what their module sets up, so that a worker has its half of them, until the other one has nothing to do.
+XLA_FLAGS="${XLA_FLAGS:-} --xla_cpu_multi_thread_eigen=false" "$python" -m pytest --numprocesses=2 --dist=worksteal "$@"
