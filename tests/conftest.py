@@ -1,19 +1,12 @@
 """Strict JAX for every test: silent rank promotion and a key used twice are errors, as warnings are."""
 
 import os
-import tempfile
 from pathlib import Path
 
 import matplotlib
 import pytest
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# What one test has compiled the others take: also pytest's workers, and the processes that tests start.
-if "PYTEST_XDIST_WORKER" not in os.environ:
-    COMPILED = tempfile.TemporaryDirectory(prefix="vae_jax-compiled-")
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = COMPILED.name
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
-    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 import hypothesis
 import jax
