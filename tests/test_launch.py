@@ -145,6 +145,7 @@ def test_what_is_not_there_or_not_right_is_one_line_and_exit_code_1(run_main, ti
         f"mnist is not prepared in {tmp_path}": ["--dataset=mnist", f"--data_dir={tmp_path}"],
         "train-images-idx3-ubyte (or .gz) is not there": [f"--dataset=idx:{idx}"],
         f"cannot write {tmp_path}/file/below/lock-0.json: Not a directory": [f"--workdir={tmp_path}/file/below"],
+        "cannot write /proc/new/lock-0.json: No such file or directory": ["--workdir=/proc/new"],
         f"cannot write {tmp_path}/file/lock-0.json: ": [f"--workdir={tmp_path}/file"],
         "holds experiment 'tiny', not 'ae_vs_vae'; choose another --workdir": [f"--workdir={tiny_workdir}"],
         "home is not empty and holds no experiment": [f"--workdir={tmp_path}/home"],

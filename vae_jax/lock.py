@@ -85,19 +85,19 @@ def _acquire(path: Path) -> int:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(handle).st_ino != os.stat(path).st_ino:
-                raise FileNotFoundError  # who held it has just deleted it
-            os.truncate(handle, 0)
-            os.write(handle, (json.dumps(owner) + "\n").encode())
-        except OSError:
-            os.close(handle)
-            raise
-    except (BlockingIOError, FileNotFoundError):
-        raise _in_use(path, before or {}, "wait for it") from None
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}; choose another --workdir") from error
+        raise _unwritable(path, error) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(handle).st_ino != os.stat(path).st_ino:
+            raise FileNotFoundError  # who held it has just deleted it
+        os.truncate(handle, 0)
+        os.write(handle, (json.dumps(owner) + "\n").encode())
+    except OSError as error:
+        os.close(handle)
+        if isinstance(error, BlockingIOError | FileNotFoundError):
+            raise _in_use(path, before or {}, "wait for it") from None
+        raise _unwritable(path, error) from error
     if before is not None:
         _say_left_behind(path, before)
     return handle
@@ -114,6 +114,10 @@ def _remove_if_left_behind(path: Path) -> None:
     _say_left_behind(path, owner)
     with contextlib.suppress(OSError):
         path.unlink()
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    return UserError(f"cannot write {path}: {error.strerror or error}; choose another --workdir")
 
 
 def _in_use(path: Path, owner: dict[str, Any], way_out: str) -> UserError:

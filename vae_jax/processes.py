@@ -49,7 +49,7 @@ def join(coordinator: str | None, process_id: int | None, num_processes: int | N
     try:
         jax.distributed.initialize(coordinator, num_processes, process_id)
     except (RuntimeError, ValueError, TypeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].rstrip(".")
         raise UserError(f"--distributed: {reason}; name --coordinator, --process_id and --num_processes") from error
     return Job(global_state.process_id, global_state.num_processes)
 
