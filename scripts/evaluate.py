@@ -29,11 +29,12 @@ def _evaluate(values: flags.FlagValues, positional: list[str]) -> None:
         raise flags.Error("--run=WORKDIR/runs/NAME is needed")
     from vae_jax import lock
     from vae_jax.evaluation import evaluate_run
-    from vae_jax.workdir import read_config
+    from vae_jax.workdir import read_config, refuse_links
 
     folder = Path(os.path.expanduser(values.run)).resolve()
     read_config(folder)  # before a lock is made where no run is
     with lock.hold(folder.parents[1]):
+        refuse_links(folder.parents[1])
         numbers = evaluate_run(folder, data_dir=values.data_dir, num_likelihood_samples=values.num_samples)
     print(json.dumps(numbers, indent=2))
 

@@ -26,11 +26,12 @@ def _draw(values: flags.FlagValues, positional: list[str]) -> None:
     if not values.workdir:
         raise flags.Error("--workdir=DIR is needed")
     from vae_jax import gallery, lock, report
-    from vae_jax.workdir import read_experiment
+    from vae_jax.workdir import read_experiment, refuse_links
 
     workdir = Path(os.path.expanduser(values.workdir))
     experiment = read_experiment(workdir)
     with lock.hold(workdir):
+        refuse_links(workdir)
         pictures = gallery.draw(experiment, workdir, data_dir=values.data_dir)
         path = report.write(experiment, workdir, pictures)
     print(f"{len(pictures)} figures in {(workdir / 'figures').resolve()}\nReport: {path.resolve()}")

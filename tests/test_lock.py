@@ -103,6 +103,15 @@ def test_a_lock_that_says_nothing_is_decided_by_the_kernel(tmp_path, content):
         assert json.loads((tmp_path / "lock-0.json").read_text())["pid"] == os.getpid()
 
 
+def test_a_link_is_not_followed(tmp_path):
+    (tmp_path / "outside").write_text("mine")
+    (tmp_path / "workdir").mkdir()
+    (tmp_path / "workdir" / "lock-0.json").symlink_to(tmp_path / "outside")
+    with pytest.raises(UserError, match=r"^cannot write .*lock-0.json: "), lock.hold(tmp_path / "workdir"):
+        pass
+    assert (tmp_path / "outside").read_text() == "mine"
+
+
 def test_waiting_ends_when_the_other_has_left_or_is_gone(tmp_path, capsys, other):
     process = other(tmp_path, 1)
     leaver = threading.Timer(0.5, let_go, [process])

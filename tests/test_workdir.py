@@ -52,6 +52,19 @@ def test_an_experiment_reads_back_with_the_same_runs(scratch, name, question, ba
     assert RECORD.items() <= json.loads((scratch / "experiment.json").read_text()).items()
 
 
+@pytest.mark.parametrize("place", ["runs", "checkpoints", "runs/a", "runs/a/tensorboard", "results.csv"])
+def test_a_link_that_may_lead_out_is_refused_by_name_and_the_workdir_may_be_one(tmp_path, place):
+    outside, workdir = tmp_path / "outside", tmp_path / "workdir"
+    outside.mkdir()
+    write_record(outside / "real", EXPERIMENT, RECORD)
+    workdir.symlink_to(outside / "real")
+    claim(workdir, EXPERIMENT)
+    (workdir / place).parent.mkdir(parents=True, exist_ok=True)
+    (workdir / place).symlink_to(outside)
+    with pytest.raises(UserError, match=f"^{workdir / place} is a link, and may lead out of the workdir; "):
+        claim(workdir, EXPERIMENT)
+
+
 def test_empty_new_and_own_folders_are_claimed(tmp_path):
     claim(tmp_path / "new", EXPERIMENT)
     claim(tmp_path, EXPERIMENT)

@@ -143,7 +143,7 @@ def claim(workdir: Path, experiment: Experiment) -> dict[str, Any]:
         The record of its last launch in this folder; empty where there was none.
 
     Raises:
-        UserError: it holds another experiment, or something else.
+        UserError: it holds another experiment, or something else, or a link.
     """
     try:
         entries = list(workdir.iterdir()) if workdir.exists() else []
@@ -153,10 +153,23 @@ def claim(workdir: Path, experiment: Experiment) -> dict[str, Any]:
         record = read_record(workdir)
         if (held := record["experiment"]) != experiment.name:
             raise UserError(f"{workdir} holds experiment {held!r}, not {experiment.name!r}; choose another --workdir")
-        return record
-    if {entry.name for entry in entries} - OF_A_LAUNCH:
+    elif {entry.name for entry in entries} - OF_A_LAUNCH:
         raise UserError(f"{workdir} is not empty and holds no experiment; choose another --workdir")
-    return {}
+    else:
+        record = {}
+    refuse_links(workdir)
+    return record
+
+
+def refuse_links(workdir: Path) -> None:
+    """Makes sure that what is written to this folder is written inside it, and what is deleted is.
+
+    Raises:
+        UserError: there is a symbolic link in it; the folder may be one itself.
+    """
+    for path in workdir.rglob("*"):
+        if path.is_symlink():
+            raise UserError(f"{path} is a link, and may lead out of the workdir; put in its place what it leads to")
 
 
 def remove_leftovers(workdir: Path) -> None:
