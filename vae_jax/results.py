@@ -74,7 +74,7 @@ def summarize(configs: Sequence[Config], rows: Sequence[dict[str, Any]]) -> Tabl
     for row in rows:
         groups.setdefault(tuple(row.get(name, DASH) for name in settings), []).append(row)
     body = [
-        [*setting, _seeds(members), *(mean_sd([row.get(name) for row in members]) for name in SUMMARY_COLUMNS)]
+        [*setting, _seeds(members), *(_cell(name, [row.get(name) for row in members]) for name in SUMMARY_COLUMNS)]
         for setting, members in groups.items()
     ]
     return Table([*settings, "seeds", *SUMMARY_COLUMNS.values()], body)
@@ -153,6 +153,12 @@ def _seeds(members: Sequence[Mapping[str, Any]]) -> str:
     """How many runs a row of the summary stands for: `3`, or `3 (1 diverged)`."""
     diverged = sum("diverged_epoch" in row for row in members)
     return f"{len(members)} ({diverged} diverged)" if diverged else str(len(members))
+
+
+def _cell(name: str, values: Sequence[float | None]) -> str:
+    text = mean_sd(values)
+    # Runs that train together have equal shares of one time, which is no spread over seeds.
+    return text.split(" ± ")[0] if name == "train_seconds" else text
 
 
 def _without_seed(config: Config) -> Config:
