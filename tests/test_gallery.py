@@ -19,7 +19,7 @@ from vae_jax.config import Config, ConfigError, Experiment, expand
 from vae_jax.data import Split
 from vae_jax.evaluation.classifier import Classifier
 from vae_jax.files import write_json
-from vae_jax.gallery import FIGURES, Scene, chosen_settings, evidence, pictures
+from vae_jax.gallery import FIGURES, Scene, chosen_settings, evidence, pictures, scene
 from vae_jax.runs import load_run
 from vae_jax.workdir import read_metrics, run_dir, write_metrics
 
@@ -359,7 +359,7 @@ def test_a_sweep_is_the_evaluations_against_what_was_swept(tmp_path, drawn):
     (run_dir(tmp_path, configs[-1]) / "evaluation.json").unlink()  # kl_weight 1, seed 1
     evidence.sweep(Scene(configs, tmp_path, [], None))
     (x, loss, name, ylabel, logx, _), (_, rate, *_) = calls
-    assert (x, name, ylabel, logx) == ([0.5, 1.0, 4.0], "kl_weight", "test loss (nats per image)", True)
+    assert (x, name, ylabel, logx) == ([0.5, 1.0, 4.0], "kl_weight", "test loss\n(nats per image)", True)
     assert list(loss) == list(rate) == ["VAE"]  # an AE has no kl_weight
     np.testing.assert_array_equal(loss["VAE"], [[50, 50], [100, np.nan], [400, 400]])
     np.testing.assert_array_equal(rate["VAE"], [[2, 3], [1, np.nan], [0.25, 1.25]])
@@ -417,7 +417,7 @@ def test_rate_and_distortion_are_paired_by_weight_and_seed(weighed, drawn):
 def test_dose_response_is_over_the_weight(weighed, drawn):
     calls = drawn("sweep_curve")
     evidence.dose_response(weighed)
-    assert [call[3] for call in calls] == ["KL of all codes to N(0, I) (nats)", "test distortion (nats per image)"]
+    assert [call[3] for call in calls] == ["KL of all codes\nto N(0, I) (nats)", "test distortion\n(nats per image)"]
     assert calls[0][0] == [0.5, 1.0, 4.0]
     np.testing.assert_array_equal(calls[0][1]["VAE"], np.full((3, 2), 5.0))
 
@@ -495,3 +495,19 @@ def test_sheets_by_kl_weight_show_the_first_seed_at_its_weight(tmp_path, drawn):
     corners = run.decode(np.array([[low, high], [high, low]], np.float32))  # top left, bottom right
     np.testing.assert_allclose([manifolds[0, 0, 0, 0], manifolds[0, 0, -1, -1]], corners, atol=1e-6)
     assert pictures.samples_by_kl_weight(scene._replace(configs=configs[:2])) is None
+
+
+@pytest.mark.parametrize(
+    ("label", "num_columns"), [("VAE", 4), ("VAE, latent_dim 32, kl_weight 0.25", 2), ("V" * 300, 1)]
+)
+def test_a_shared_legend_has_as_many_columns_as_fit(label, num_columns):
+    figure, ax = plt.subplots(figsize=(9, 6))
+    for _ in range(5):
+        ax.plot([0, 1], label=label)
+    ax.legend(title="over seeds")
+    scene.share_legend(figure)
+    (legend,) = figure.legends
+    assert ax.get_legend() is None
+    assert legend.get_title().get_text() == "over seeds"
+    assert legend._ncols == num_columns
+    plt.close(figure)

@@ -31,12 +31,12 @@ def sweep(scene: Scene) -> Figure | None:
         return None
     name = max(swept, key=lambda name: len(scene.swept_values(name)))
     numbers = {
-        "test_loss": "test loss (nats per image)",
-        "test_elbo": "test ELBO (nats per image)",
-        "test_distortion": "test distortion (nats per image)",
-        "test_rate": "test rate (nats per image)",
+        "test_loss": "test loss\n(nats per image)",
+        "test_elbo": "test ELBO\n(nats per image)",
+        "test_distortion": "test distortion\n(nats per image)",
+        "test_rate": "test rate\n(nats per image)",
         "test_active_units": "active units",
-        "prior_frechet": "Fréchet distance of N(0, I) samples",
+        "prior_frechet": "Fréchet distance\nof N(0, I) samples",
     }
     return _against(scene, name, numbers)
 
@@ -50,10 +50,10 @@ def dose_response(scene: Scene) -> Figure | None:
     if len(scene.swept_values("kl_weight")) < 2:
         return None
     numbers = {
-        "kl_prior_knn": "KL of all codes to N(0, I) (nats)",
-        "hole_mass_prior": "implausible N(0, I) samples (share)",
-        "prior_frechet": "Fréchet distance of N(0, I) samples",
-        "test_distortion": "test distortion (nats per image)",
+        "kl_prior_knn": "KL of all codes\nto N(0, I) (nats)",
+        "hole_mass_prior": "implausible N(0, I)\nsamples (share)",
+        "prior_frechet": "Fréchet distance\nof N(0, I) samples",
+        "test_distortion": "test distortion\n(nats per image)",
     }
     return _against(scene, "kl_weight", numbers)
 

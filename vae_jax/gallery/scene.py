@@ -104,7 +104,12 @@ def share_legend(figure: Figure) -> None:
         if (legend := ax.get_legend()) is not None:
             titles.add(legend.get_title().get_text())
             legend.remove()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)), title="".join(titles) or None)
+    title = "".join(titles) or None
+    for ncols in range(min(4, len(labels)), 0, -1):
+        legend = figure.legend(handles, labels, loc="outside lower center", ncols=ncols, title=title)
+        if ncols == 1 or legend.get_window_extent().width < figure.bbox.width:
+            return
+        legend.remove()
 
 
 def without(config: Config, field: str) -> Config:
