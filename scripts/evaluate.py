@@ -34,7 +34,7 @@ def _evaluate(values: flags.FlagValues, positional: list[str]) -> None:
     folder = Path(os.path.expanduser(values.run)).resolve()
     read_config(folder)  # before a lock is made where no run is
     with lock.hold(folder.parents[1]):
-        refuse_links(folder.parents[1])
+        refuse_links(folder)
         numbers = evaluate_run(folder, data_dir=values.data_dir, num_likelihood_samples=values.num_samples)
     print(json.dumps(numbers, indent=2))
 

@@ -273,8 +273,7 @@ def _update_runs(
 ) -> tuple[TrainState, Metrics]:
     """As `_map_runs`, for a function whose first result is the new state: written over the old one.
 
-    `jax.lax.map` would collect the new states beside the old ones: memory for as many runs again, which on a CPU the
-    system hands out anew, page by page, in every epoch.
+    `jax.lax.map` would collect the new states beside the old ones, which takes memory for as many runs again.
     """
 
     def on_a_device(shared: Any, runs: tuple[TrainState, Hyperparameters]) -> tuple[TrainState, Metrics]:
