@@ -174,6 +174,7 @@ def test_stopped_and_launched_again_ends_as_if_it_had_not_been(tmp_path, uninter
 def test_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
     with pytest.raises(StoppedError):
         sweeps.train_due(GRID, tmp_path, stop=StopAfter(3))
+    assert [len(path.read_text().splitlines()) for path in tmp_path.rglob("metrics.jsonl")] == [3] * 4
     groups = sweeps._groups(GRID, tmp_path)
     assert [(len(members.configs), members.epoch) for members in groups] == [(4, 3), (4, 0)]
 

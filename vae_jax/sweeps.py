@@ -228,6 +228,7 @@ def _train_group(
                 break
             if stop.asked:
                 stop.reached.set()
+                history.write()
                 saver.save(history.checkpoint(states))
                 saver.wait()
                 stop.check()
@@ -248,7 +249,7 @@ class _History:
         if members.saved:
             self.metrics, self.timing = [[*rows] for rows in members.saved.metrics], [*members.saved.timing]
         self.folders = [_fresh_folder(run_dir(workdir, config), config) for config in members.configs]
-        self._write()
+        self.write()
 
     def add(self, epoch: int, metrics: dict[str, Metrics], alive: np.ndarray, seconds: float) -> list[dict[str, Any]]:
         """Takes down an epoch of all runs, which together took so many seconds; returns each run's last row."""
@@ -260,7 +261,7 @@ class _History:
                 row = {"epoch": epoch} | metrics_row(self.configs[index], metrics, index)
                 rows.append(row if alive[index] else row | {"diverged": True})
         if time.monotonic() - self.written >= METRICS_EVERY_SECONDS:
-            self._write()
+            self.write()
         return [rows[-1] for rows in self.metrics]
 
     def checkpoint(self, states: TrainState) -> Checkpoint:
@@ -272,13 +273,14 @@ class _History:
 
     def finish(self, states: TrainState) -> None:
         """Writes all that is not written yet; a run's parameters say that it is trained to its end."""
-        self._write()
+        self.write()
         params = jax.device_get(states.params)
         for index, folder in enumerate(self.folders):
             own = jax.tree.map(lambda leaf, index=index: leaf[index], params)
             export_params(folder / "params.safetensors", self.configs[index], own, self.program.model.image_shape)
 
-    def _write(self) -> None:
+    def write(self) -> None:
+        """Writes what is taken down."""
         for folder, rows in zip(self.folders, self.metrics, strict=True):
             if not (folder / "config.json").exists():  # a new one would hold a part of the run
                 raise UserError(f"{folder} has vanished or was emptied; launch again")
