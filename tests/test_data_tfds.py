@@ -32,7 +32,7 @@ def idx_bytes(array):
 
 
 def in_tfds_order(split, images):
-    """Images in the order in which TFDS writes them: of the hash of each one's place in the original file."""
+    """Images in the order in which TFDS writes them: by a hash of their position in the original file."""
     hasher = Hasher(split)
     return images[sorted(range(len(images)), key=hasher.hash_key)]
 
@@ -45,7 +45,7 @@ def run_script(capsys, *arguments):
 
 @pytest.fixture
 def small_mnist(tmp_path, monkeypatch):
-    """A folder of MNIST files with 40 + 10 images of noise; TFDS is made to hold them for the registered ones."""
+    """A folder of MNIST files with 40 + 10 images of noise, whose checksums TFDS is patched to accept."""
     numbers = np.random.default_rng(0)
     folder = tmp_path / "original"
     folder.mkdir()
@@ -63,7 +63,7 @@ def small_mnist(tmp_path, monkeypatch):
 
 @pytest.fixture
 def prepared(small_mnist, tmp_path):
-    """The data_dir in which the small MNIST is prepared."""
+    """A data_dir with the small MNIST prepared."""
     preparation.prepare("mnist", data_dir=tmp_path / "tfds", from_dir=small_mnist)
     return tmp_path / "tfds"
 
@@ -83,7 +83,7 @@ def test_mnist_equals_its_idx_files(mnist_dir, tmp_path):
         images, labels = getattr(original, split)
         np.testing.assert_array_equal(getattr(dataset, split).images, in_tfds_order(split, images))
         np.testing.assert_array_equal(getattr(dataset, split).labels, in_tfds_order(split, labels))
-    # Results on mnist are compared by this digest: it must be the same wherever the set is prepared.
+    # Results on mnist are compared by this digest, which must not depend on where the data set was prepared.
     assert dataset.provenance["sha256"] == "ca0736ab0d8cb72288a20aa6137657ce641b30e868636a14bb3c321364153763"
     assert dataset.provenance["counts"] == {"train": 60000, "validation": 0, "test": 10000}
 
@@ -98,7 +98,7 @@ def test_binarized_mnist(mnist_dir, tmp_path):
     assert {split.labels for split in dataset[1:4]} == {None}
     for split in ("train", "validation", "test"):
         path = original / f"binarized_mnist_{'valid' if split == 'validation' else split}.amat.xz"
-        # Characters at even places are the pixels, "0" or "1".
+        # The characters at even positions are the pixels.
         pixels = np.frombuffer(lzma.decompress(path.read_bytes()), dtype=np.uint8)[::2]
         images = np.where(pixels == ord("1"), 255, 0).reshape(-1, 28, 28)
         np.testing.assert_array_equal(getattr(dataset, split).images, in_tfds_order(split, images))
@@ -128,7 +128,7 @@ def test_nothing_is_printed(prepared):
     assert (done.returncode, done.stdout, done.stderr) == (0, "10\n", "")
 
 
-def test_standard_place(prepared, monkeypatch):
+def test_default_data_dir(prepared, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(prepared))
     assert data.load("mnist").provenance["folder"] == str(prepared / "mnist" / "3.0.1")
     monkeypatch.delenv("TFDS_DATA_DIR")
@@ -158,7 +158,7 @@ def of_fewer_images(content):
     "damage",
     [flip_a_byte, of_fewer_images, lambda c: b"", lambda c: c[:-1], lambda c: c + b"\0", lambda c: bytes(len(c))],
 )
-def test_damaged_cache_is_made_again(damage, prepared):
+def test_damaged_cache_is_rewritten(damage, prepared):
     first = data.load("mnist", data_dir=prepared)
     cache = prepared / "mnist" / "3.0.1" / tfds._CACHE_NAME
     content = cache.read_bytes()
@@ -168,7 +168,7 @@ def test_damaged_cache_is_made_again(damage, prepared):
 
 
 def test_no_cache_where_none_can_be_written(prepared):
-    # A folder in its place stands in for a disk that is read-only (which nothing is to root).
+    # A folder in its place makes writing fail, as a read-only folder would for users other than root.
     (prepared / "mnist" / "3.0.1" / tfds._CACHE_NAME).mkdir()
     assert_equal_splits(data.load("mnist", data_dir=prepared), data.load("mnist", data_dir=prepared))
 
@@ -196,8 +196,8 @@ def edit_info(folder, old, new):
 DAMAGES = {
     "records missing": (lambda folder: next(folder.glob("*test.array_record*")).unlink(), "cannot read"),
     "records empty": (lambda folder: next(folder.glob("*train.array_record*")).write_bytes(b""), "cannot read"),
-    "more announced": (lambda folder: edit_info(folder, '"40"', '"41"'), "cannot read"),
-    "far more announced": (lambda folder: edit_info(folder, '"40"', '"99999999999999"'), "cannot read"),
+    "one image more promised": (lambda folder: edit_info(folder, '"40"', '"41"'), "cannot read"),
+    "far more images promised": (lambda folder: edit_info(folder, '"40"', '"99999999999999"'), "cannot read"),
     "no features": (lambda folder: (folder / "features.json").unlink(), "cannot read"),
     "no count": (lambda folder: edit_info(folder, "shardLengths", "lengths"), "no count of images"),
     "no test split": (lambda folder: edit_info(folder, '"test"', '"other"'), "no count of images"),
@@ -224,7 +224,7 @@ def test_format_that_needs_tensorflow(prepared, small_mnist, capsys):
         data.load("mnist", data_dir=prepared)
     with pytest.raises(data.DataError, match=message):
         preparation.prepare("mnist", data_dir=prepared, from_dir=small_mnist)
-    # An older version that can be read is.
+    # An older, readable version is found.
     shutil.copytree(prepared / "mnist" / "3.0.1", prepared / "mnist" / "3.0.0")
     edit_info(prepared / "mnist" / "3.0.0", '"tfrecord"', '"array_record"')
     assert tfds.find("mnist", prepared).name == "3.0.0"
@@ -267,7 +267,7 @@ def test_wrong_files_are_named(small_mnist, tmp_path, capsys):
     flags = ("--dataset=mnist", f"--data_dir={tmp_path / 'tfds'}", f"--from_dir={small_mnist}")
     path = small_mnist / f"{IDX_NAMES[2]}.gz"
     content = path.read_bytes()
-    # The same images packed again are another file to TFDS; the message names the way to read them all the same.
+    # TFDS refuses the same images in another compression; the message says how to read them anyway.
     path.write_bytes(gzip.compress(gzip.decompress(content), compresslevel=1))
     status, out, err = run_script(capsys, *flags)
     assert (status, out) == (1, "")
@@ -277,9 +277,9 @@ def test_wrong_files_are_named(small_mnist, tmp_path, capsys):
     path.unlink()
     status, out, err = run_script(capsys, *flags)
     assert (status, out) == (1, "")
-    assert err.startswith(f"prepare_data: cannot take {path} ")
+    assert err.startswith(f"prepare_data: cannot read {path} ")
     path.with_name(f"{path.name}.xz").write_bytes(lzma.compress(content)[:-1])
-    with pytest.raises(data.DataError, match=f"cannot take {path}.xz "):
+    with pytest.raises(data.DataError, match=f"cannot read {path}.xz "):
         preparation.prepare("mnist", data_dir=tmp_path / "tfds", from_dir=small_mnist)
     assert not (tmp_path / "tfds").exists()
     path.with_name(f"{path.name}.xz").write_bytes(lzma.compress(content))
@@ -287,7 +287,7 @@ def test_wrong_files_are_named(small_mnist, tmp_path, capsys):
 
 
 def test_registered_checksums_are_the_stock_ones(tmp_path):
-    # Files of a right name and size, and nothing else right.
+    # Files with the right name and size, but another content.
     for name, info in MNIST.url_infos.items():
         (tmp_path / info.filename).write_bytes(bytes(info.size))
         assert name.startswith(MNIST.URL)
@@ -301,7 +301,7 @@ def test_interrupted_preparation_leaves_nothing(failure, small_mnist, tmp_path, 
 
     def fail_later(image):
         calls.append(image)
-        if len(calls) == 45:  # in the test split, when the train split is on disk
+        if len(calls) == 45:  # in the test split, after the train split was written
             raise failure
         return encode(image)
 
@@ -316,12 +316,12 @@ def test_interrupted_preparation_leaves_nothing(failure, small_mnist, tmp_path, 
     monkeypatch.undo()
 
 
-def test_places_that_cannot_be_used(small_mnist, tmp_path):
+def test_unusable_data_dirs(small_mnist, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(data.DataError, match="cannot prepare mnist: "):
         preparation.prepare("mnist", data_dir=tmp_path / "file", from_dir=small_mnist)
     (tmp_path / "tfds" / "mnist" / "3.0.1").mkdir(parents=True)
-    with pytest.raises(data.DataError, match=r"3\.0\.1 is there, but not as a prepared data set; delete it"):
+    with pytest.raises(data.DataError, match=r"3\.0\.1 exists, but is not a prepared data set; delete it"):
         preparation.prepare("mnist", data_dir=tmp_path / "tfds", from_dir=small_mnist)
 
 
@@ -351,7 +351,7 @@ def test_network_that_does_not_answer(tmp_path, monkeypatch):
     try:
         with pytest.raises(data.DataError, match=r"\(no answer in 0\.05 s\); .*--from_dir=DIR$"):
             preparation.prepare("mnist", data_dir=tmp_path)
-        assert time.monotonic() - start < 2  # seconds, most of them for a busy machine
+        assert time.monotonic() - start < 2  # seconds, with a margin for a busy machine
     finally:
         released.set()
 
@@ -363,7 +363,7 @@ class QuietHandler(http.server.SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def server(small_mnist, monkeypatch):
-    """The small MNIST behind the address that TFDS downloads MNIST from."""
+    """An HTTP server for the small MNIST, at the URL from which TFDS is patched to download."""
     handler = functools.partial(QuietHandler, directory=str(small_mnist))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
         thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
@@ -391,7 +391,7 @@ def test_download_of_wrong_or_missing_files(server, small_mnist, tmp_path):
         preparation.prepare("mnist", data_dir=tmp_path / "tfds")
     assert "\n" not in str(caught.value)
     (small_mnist / f"{IDX_NAMES[0]}.gz").unlink()
-    with pytest.raises(data.DataError, match=rf"cannot download {server}.*\(the answer is 404 .*--from_dir=DIR$"):
+    with pytest.raises(data.DataError, match=rf"cannot download {server}.*\(the server answered 404 .*--from_dir=DIR$"):
         preparation.prepare("mnist", data_dir=tmp_path / "tfds")
     assert tfds.find("mnist", tmp_path / "tfds") is None
 
@@ -399,7 +399,7 @@ def test_download_of_wrong_or_missing_files(server, small_mnist, tmp_path):
 @pytest.mark.parametrize("content", [b"", b"0 1\n", b"0 " * 783 + b"2\n", b"0 " * 784 + b"0"])
 def test_damaged_amat(content, tmp_path):
     (tmp_path / "file.amat").write_bytes(content)
-    with pytest.raises(data.DataError, match=r"file\.amat is not lines of 784 pixels"):
+    with pytest.raises(data.DataError, match=r"file\.amat does not have 784 pixels, each 0 or 1, in every line"):
         preparation._read_amat(tmp_path / "file.amat")
 
 

@@ -1,4 +1,4 @@
-"""Data sets prepared by tensorflow-datasets (TFDS), read without TensorFlow. `preparation` makes them."""
+"""Reads data sets of tensorflow-datasets (TFDS) without TensorFlow. `preparation` prepares them."""
 
 import contextlib
 import hashlib
@@ -16,26 +16,25 @@ from vae_jax.files import UserError, read_json, write_bytes
 
 NAMES = ("mnist", "fashion_mnist", "kmnist", "binarized_mnist")
 
-# The one format of TFDS that is read (and written) without TensorFlow.
+# The only format that TFDS reads and writes without TensorFlow.
 FILE_FORMAT = "array_record"
 
 _SIZE = (28, 28)
 _CACHE_NAME = "vae_jax_decoded.bin"
 _DIGEST_BYTES = 32
-_CHUNK = 2000  # images read at a time: one by one takes five times as long
+_CHUNK = 2000  # images per read; reading one by one takes five times as long
 
 
 def standard_dir(data_dir: Path | str | None = None) -> Path:
-    """`data_dir`, or the place where TFDS keeps data sets if nothing else is said."""
+    """Returns `data_dir`, or the folder in which TFDS keeps data sets by default."""
     return Path(os.path.expanduser(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"))
 
 
 def read(name: str, data_dir: Path | str | None) -> tuple[dict[str, Split], dict[str, Any]]:
-    """Reads a prepared data set: decoded once (some seconds), and from then on out of a cache beside the TFDS files.
+    """Reads a prepared data set. The first read decodes it for some seconds, and caches the result beside its files.
 
     Returns:
-        The splits that TFDS has, in TFDS' order of images; and where they come from. The pixels of `binarized_mnist`
-        are 0 and 255.
+        The splits of TFDS, in its order of images; and the provenance. The pixels of `binarized_mnist` are 0 and 255.
 
     Raises:
         DataError: the data set is not prepared, or is damaged.
@@ -49,7 +48,7 @@ def read(name: str, data_dir: Path | str | None) -> tuple[dict[str, Split], dict
     rows = _read_cache(cache, sum(counts.values()), width)
     if rows is None:
         rows = _decode(folder, counts, width)
-        # A place that cannot be written to only means that the next time takes as long.
+        # Without a cache, as in a read-only folder, the next read decodes again.
         with contextlib.suppress(UserError):
             content = rows.tobytes()
             write_bytes(cache, hashlib.sha256(content).digest() + content)
@@ -61,12 +60,12 @@ def read(name: str, data_dir: Path | str | None) -> tuple[dict[str, Split], dict
 
 
 def find(name: str, data_dir: Path | str | None) -> Path | None:
-    """The folder of the newest version of a data set that is prepared and can be read; None if none is prepared.
+    """Finds the folder with the newest readable version of a prepared data set; None if none is prepared.
 
     Raises:
-        DataError: it is prepared, but only in formats that need TensorFlow to read.
+        DataError: the data set is prepared, but only in formats that need TensorFlow.
     """
-    # A preparation that was interrupted leaves a folder called incomplete.*, which is no version.
+    # The pattern excludes the incomplete.* folder of an interrupted preparation.
     versions = [
         path.parent
         for path in (standard_dir(data_dir) / name).glob("*/dataset_info.json")
@@ -85,10 +84,10 @@ def find(name: str, data_dir: Path | str | None) -> Path | None:
 
 
 def count_images(folder: Path) -> dict[str, int]:
-    """Images in each split of a prepared data set: train, validation (where there is one), test.
+    """Counts the images in each split of a prepared data set: train, validation (if it has one), test.
 
     Raises:
-        DataError: the folder's description is damaged.
+        DataError: the description in the folder is damaged.
     """
     try:
         splits = {split["name"]: sum(map(int, split["shardLengths"])) for split in _info(folder)["splits"]}
@@ -101,7 +100,7 @@ def count_images(folder: Path) -> dict[str, int]:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps the progress bars, hints and announcements of TFDS off the terminal."""
+    """Suppresses the progress bars and messages that TFDS prints."""
     import tensorflow_datasets
     from absl import logging
 
@@ -134,29 +133,25 @@ def _unprepared(name: str, data_dir: Path | str | None) -> str:
 
 
 def _decode(folder: Path, counts: dict[str, int], width: int) -> np.ndarray:
-    """All images of a prepared data set, split after split, as rows of pixels and label: uint8[N, width].
-
-    Raises:
-        DataError: a file is missing or damaged.
-    """
+    """Decodes all splits of a prepared data set into rows of pixels and label: uint8[N, width]."""
     try:
         with quiet():
             import tensorflow_datasets
 
-            # From the folder, and not by name, so that nothing is looked for (or announced as missing) elsewhere.
+            # By folder and not by name, because TFDS would look for a name in other places, too.
             builder = tensorflow_datasets.builder_from_directory(folder)
-            # TFDS would make room for images of any size that it is told.
+            # TFDS allocates memory for whatever size the file claims.
             if builder.info.features["image"].shape != (*_SIZE, 1):
-                raise ValueError(f"its images are not of {_SIZE} pixels")
+                raise ValueError(f"its images are not {_SIZE[0]} x {_SIZE[1]} pixels")
             sources = [builder.as_data_source(split=split) for split in counts]
             return np.concatenate([_rows(source, width) for source in sources])
-    except Exception as error:  # whatever it is that TFDS and its readers make of damaged files
+    except Exception as error:  # TFDS and its readers raise various errors on damaged files
         summary = f"{type(error).__name__}: {error}".splitlines()[0]
         raise DataError(f"cannot read {folder} ({summary}); delete it and prepare it again") from error
 
 
 def _rows(source: Any, width: int) -> np.ndarray:
-    """One split of a TFDS data source, as rows of pixels and, where `width` has room for it, label: uint8[N, width]."""
+    """Reads a split into rows of pixels, followed by the label if `width` leaves room for it: uint8[N, width]."""
     num_pixels = _SIZE[0] * _SIZE[1]
     rows = np.empty((len(source), width), dtype=np.uint8)
     for start in range(0, len(source), _CHUNK):
@@ -166,12 +161,12 @@ def _rows(source: Any, width: int) -> np.ndarray:
             if width > num_pixels:
                 row[num_pixels] = example["label"]
     if width == num_pixels:
-        rows[rows > 0] = 255  # TFDS has binarized pixels as 0 and 1
+        rows[rows > 0] = 255  # TFDS stores binarized pixels as 0 and 1
     return rows
 
 
 def _read_cache(path: Path, num_rows: int, width: int) -> np.ndarray | None:
-    """The rows `_decode` once made: uint8[num_rows, width]; None where they are not there whole and undamaged."""
+    """Reads the cached result of `_decode`: uint8[num_rows, width]; None if it is missing or damaged."""
     try:
         if path.stat().st_size != _DIGEST_BYTES + num_rows * width:
             return None
