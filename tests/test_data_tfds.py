@@ -96,6 +96,7 @@ def test_binarized_mnist(mnist_dir, tmp_path):
     dataset = data.load("binarized_mnist", validation_fraction=0.5, data_dir=tmp_path)
     assert dataset.provenance["counts"] == {"train": 50000, "validation": 10000, "test": 10000}
     assert {split.labels for split in dataset[1:4]} == {None}
+    assert dataset.provenance["labels_sha256"] is None
     for split in ("train", "validation", "test"):
         path = original / f"binarized_mnist_{'valid' if split == 'validation' else split}.amat.xz"
         # The characters at even positions are the pixels.
@@ -112,12 +113,14 @@ def test_small_set(prepared, small_mnist):
     assert (dataset.train.images.dtype, dataset.train.labels.dtype) == (np.uint8, np.int32)
     assert dataset.test.images.flags.c_contiguous
     pixels = b"".join(in_tfds_order(split, getattr(original, split).images).tobytes() for split in ("train", "test"))
+    labels = np.concatenate([in_tfds_order(split, getattr(original, split).labels) for split in ("train", "test")])
     assert json.loads(json.dumps(dataset.provenance)) == {
         "name": "mnist",
         "source": "tensorflow-datasets",
         "version": "3.0.1",
         "folder": str(prepared / "mnist" / "3.0.1"),
         "sha256": hashlib.sha256(pixels).hexdigest(),
+        "labels_sha256": hashlib.sha256(labels.astype("<i4").tobytes()).hexdigest(),
         "counts": {"train": 30, "validation": 10, "test": 10},
     }
 

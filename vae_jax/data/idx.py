@@ -1,29 +1,43 @@
-"""IDX files, the format MNIST is published in. The files are untrusted: a header is believed only after a check.
+"""Reads IDX files, the format of MNIST. Files are untrusted: sizes are checked before memory is allocated.
 
-Format: bytes 0 0, the element type (8: uint8), the rank, the sizes (big-endian uint32 each), the elements in C order.
+An IDX file has two bytes 0, the element type, the rank, a big-endian uint32 size per dimension, and the big-endian
+elements in C order.
 """
 
+import difflib
 import gzip
 import hashlib
-import math
+import io
 import os
+import re
 import struct
 import zlib
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from vae_jax.data import decoding
 from vae_jax.data.records import DataError, Split
 
+_DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+# MNIST's names of the four files.
 _STEMS = {
     ("train", "images"): "train-images-idx3-ubyte",
     ("train", "labels"): "train-labels-idx1-ubyte",
     ("test", "images"): "t10k-images-idx3-ubyte",
     ("test", "labels"): "t10k-labels-idx1-ubyte",
 }
+# MNIST's names and the variants of Kaggle, EMNIST and QMNIST, such as qmnist-train-labels-idx2-int.gz.
+_FILE_NAME = re.compile(
+    r"(?P<stem>(?:(?P<data_set>.+)[-.])?(?P<split>train|t10k|test)[-.](?P<kind>images|labels)"
+    r"[-.]idx\d[-.](?:ubyte|byte|short|int|float|double))(?:\.gz)?",
+    re.IGNORECASE,
+)
 
-# SHA-256 of the four files' content, decompressed (so that it is the same for any packing), in the order of `_STEMS`.
+# SHA-256 of the decompressed content of the four files, in the order of `_STEMS`.
 _KNOWN: dict[tuple[str, ...], str] = {
     (
         "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -39,90 +53,135 @@ _KNOWN: dict[tuple[str, ...], str] = {
     ): "Fashion-MNIST",
 }
 
-_MAX_BYTES = 1 << 31  # of one decompressed file: everything is held in memory
-_CHUNK_BYTES = 1 << 20
+
+class _File(NamedTuple):
+    """A file whose name says which data set it belongs to, and in which role."""
+
+    data_set: str  # the prefix, such as emnist-letters; empty for MNIST's own names
+    role: tuple[str, str]  # a key of `_STEMS`
+    name: str
 
 
 def read(folder: Path) -> tuple[dict[str, Split], dict[str, Any]]:
-    """Reads the four IDX files of a folder, each raw or gzipped (the raw one where both are there).
+    """Reads the four IDX files in a folder: images and labels of train and test.
+
+    Files are raw or gzipped (if both exist, the raw one is read) and have MNIST's names or the variants of Kaggle,
+    EMNIST and QMNIST. Images are uint8 of shape N x H x W or N x H x W x 1. Labels are integers of shape N or N x 8
+    (QMNIST, whose first column is the class). EMNIST's images are stored transposed, and are turned upright.
 
     Returns:
-        The splits `train` and `test` (labels are any numbers from 0 to 255), and where they come from; `content` there
-        is the name of the data set whose files these are, or "unknown IDX data".
+        The splits `train` and `test`; and the provenance, whose `content` names the data set if its digests are known.
 
     Raises:
-        DataError: a file is missing, damaged or empty, or does not fit the others.
+        DataError: a file is missing or damaged, does not match the others, or is one of several candidates.
     """
-    paths = {key: _find(folder, stem) for key, stem in _STEMS.items()}
-    read_files = {key: read_file(path, rank=3 if key[1] == "images" else 1) for key, path in paths.items()}
-    arrays = {key: array for key, (array, _) in read_files.items()}
-    for split in ("train", "test"):
-        num_images, num_labels = len(arrays[split, "images"]), len(arrays[split, "labels"])
-        if num_images != num_labels:
-            path = paths[split, "labels"]
-            raise DataError(f"{path} has {num_labels} labels for {num_images} images; the two are not of one data set")
-    size, test_size = (arrays[split, "images"].shape[1:] for split in ("train", "test"))
-    if size != test_size:
-        raise DataError(f"{paths['test', 'images']} has images of {test_size} pixels, and the train images have {size}")
-    content = _KNOWN.get(tuple(digest for _, digest in read_files.values()), "unknown IDX data")
-    splits = {
-        split: Split(arrays[split, "images"], arrays[split, "labels"].astype(np.int32)) for split in ("train", "test")
-    }
+    data_set, paths = _find(folder)
+    images, labels, digests = {}, {}, {}
+    for (split, kind), path in paths.items():
+        if kind == "images":
+            images[split], digests[split, kind] = read_images(path)
+        else:
+            labels[split], digests[split, kind] = read_labels(path)
+            decoding.check_counts(str(path), images[split], labels[split])
+    content = _KNOWN.get(tuple(digests.values()), "unknown IDX data")
+    if "emnist" in re.split("[^a-z]", data_set):
+        images = {split: np.ascontiguousarray(array.transpose(0, 2, 1)) for split, array in images.items()}
+        content += ", transposed because the files are named EMNIST"
+    splits = {split: Split(images[split], labels[split]) for split in images}
     return splits, {"source": "IDX files", "version": None, "folder": str(folder), "content": content}
 
 
-def read_file(path: Path, rank: int) -> tuple[np.ndarray, str]:
-    """Reads one IDX file of uint8 elements, raw or gzipped (the first bytes tell which, not the name).
+def read_images(path: Path) -> tuple[np.ndarray, str]:
+    """Reads an IDX file of images, raw or gzipped (detected by content, not by name).
 
     Returns:
-        The array: uint8 of that rank, and the SHA-256 of the decompressed content.
+        The images uint8[N, H, W], and the SHA-256 of the decompressed file.
 
     Raises:
-        DataError: it cannot be read, or is not exactly a header and the elements that this announces.
+        DataError: the file cannot be read, is damaged, or holds something else.
     """
+    array, digest = _read_file(path, decoding.check_images)
+    return decoding.to_images(array, str(path)), digest
+
+
+def read_labels(path: Path) -> tuple[np.ndarray, str]:
+    """Reads an IDX file of labels as int32[N]; otherwise as `read_images`."""
+    array, digest = _read_file(path, partial(decoding.check_labels, columns=(1, 8)))
+    return decoding.to_labels(array, str(path)), digest
+
+
+def _find(folder: Path) -> tuple[str, dict[tuple[str, str], Path]]:
+    """Finds the data set in a folder: its prefix, and the path of each role in the order of `_STEMS`."""
+    names = _file_names(folder)
+    # Names are sorted, so a raw file comes before its .gz, and `setdefault` keeps the raw one.
+    files: dict[str, _File] = {}
+    for name in names:
+        if match := _FILE_NAME.fullmatch(name):
+            split = "train" if match["split"].lower() == "train" else "test"
+            data_set = (match["data_set"] or "").lower().replace(".", "-")
+            files.setdefault(match["stem"], _File(data_set, (split, match["kind"].lower()), name))
+    data_sets = {file.data_set: file for file in files.values()}
+    roles = {role: [file for file in files.values() if file.role == role] for role in _STEMS}
+    for candidates in (list(data_sets.values()), *roles.values()):
+        if len(candidates) > 1:
+            listed = " or ".join(file.name for file in candidates[:8]) + (" …" if len(candidates) > 8 else "")
+            raise DataError(
+                f"{folder} has more than one candidate ({listed}); "
+                "put the four files of one data set in a folder of its own"
+            )
+    data_set = next(iter(data_sets), "")
+    for role, candidates in roles.items():
+        if not candidates:
+            stem = f"{data_set}-{_STEMS[role]}" if data_set else _STEMS[role]
+            raise DataError(_missing(folder / stem, [name for name in names if not _FILE_NAME.fullmatch(name)]))
+    return data_set, {role: folder / candidates[0].name for role, candidates in roles.items()}
+
+
+def _file_names(folder: Path) -> list[str]:
+    try:
+        # os.path.isfile returns False where Path.is_file raises, as for names that no file can have.
+        return sorted(name for name in os.listdir(folder) if os.path.isfile(folder / name))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(
+            f"cannot list {folder} ({reason}); idx:DIR needs a folder with {', '.join(_STEMS.values())}"
+        ) from error
+
+
+def _missing(path: Path, others: list[str]) -> str:
+    by_lower_case = {name.lower(): name for name in others}
+    similar = difflib.get_close_matches(path.name, by_lower_case, n=1)
+    hint = f"; a similar name is there, {by_lower_case[similar[0]]!r}, which you may rename" if similar else ""
+    return f"{path} (or .gz) is not there; idx:DIR needs {', '.join(_STEMS.values())}, each raw or .gz{hint}"
+
+
+def _read_file(path: Path, check: decoding.Check) -> tuple[np.ndarray, str]:
+    """Reads an IDX file after `check` has accepted its header; also returns the SHA-256 of its decompressed content."""
     try:
         with open(path, "rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
+            is_packed = file.read(2) == b"\x1f\x8b"
             file.seek(0)
-            # Deflate makes 1032 bytes of one at most: a header that announces more is wrong, whatever the file holds.
-            limit = os.fstat(file.fileno()).st_size * (1032 if packed else 1)
-            if packed:
+            size = os.fstat(file.fileno()).st_size
+            if is_packed:
                 with gzip.GzipFile(fileobj=file) as unpacked:
-                    return _parse(path, unpacked, rank, limit)
-            return _parse(path, file, rank, limit)
+                    return _parse(path, unpacked, check, 1032 * size)  # deflate compresses by 1032 at most
+            return _parse(path, file, check, size)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"cannot read {path} ({error}); get the file again") from error
 
 
-def _find(folder: Path, stem: str) -> Path:
-    for path in (folder / stem, folder / f"{stem}.gz"):
-        # os.path.isfile says no where Path.is_file raises: a folder that may not be entered, a name no file can have.
-        if os.path.isfile(path):
-            return path
-    raise DataError(
-        f"{folder / stem} (or .gz) is not there; idx:DIR needs {', '.join(_STEMS.values())}, each raw or .gz"
-    )
-
-
-def _parse(path: Path, file: "BinaryIO | gzip.GzipFile", rank: int, limit: int) -> tuple[np.ndarray, str]:
-    """The array and digest of IDX content of at most `limit` bytes; raises DataError, and what reading raises."""
-    header = file.read(4 + 4 * rank)
-    if len(header) < 4 + 4 * rank or header[:4] != bytes((0, 0, 8, rank)):
-        raise DataError(f"{path} does not begin as an IDX file of uint8 and rank {rank}; get the file again")
+def _parse(path: Path, file: io.BufferedIOBase, check: decoding.Check, limit: int) -> tuple[np.ndarray, str]:
+    """Parses IDX content of at most `limit` bytes."""
+    header = file.read(4)
+    if len(header) < 4 or header[:2] != b"\0\0" or header[2] not in _DTYPES or header[3] == 0:
+        raise DataError(f"{path} does not start as an IDX file does; get the file again")
+    dtype, rank = np.dtype(_DTYPES[header[2]]), header[3]
+    header += file.read(4 * rank)
+    if len(header) < 4 + 4 * rank:
+        raise DataError(f"{path} is cut short within its header; get the file again")
     shape = struct.unpack(f">{rank}I", header[4:])
-    size = math.prod(shape)
-    if size == 0:
-        raise DataError(f"{path} is empty: its header announces the shape {shape}")
-    if len(header) + size > min(limit, _MAX_BYTES):
-        raise DataError(f"{path} is cut short or damaged: its header announces {size} bytes, more than it can hold")
-    content = bytearray()
-    # In steps, so that memory grows with what is there and not with what is announced; one byte more than announced,
-    # because a gzip file's checksum is looked at only where it ends.
-    while chunk := file.read(min(_CHUNK_BYTES, size + 1 - len(content))):
-        content += chunk
-    if len(content) != size:
-        problem = "is cut short" if len(content) < size else "goes on after its last element"
-        raise DataError(f"{path} {problem}: its header announces {size} bytes; get the file again")
+    check(str(path), dtype, shape)
+    content = decoding.read_elements(file.read, dtype, shape, limit - len(header), str(path))
     digest = hashlib.sha256(header)
     digest.update(content)
-    return np.frombuffer(content, dtype=np.uint8).reshape(shape), digest.hexdigest()
+    return np.frombuffer(content, dtype=dtype).reshape(shape), digest.hexdigest()

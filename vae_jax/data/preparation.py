@@ -82,7 +82,7 @@ def _builder_class(stock: Any) -> Any:
                 for i, image in enumerate(_read_amat(data_path)):
                     yield i, {"image": _png(image)}
             else:
-                images, labels = idx.read_file(data_path, rank=3)[0], idx.read_file(label_path, rank=1)[0]
+                images, labels = idx.read_images(data_path)[0], idx.read_labels(label_path)[0]
                 for i, (image, label) in enumerate(zip(images, labels.tolist(), strict=True)):
                     yield i, {"image": _png(image), "label": label}
 

@@ -1,4 +1,4 @@
-"""What the sources of data make, and the error they raise."""
+"""The types that data sources return, and the error they raise."""
 
 from typing import Any, NamedTuple
 
@@ -8,25 +8,25 @@ from vae_jax.files import UserError
 
 
 class DataError(UserError):
-    """A data set is missing or damaged; the message is one line: what, and the way out."""
+    """A data set is missing, damaged or unusable; the message says in one line what is wrong and how to fix it."""
 
 
 class Split(NamedTuple):
-    """Images of one use, with the label of each where the data set has labels."""
+    """The images of one split, with their labels if the data set has labels."""
 
     images: np.ndarray  # uint8[N, H, W]
     labels: np.ndarray | None  # int32[N]
 
-    def where(self, mask: np.ndarray) -> "Split":
-        """The images, with their labels, at which mask: bool[N] is true."""
-        return Split(self.images[mask], None if self.labels is None else self.labels[mask])
+    def where(self, index: np.ndarray) -> "Split":
+        """Selects images and labels by `index`: a mask bool[N] or positions int[K]."""
+        return Split(self.images[index], None if self.labels is None else self.labels[index])
 
 
 class Dataset(NamedTuple):
-    """A data set in memory; images of all splits have one size."""
+    """A data set in memory. The images of all splits have the same size."""
 
     name: str
     train: Split
     validation: Split
     test: Split
-    provenance: dict[str, Any]  # JSON-ready: name, source, version, sha256 of the pixels, counts
+    provenance: dict[str, Any]  # JSON-ready: name, source, version, digests of the pixels and labels, counts
