@@ -37,12 +37,12 @@ def test_import_is_light():
 
 
 def test_check_name():
-    for name in (*data.NAMES, "idx:DIR", "idx:/some/where else"):
+    for name in (*data.NAMES, "idx:DIR", "idx:/some/where else", "npz:FILE", "npz:~/a:b.npz"):
         data.check_name(name)
     with pytest.raises(ConfigError, match=r"not 'fashion-mnist'; did you mean 'fashion_mnist'\?"):
         data.check_name("fashion-mnist")
     for name in ("", "idx", "idx:", "idx: ", "npz", "npz:", "npy:FILE", "mnist:", "cifar10", "MNIST", ":"):
-        with pytest.raises(ConfigError, match=r"^dataset must be mnist_5k, .* or idx:DIR, not"):
+        with pytest.raises(ConfigError, match=r"^dataset must be mnist_5k, .*, idx:DIR or npz:FILE, not"):
             data.check_name(name)
     with pytest.raises(ConfigError, match="did you mean 'mnist'"):
         data.load("mnits")
@@ -142,6 +142,8 @@ def test_own_files_in_the_home_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(data.DataError, match=f"^cannot list {tmp_path}/digits"):
         data.load("idx:~/digits")
+    with pytest.raises(data.DataError, match=rf"^{tmp_path}/digits\.npz is not there"):
+        data.load("npz:~/digits.npz")
 
 
 def fake_source(monkeypatch, **splits):

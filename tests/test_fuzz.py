@@ -15,6 +15,7 @@ import resource
 import shutil
 import socket
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -165,12 +166,30 @@ def unwrap(path: Path, content: bytes) -> tuple[bytes, Callable[[bytes], bytes]]
     """What a file wraps, and what wraps it again: damage that the outermost check does not find."""
     if path.suffix == ".gz":
         return gzip.decompress(content), lambda inner: gzip.compress(inner, 1)
+    if path.suffix == ".npz":
+        return unwrap_npz(content)
     if path.suffix == ".safetensors":
         end = 8 + int.from_bytes(content[:8], "little")
         return content[8:end], lambda inner: len(inner).to_bytes(8, "little") + inner + content[end:]
     if path.name == "metadata":  # the record of a checkpoint
         return content, sign
     return content, lambda inner: inner
+
+
+def unwrap_npz(content: bytes) -> tuple[bytes, Callable[[bytes], bytes]]:
+    """The first array in an .npz file, and what replaces it there."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        arrays = {name: archive.read(name) for name in archive.namelist()}
+    first = next(iter(arrays))
+
+    def wrap(inner: bytes) -> bytes:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, array in (arrays | {first: inner}).items():
+                archive.writestr(name, array)
+        return buffer.getvalue()
+
+    return arrays[first], wrap
 
 
 def sign(text: bytes) -> bytes:
@@ -311,8 +330,21 @@ def idx_files(folder, tiny):
     return Format(folder, "*", read)
 
 
+def npz_file(folder, tiny):
+    def read(folder):
+        dataset = data.load(f"npz:{folder / 'digits.npz'}")
+        for split in dataset[1:4]:
+            assert (split.images.dtype, split.images.ndim) == (np.uint8, 3)
+            assert split.labels is None or len(split.images) == len(split.labels)
+
+    numbers = np.random.default_rng(0)
+    labels = numbers.integers(0, 10, 18)
+    np.savez_compressed(folder / "digits.npz", images=numbers.random((18, 5, 4), np.float32), labels=labels)
+    return Format(folder, "digits.npz", read)
+
+
 def prepare(folder):
-    """Prepares a small MNIST, which TFDS is made to hold for the registered one."""
+    """Prepares a small MNIST, whose checksums TFDS is patched to accept."""
     numbers, infos = np.random.default_rng(0), {}
     for name in NAMES:
         shape = (40 if name.startswith("train") else 10, *((28, 28) if "images" in name else ()))
@@ -398,7 +430,7 @@ def checkpoint_files(aside, tiny):
 
 FORMATS = [
     config_json, metrics_jsonl, timing_jsonl, params_safetensors, checkpoint_files, experiment_json, evaluation_json,
-    lock_json, figure_png, idx_files, prepared_set, cache_of_a_prepared_set, classifier_safetensors,
+    lock_json, figure_png, idx_files, npz_file, prepared_set, cache_of_a_prepared_set, classifier_safetensors,
 ]  # fmt: skip
 
 

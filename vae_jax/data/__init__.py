@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from vae_jax.config import FIELDS, ConfigError, check_value, nearest
-from vae_jax.data import bundled, idx, tfds
+from vae_jax.data import bundled, idx, npz, tfds
 from vae_jax.data.records import DataError, Dataset, Split
 from vae_jax.data.splitting import split_validation
 
@@ -28,7 +28,7 @@ _NAMED: dict[str, Callable[[str, Path | str | None], _Read]] = {
     **dict.fromkeys(tfds.NAMES, tfds.read),
 }
 # The user's own files, named PREFIX:PATH: the kind of path, and the function that reads it.
-_FORMATS: dict[str, tuple[str, Callable[[Path], _Read]]] = {"idx": ("DIR", idx.read)}
+_FORMATS: dict[str, tuple[str, Callable[[Path], _Read]]] = {"idx": ("DIR", idx.read), "npz": ("FILE", npz.read)}
 
 NAMES = tuple(_NAMED)
 
@@ -50,7 +50,7 @@ def load(name: str, *, validation_fraction: float = 1 / 12, data_dir: Path | str
     """Loads a data set, and splits off a validation set if it has none.
 
     Args:
-        name: one of `NAMES`, or `idx:DIR` (a folder of four IDX files).
+        name: one of `NAMES`, `idx:DIR` (a folder of four IDX files) or `npz:FILE` (arrays saved by NumPy).
         validation_fraction: fraction of the train split that becomes the validation split, from 0 to 0.9. Ignored by
             `binarized_mnist`, which has a validation split.
         data_dir: where tensorflow-datasets keeps its data sets; None for its default.

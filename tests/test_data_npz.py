@@ -1,0 +1,338 @@
+import hashlib
+import io
+import re
+import struct
+import tracemalloc
+import zipfile
+
+import numpy as np
+import pytest
+
+from vae_jax import data
+
+RANDOM = np.random.default_rng(0)
+IMAGES = RANDOM.integers(0, 256, (20, 5, 4)).astype(np.uint8)
+LABELS = np.arange(20) % 4
+KERAS = {"x_train": IMAGES[:12], "y_train": LABELS[:12], "x_test": IMAGES[12:], "y_test": LABELS[12:]}
+WHOLE = {"images": IMAGES, "labels": LABELS}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "digits.npz"
+
+
+def load(path, **arrays):
+    """The data set in an .npz file, which is written first if there are arrays."""
+    if arrays:
+        np.savez(path, **arrays)
+    return data.load(f"npz:{path}", validation_fraction=0)
+
+
+def error(path, **arrays):
+    """The message of the error that loading raises."""
+    with pytest.raises(data.DataError) as caught:
+        load(path, **arrays)
+    message = str(caught.value)
+    assert str(path) in message
+    assert "\n" not in message
+    return message
+
+
+def test_keras_arrays(path):
+    dataset = load(path, **KERAS)
+    for split, images, labels in ((dataset.train, IMAGES[:12], LABELS[:12]), (dataset.test, IMAGES[12:], LABELS[12:])):
+        np.testing.assert_array_equal(split.images, images)
+        np.testing.assert_array_equal(split.labels, labels)
+        assert (split.images.dtype, split.labels.dtype) == (np.uint8, np.int32)
+    assert dataset.provenance == {
+        "name": f"npz:{path}",
+        "source": "NPZ file",
+        "version": None,
+        "file": str(path),
+        "content": "NPZ file with uint8 pixels",
+        "sha256": hashlib.sha256(IMAGES.tobytes()).hexdigest(),
+        "labels_sha256": hashlib.sha256(LABELS.astype("<i4").tobytes()).hexdigest(),
+        "counts": {"train": 12, "validation": 0, "test": 8},
+    }
+
+
+def test_one_array_is_split_by_class(path):
+    dataset = load(path, **WHOLE)
+    assert dataset.provenance["counts"] == {"train": 16, "validation": 0, "test": 4}
+    assert dataset.provenance["content"] == "NPZ file with uint8 pixels; 1 image in 5 split off for testing"
+    np.testing.assert_array_equal(np.bincount(dataset.train.labels), [4] * 4)
+    np.testing.assert_array_equal(np.bincount(dataset.test.labels), [1] * 4)
+    label_of = {image.tobytes(): label for image, label in zip(IMAGES, LABELS, strict=True)}
+    found = [
+        (image.tobytes(), label)
+        for split in (dataset.train, dataset.test)
+        for image, label in zip(split.images, split.labels, strict=True)
+    ]
+    assert len(found) == 20
+    assert dict(found) == label_of
+    # The split is the same each time.
+    assert load(path).provenance == dataset.provenance
+
+
+def test_labels_are_optional(path):
+    dataset = load(path, images=IMAGES)
+    assert dataset.provenance["counts"] == {"train": 16, "validation": 0, "test": 4}
+    assert dataset.train.labels is dataset.test.labels is dataset.provenance["labels_sha256"] is None
+    dataset = load(path, x_train=IMAGES[:12], x_test=IMAGES[12:])
+    np.testing.assert_array_equal(dataset.test.images, IMAGES[12:])
+    assert dataset.test.labels is None
+
+
+def test_validation_split(path):
+    load(path, **KERAS)
+    assert data.load(f"npz:{path}", validation_fraction=0.5).provenance["counts"] == {
+        "train": 6, "validation": 6, "test": 8,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["<f2", "<f4", "<f8", ">f4", ">f8"])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_floats_become_uint8(dtype, order, path):
+    every = np.arange(256, dtype=np.uint8).reshape(8, 8, 4)
+    floats = np.asarray(every / 255, dtype=dtype, order=order)
+    dataset = load(path, x_train=floats, x_test=np.asarray(every, order=order))
+    for split in (dataset.train, dataset.test):
+        np.testing.assert_array_equal(split.images, every)
+        assert split.images.flags.c_contiguous
+    assert (
+        dataset.provenance["content"] == f"NPZ file with {floats.dtype.name} pixels times 255, rounded and uint8 pixels"
+    )
+    rounded = load(path, x_train=np.full((2, 1, 1), 0.7 / 255, dtype), x_test=every[:, :1, :1])
+    assert rounded.train.images.ravel().tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_channel_and_a_column_are_dropped(save, order, path):
+    save(path, images=np.asarray(IMAGES[..., None], order=order), labels=LABELS[:, None])
+    expected = np.sort(IMAGES.reshape(20, -1), axis=0)
+    found = load(path)
+    images = np.concatenate([found.train.images, found.test.images])
+    np.testing.assert_array_equal(np.sort(images.reshape(20, -1), axis=0), expected)
+    assert images.shape == (20, 5, 4)
+    assert found.train.labels.shape == (16,)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", ">i2", "u2", "<i4", "u4", ">i8", "u8"])
+def test_labels_of_any_integer_type(dtype, path):
+    labels = load(path, **KERAS | {"y_test": LABELS[12:].astype(dtype)}).test.labels
+    np.testing.assert_array_equal(labels, LABELS[12:])
+    assert labels.dtype == np.int32
+
+
+def test_other_arrays_are_ignored(path):
+    load(path, **KERAS, classes=np.array(["a", "b"]), meta=np.array({}, dtype=object))
+
+
+MISSING = {
+    "none": {"a": IMAGES},
+    "no test images": {"x_train": IMAGES},
+    "no train images": {"x_test": IMAGES, "y_test": LABELS},
+    "no test labels": {"x_train": IMAGES, "x_test": IMAGES, "y_train": LABELS},
+    "no images": {"labels": LABELS},
+    "both layouts": KERAS | WHOLE,
+    "labels of the other layout": {"images": IMAGES, "y_train": LABELS},
+}
+
+
+@pytest.mark.parametrize("missing", MISSING)
+def test_missing_arrays_are_named(missing, path):
+    arrays = MISSING[missing]
+    found = ", ".join(map(repr, sorted(arrays)))
+    expected = f"{path} has the arrays {found}; npz:FILE needs x_train and x_test (and y_train and y_test, if there are"
+    assert error(path, **arrays).startswith(expected)
+
+
+def test_names_of_arrays_are_on_one_line_and_few(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("a\nb", *map(str, range(20))):
+            archive.writestr(f"{name}.npy", b"")
+    message = error(path)
+    assert message.count("'") == 16
+    assert ", …; npz:FILE needs" in message
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a\nb.npy", b"")
+        archive.writestr("images.txt", b"")
+    assert r"has the arrays 'a\nb';" in error(path)
+    with zipfile.ZipFile(path, "w"):
+        pass
+    assert "has no arrays; npz:FILE needs" in error(path)
+
+
+IMAGE_TYPES = "images must be uint8 (0 to 255) or floats (0 to 1) of shape N x H x W or N x H x W x 1, so convert "
+WRONG = {
+    "flat images": ("images", IMAGES.reshape(20, 20), "has uint8 elements of shape 20 x 20; " + IMAGE_TYPES + "them"),
+    "one image": ("images", IMAGES[0], "has uint8 elements of shape 5 x 4; "),
+    "a number": ("images", np.uint8(3), "has uint8 elements of shape (); "),
+    "colour images": ("images", np.stack([IMAGES] * 3, -1), IMAGE_TYPES + "the colour images to grey"),
+    "colour images with alpha": ("images", np.stack([IMAGES] * 4, -1), IMAGE_TYPES + "the colour images to grey"),
+    "channels first": ("images", IMAGES[:, None], "has uint8 elements of shape 20 x 1 x 5 x 4; "),
+    "int images": ("images", IMAGES.astype(int), "has int64 elements of shape 20 x 5 x 4; "),
+    "bool images": ("images", IMAGES > 0, "has bool elements of shape 20 x 5 x 4; "),
+    "complex images": ("images", IMAGES * 1j, "has complex128 elements of shape 20 x 5 x 4; "),
+    "text": ("images", IMAGES.astype(str), "has str"),
+    "objects": ("images", IMAGES.astype(object), "has object elements of shape 20 x 5 x 4; "),
+    "records": ("images", np.zeros((20, 5, 4), "u1,u1"), "has void16 elements of shape 20 x 5 x 4; "),
+    "no images": ("images", IMAGES[:0], "is empty: it has uint8 elements of shape 0 x 5 x 4; "),
+    "images without height": ("images", IMAGES[:, :0], "is empty: "),
+    "images without width": ("images", IMAGES[:, :, :0], "is empty: "),
+    "floats above 1": ("images", IMAGES / 254, "has pixels from 0 to 1.00394; floats must be between 0 and 1"),
+    "floats below 0": ("images", IMAGES / 255 - 0.5, "has pixels from -0.5 to 0.5; "),
+    "NaN": ("images", np.where(IMAGES > 9, IMAGES / 255, np.nan), "has pixels from nan to nan; "),
+    "infinity": ("images", np.where(IMAGES > 9, IMAGES / 255, np.inf), " to inf; "),
+    "too few labels": ("labels", LABELS[:-1], "has 19 labels for 20 images; "),
+    "one-hot labels": ("labels", np.eye(4, dtype=int)[LABELS], "has int64 elements of shape 20 x 4; labels must be"),
+    "float labels": ("labels", LABELS / 1, "has float64 elements of shape 20; labels must be integers of shape N or N"),
+    "bool labels": ("labels", LABELS > 1, "has bool elements of shape 20; labels must be integers"),
+    "object labels": ("labels", LABELS.astype(object), "has object elements of shape 20; labels must be"),
+    "negative labels": ("labels", LABELS - 1, "has labels from -1 to 2; renumber them from 0 to at most 65535"),
+    "huge labels": ("labels", LABELS + 2**62, f"has labels from {2**62} to {2**62 + 3}; "),
+    "labels beyond int64": ("labels", LABELS.astype(np.uint64) + np.uint64(2**63), f"to {2**63 + 3}; "),
+    "no labels": ("labels", LABELS[:0], "is empty: "),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_array_is_described(wrong, path):
+    name, array, expected = WRONG[wrong]
+    message = error(path, **WHOLE | {name: array})
+    assert message.startswith(f"{name} in {path} ")
+    assert expected in message
+
+
+def test_pickled_objects_are_never_loaded(path, tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (tmp_path.joinpath("sprung").touch, ())
+
+    np.savez(path, images=np.array([Trap()] * 5, dtype=object))
+    error(path)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_too_few_images(path):
+    message = f"{path} has too few images (4) to split off a test set; it needs 5 or more, or x_train and x_test"
+    assert error(path, images=IMAGES[:4]) == message
+    assert load(path, images=IMAGES[:5]).provenance["counts"] == {"train": 4, "validation": 0, "test": 1}
+
+
+def test_images_of_two_sizes(path):
+    message = f"npz:{path} has train images of 5 x 4 pixels and test images of 5 x 3; give both the same size"
+    assert error(path, **KERAS | {"x_test": IMAGES[12:, :, 1:]}) == message
+
+
+def test_files_that_are_not_there(path):
+    assert " is not there, or is not a file; npz:FILE needs x_train" in error(path)
+    assert " is not there, or is not a file; " in error(path.parent)
+    for name in ("\0", "x" * 5000):
+        with pytest.raises(data.DataError, match="is not there, or is not a file"):
+            load(name)
+
+
+def saved(**arrays):
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def npy(array):
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def zipped(content, compression=zipfile.ZIP_STORED):
+    """A zip file whose only member `images.npy` has that content."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        archive.writestr("images.npy", content)
+    return buffer.getvalue()
+
+
+def header(text, version=1):
+    return b"\x93NUMPY" + struct.pack("<BB" + {1: "H", 2: "I"}[version], version, 0, len(text)) + text.encode()
+
+
+def shape_header(*shape):
+    return header(repr({"descr": "|u1", "fortran_order": False, "shape": shape}))
+
+
+def encrypted(content):
+    """The zip file, with a member that claims to be encrypted."""
+    flags = content.index(b"PK\x01\x02") + 8
+    return content[:6] + b"\1" + content[7:flags] + b"\1" + content[flags + 1 :]
+
+
+WHOLE_FILE = saved(images=IMAGES)
+PLACE = WHOLE_FILE.index(IMAGES.tobytes())
+DAMAGES = {
+    "empty": (b"", "is not a readable .npz file (File is not a zip file)"),
+    "a .npy file": (npy(IMAGES), "is not a readable .npz file (File is not a zip file)"),
+    "text": (b"no arrays here" * 10, "is not a readable .npz file"),
+    "cut short": (WHOLE_FILE[:-30], "is not a readable .npz file"),
+    "a pixel changed": (
+        WHOLE_FILE[:PLACE] + bytes([WHOLE_FILE[PLACE] ^ 1]) + WHOLE_FILE[PLACE + 1 :], "Bad CRC-32",
+    ),
+    "encrypted": (encrypted(WHOLE_FILE), "encrypted, password required"),
+    "bzip2": (zipped(npy(IMAGES), zipfile.ZIP_BZIP2), "(unknown compression); save it again with numpy.savez"),
+    "lzma": (zipped(npy(IMAGES), zipfile.ZIP_LZMA), "(unknown compression); save it again with numpy.savez"),
+    "no header": (zipped(b""), "cannot read images in "),
+    "not an array": (zipped(b"text" * 100), "cannot read images in "),
+    "header cut short": (zipped(npy(IMAGES)[:50]), "cannot read images in "),
+    "header of another version": (zipped(header("{}", version=2)), "(not version 1.0 of the .npy format)"),
+    "header that is no dict": (zipped(header("[" * 9000)), "cannot read images in "),
+    "negative shape": (zipped(shape_header(-1, 28, 28)), "is empty: it has uint8 elements of shape -1 x 28 x 28"),
+    "shape of bools": (zipped(shape_header(True, True, True) + b"a"), "cannot read images in "),
+    "a byte short": (zipped(npy(IMAGES)[:-1]), "is cut short or damaged: its header promises 400 bytes"),
+    "a byte too many": (zipped(npy(IMAGES) + b"\0"), "goes on after its last element"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_is_named(damage, path):
+    content, message = DAMAGES[damage]
+    path.write_bytes(content)
+    assert message in error(path)
+
+
+def lying(content, size):
+    """The zip file, with directory entries that claim that its only member unpacks to `size` bytes."""
+    entry = content.index(b"PK\x01\x02")
+    size = struct.pack("<I", size)
+    return content[:22] + size + content[26 : entry + 24] + size + content[entry + 28 :]
+
+
+BOMBS = {
+    "2^40 pixels promised": zipped(shape_header(2**20, 2**10, 2**10) + bytes(1000)),
+    "2^200 pixels promised": zipped(shape_header(2**100, 2**50, 2**50) + bytes(1000)),
+    "2^31 pixels promised by header and directory": lying(
+        zipped(shape_header(2**11, 2**10, 2**10 - 1) + bytes(1000), zipfile.ZIP_DEFLATED), 2**31 - 1
+    ),
+    "more than 2^31 bytes": lying(zipped(shape_header(2**11, 2**10, 2**10) + bytes(1000)), 2**32 - 2),
+    "far more there than promised": zipped(npy(IMAGES) + bytes(10**8), zipfile.ZIP_DEFLATED),
+    "a header of 10^8 bytes": zipped(header(" " * 10**8, version=2), zipfile.ZIP_DEFLATED),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_memory_is_not_allocated_for_what_a_header_promises(bomb, path):
+    path.write_bytes(BOMBS[bomb])
+    tracemalloc.start()
+    try:
+        assert f"images in {path}" in error(path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 22  # the peak, in bytes
+    finally:
+        tracemalloc.stop()
+
+
+def test_too_large_an_array_is_not_called_damaged(path):
+    path.write_bytes(BOMBS["more than 2^31 bytes"])
+    assert re.search(rf"has {2**31} bytes, more than the \d+ allowed; use fewer or smaller", error(path)) is None
+    path.write_bytes(lying(zipped(shape_header(2**11, 2**10, 2**10 + 1) + bytes(1000)), 2**32 - 2))
+    assert re.search(rf"has {2**31 + 2**21} bytes, more than the {2**31} allowed; use fewer or smaller", error(path))
