@@ -1,48 +1,92 @@
-"""Experiments as data: each module has a question, a grid of runs, and a list of figures in `EXPERIMENT`."""
+"""Experiments as data: each module defines a question, a grid of runs and a list of figures as `EXPERIMENT`."""
 
+import ast
 import importlib
 import importlib.util
+import os
 import pkgutil
+import re
+import traceback
 from pathlib import Path
 
-from vae_jax.config import ConfigError, Experiment, nearest
+import vae_jax
+from vae_jax.config import Experiment, field_named
+from vae_jax.fields import ConfigError, nearest
 
-NOT_EXPERIMENTS = ("launch",)
+NOT_EXPERIMENTS = ("flags", "launch", "plan")
+FIGURES = Path(vae_jax.__file__).parent / "figures"  # the package that draws them
 
 
 def names() -> list[str]:
-    """The experiments that come with the project."""
+    """Returns the names of the experiments that come with the project."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in NOT_EXPERIMENTS)
 
 
 def load(name_or_path: str) -> Experiment:
-    """An experiment by its name, or from a Python file that defines `EXPERIMENT`.
+    """Loads an experiment by its name, or from a Python file that defines `EXPERIMENT`.
 
     Raises:
-        ConfigError: no such name or file, or the file defines no Experiment that has runs.
+        ConfigError: there is no such name or file, or the file defines no valid Experiment.
     """
     if name_or_path.endswith(".py"):
-        path = Path(name_or_path)
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        if spec is None or spec.loader is None or not path.is_file():
-            raise ConfigError(f"there is no experiment file {name_or_path}")
-        module = importlib.util.module_from_spec(spec)
-        try:
-            spec.loader.exec_module(module)
-        except Exception as error:  # whatever the user's own file raises is about that file
-            raise ConfigError(f"{name_or_path} does not load: {type(error).__name__}: {error}") from error
-    elif name_or_path in names():
-        module = importlib.import_module(f"experiments.{name_or_path}")
-    else:
-        hint = nearest(name_or_path, names()) or f"; there are {', '.join(names())}, or a path to a .py file"
+        return _load_file(name_or_path)
+    if name_or_path not in names():
+        hint = nearest(name_or_path, names()) or f"; choose {', '.join(names())}, or the path of a .py file"
         raise ConfigError(f"unknown experiment {name_or_path!r}{hint}")
+    experiment: Experiment = importlib.import_module(f"experiments.{name_or_path}").EXPERIMENT
+    return experiment
+
+
+def check_figures(experiment: Experiment) -> None:
+    """Raises ConfigError if the experiment asks for an unknown figure."""
+    known = figure_names()
+    for name in experiment.figures:
+        if name not in known:
+            hint = nearest(name, known) or f"; choose from {', '.join(known)}"
+            raise ConfigError(f"unknown figure {name!r}{hint}")
+
+
+def figure_names() -> list[str]:
+    """Returns the names of the functions decorated with `@figure`, read from their source.
+
+    Importing them would import JAX and matplotlib, for which a dry run should not wait.
+    """
+    found = []
+    for path in sorted(FIGURES.glob("*.py")):
+        for node in ast.parse(path.read_bytes()).body:
+            if isinstance(node, ast.FunctionDef) and any(map(_is_figure, node.decorator_list)):
+                found.append(node.name)
+    return found
+
+
+def _is_figure(decorator: ast.expr) -> bool:
+    called = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return (called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")) == "figure"
+
+
+def _load_file(text: str) -> Experiment:
+    path = Path(os.path.expanduser(text))
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise ConfigError(f"there is no experiment file {text}")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:  # a user's file may raise anything
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        where = f"{text}, line {lines[-1]}" if lines else text
+        raise ConfigError(f"{where}: {_explain(error)}") from error
     experiment = getattr(module, "EXPERIMENT", None)
     if not isinstance(experiment, Experiment):
-        raise ConfigError(f"{name_or_path} defines no EXPERIMENT = Experiment(...)")
-    try:
-        num_runs = len(experiment.configs)
-    except (AttributeError, TypeError) as error:
-        raise ConfigError(f"{name_or_path}: base is a Config and grid a dict of lists of values ({error})") from error
-    if num_runs == 0:
-        raise ConfigError(f"{name_or_path} has no runs: a field of its grid has no values")
+        raise ConfigError(f"{text} defines no EXPERIMENT = Experiment(...)")
     return experiment
+
+
+def _explain(error: BaseException) -> str:
+    if match := re.search(r"Config\.__init__\(\) got an unexpected keyword argument '(\w+)'", str(error)):
+        try:
+            field_named(match[1])
+        except ConfigError as unknown:
+            error = unknown
+    message = " ".join(str(error).split())
+    return message if isinstance(error, ConfigError) else f"{type(error).__name__}: {message}"

@@ -1,9 +1,10 @@
-"""AE against VAE: the same 784-512-2-512-784 network, once as an autoencoder and once as a variational one.
+"""Compares the 784-512-2-512-784 network as an autoencoder (AE) and as a variational autoencoder (VAE).
 
     python -m experiments.launch --experiment=ae_vs_vae
 
 Expected (mnist_5k, 50 epochs, mean ± sd over seeds 0, 1, 2; nats per image): AE test loss 156.6 ± 1.8; VAE test loss
-164.5 ± 1.1 = distortion 158.9 ± 0.9 + rate 5.6 ± 0.2. About a minute on 2 cores, evaluation and figures included.
+164.5 ± 1.1 = distortion 158.9 ± 0.9 + rate 5.6 ± 0.2. It takes about a minute on 2 cores, evaluation and
+figures included.
 """
 
 from vae_jax.config import Config, Experiment

@@ -1,10 +1,10 @@
-"""The weight of the KL term: what a VAE gains and loses by it, at 2 and at 16 latent dimensions.
+"""Sweeps the weight of the KL term of a VAE, at 2 and at 16 latent dimensions.
 
     python -m experiments.launch --experiment=kl_weight
 
 Expected (mnist_5k, 50 epochs, seed 0; nats per image at KL weights 0.1, 1, 8): with 2 dimensions rate 12.8, 5.7, 2.4
-and distortion 159.2, 158.8, 166.5; with 16 dimensions rate 52.9, 22.5, 4.1 and distortion 82.4, 90.9, 148.7. About 3
-minutes on 2 cores.
+and distortion 159.2, 158.8, 166.5; with 16 dimensions rate 52.9, 22.5, 4.1 and distortion 82.4, 90.9, 148.7. It takes
+about 3 minutes on 2 cores.
 """
 
 from vae_jax.config import Config, Experiment

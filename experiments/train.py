@@ -1,4 +1,4 @@
-"""A single training run: the blog model's VAE unless flags say otherwise.
+"""Trains a single run, by default the VAE of `ae_vs_vae`.
 
     python -m experiments.launch --experiment=train --model=vae --latent_dim=2
 
@@ -8,7 +8,7 @@ Expected test loss (nats per image, mean ± sd with --seed=0,1,2; DIR holds the 
     105.58 ± 0.23   --dataset=idx:DIR --validation_fraction=0 --hidden_dims=400 --latent_dim=20 --num_epochs=10 …
     152.54 ± 0.45   --dataset=idx:DIR --validation_fraction=0 --num_epochs=15 …
 
-Without flags about 20 seconds on 2 cores, evaluation and figures included.
+Without flags it takes about 20 seconds on 2 cores, evaluation and figures included.
 """
 
 from vae_jax.config import Experiment

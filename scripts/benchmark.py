@@ -4,20 +4,23 @@
     python -m scripts.benchmark likelihood [--num_samples=5000] [--num_images=10000]
     python -m scripts.benchmark sweep
     python -m scripts.benchmark group [--runs=1,8,32,90] [--epochs=5]
-    python -m scripts.benchmark checkpoints [--runs=30]
+    python -m scripts.benchmark checkpoints
+    python -m scripts.benchmark versions --other=DIR [--repeats=3]
 
 train: seconds per epoch of 60,000 images of the 784-512-2 VAE at batch 128, ours against a hand-written PyTorch loop
 over a tensor in memory (extra `bench`), both warm, alternating, medians; and both training losses.
 likelihood: the importance-sampled bound of a 784-512-20 VAE, as a share of the float32 matrix-product peak that the
 same machine reaches in the same call.
 sweep: 30 runs (5 KL weights, 2 latent sizes, 3 seeds; 20 epochs) as one sweep, against a process for each; and the
-speed of a group as a share of the matrix-product peak, beside what the products of a step reach alone.
-group: images per second of 784-512-2 VAEs that train as one program, for each number of runs, and the memory of it.
-checkpoints: a group that is saved as often as can be written, against one that is not; the share of one save a minute.
+speed of training as a share of the matrix-product peak, beside the speed of a step's products alone.
+group: images per second of 784-512-2 VAEs that a device trains together, for each number of runs, and their memory.
+checkpoints: a run that saves after every epoch, against one that does not; the share of one checkpoint a minute.
+versions: this version against the checkout of another in DIR: an epoch of one run, and the sweep, alternating.
 """
 
 import json
 import math
+import os
 import resource
 import statistics
 import subprocess
@@ -27,16 +30,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 from absl import flags
 
 from scripts import command
-from vae_jax.config import Config, expand, static_part
-from vae_jax.workdir import run_dir
+from vae_jax.config import Config, expand
+from vae_jax.workdir import UserError, run_dir
 
 NUM_IMAGES = 60_000
+SWEEP = ["--latent_dim=2,16", "--kl_weight=0.25,0.5,1,2,4", "--seed=0,1,2", "--num_epochs=20"]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,9 +48,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     values = flags.FlagValues()
     flags.DEFINE_string("dataset", "mnist_5k", "its images, repeated up to the number that is timed", values)
     flags.DEFINE_integer("epochs", 5, "train, group: timed epochs of each", lower_bound=1, flag_values=values)
-    flags.DEFINE_list("runs", None, "group, checkpoints: numbers of runs", values)
+    flags.DEFINE_list("runs", ["1", "8", "32", "90"], "group: numbers of runs", values)
     flags.DEFINE_integer("num_samples", 500, "likelihood: samples per image", lower_bound=1, flag_values=values)
     flags.DEFINE_integer("num_images", 2000, "likelihood: images", lower_bound=1, flag_values=values)
+    flags.DEFINE_string("other", None, "versions: the checkout of another version", values)
+    flags.DEFINE_integer("repeats", 3, "versions: launches of each", lower_bound=1, flag_values=values)
     return command.run(__doc__, values, _benchmark, argv)
 
 
@@ -59,11 +65,15 @@ def _benchmark(values: flags.FlagValues, positional: list[str]) -> None:
         case ["sweep"]:
             benchmark_sweep(values.dataset)
         case ["group"]:
-            benchmark_group(values.dataset, _counts(values.runs or ["1", "8", "32", "90"]), values.epochs)
+            benchmark_group(values.dataset, _counts(values.runs), values.epochs)
         case ["checkpoints"]:
-            benchmark_checkpoints(values.dataset, _counts(values.runs or ["30"]))
+            benchmark_checkpoints(values.dataset)
+        case ["versions"]:
+            if not values.other:
+                raise flags.Error("--other=DIR names the checkout of another version")
+            benchmark_versions(values.dataset, Path(values.other), values.repeats)
         case _:
-            raise flags.Error("name one benchmark: train, likelihood, sweep, group or checkpoints")
+            raise flags.Error("name one benchmark: train, likelihood, sweep, group, checkpoints or versions")
 
 
 def _counts(texts: Sequence[str]) -> list[int]:
@@ -98,15 +108,17 @@ def benchmark_likelihood(dataset: str, num_samples: int, num_images: int) -> Non
     import jax
 
     from vae_jax import data
-    from vae_jax.evaluation.likelihood import importance_sampled
-    from vae_jax.models import make_model
+    from vae_jax.evaluation.marginal import importance_sampled
+    from vae_jax.networks import init_params
+    from vae_jax.programs import make_program
     from vae_jax.runs import trained_run
 
     images = data.load(dataset, validation_fraction=0.0).test.images
     pixels = np.resize(images, (num_images, *images.shape[1:])) / np.float32(255)
-    model = make_model(Config(latent_dim=20), images.shape[1:])
-    params = jax.jit(model.init)(jax.random.key(0), pixels[:1])["params"]
-    run = trained_run(model.config, model, params)
+    config = Config(latent_dim=20)
+    program = make_program(config, images.shape[1:])
+    params = init_params(program.network, jax.random.key(0))
+    run = trained_run(config, program, params)
     importance_sampled(run, pixels, num_samples)  # compiles
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     peak_before = matmul_peak()
@@ -123,35 +135,35 @@ def benchmark_likelihood(dataset: str, num_samples: int, num_images: int) -> Non
 
 
 def benchmark_sweep(dataset: str) -> None:
-    """Prints the time of 30 runs trained as one sweep and in a process each, and the speed of training a group."""
+    """Prints the time of 30 runs trained as one sweep and in a process each, and the speed of training one of them."""
     from vae_jax import data
 
-    base = Config(dataset=dataset, num_epochs=20)
-    grid = {"latent_dim": (2, 16), "kl_weight": (0.25, 0.5, 1.0, 2.0, 4.0), "seed": (0, 1, 2)}
-    configs = expand(base, grid)
-    with tempfile.TemporaryDirectory() as folder:
-        together = _seconds_of_process(configs, Path(folder, "swept"))
-        alone = sum(_seconds_of_process([config], Path(folder, "single")) for config in configs)
-    print(f"{len(configs)} runs: as one sweep {together:.1f} s, in a process each {alone:.1f} s", end="; ")
-    print(f"ratio {together / alone:.2f}")
-    group = configs[: len(configs) // 2]
+    together = _seconds_of_sweep(ROOT, dataset, SWEEP)
+    alone = sum(
+        _seconds_of_sweep(ROOT, dataset, [f"--latent_dim={dim}", f"--kl_weight={weight}", f"--seed={seed}", SWEEP[-1]])
+        for dim in (2, 16)
+        for weight in (0.25, 0.5, 1, 2, 4)
+        for seed in (0, 1, 2)
+    )
+    print(f"30 runs: as one sweep {together:.1f} s, in a process each {alone:.1f} s; ratio {together / alone:.2f}")
+    base = Config(dataset=dataset)
     images = data.load(dataset, validation_fraction=base.validation_fraction).train.images
-    epochs, flops = _our_epochs(images, group), len(group) * len(images) * _flops_per_image(base, images.shape[1:])
+    epochs, flops = _our_epochs(images), len(images) * _flops_per_image(base, images.shape[1:])
     next(epochs)  # compiles
     training, peaks, products = [], [], []
-    for _ in range(10):  # a shared machine is not as fast at any moment
+    for _ in range(10):  # the speed of a shared machine changes from moment to moment
         start = time.perf_counter()
         next(epochs)
         training.append(flops / (time.perf_counter() - start))
         peaks.append(matmul_peak())
         products.append(_speed_of_step_products(images[0].size, base.hidden_dims[0], base.batch_size))
     speed, peak, product = (statistics.median(values) for values in (training, peaks, products))
-    print(f"{len(group)} runs training: {speed / 1e9:.0f} GFLOP/s in matrix products, peak {peak / 1e9:.0f}", end="; ")
-    print(f"share of the peak {speed / peak:.2f}; of the products of a step alone {product / peak:.2f}")
+    print(f"training: {speed / 1e9:.0f} GFLOP/s in matrix products, peak {peak / 1e9:.0f}", end="; ")
+    print(f"share of the peak {speed / peak:.2f}; of a step's products alone {speed / product:.2f}")
 
 
 def benchmark_group(dataset: str, counts: Sequence[int], num_epochs: int) -> None:
-    """Prints the speed of groups of so many runs, the ratio of their times to the first's, and their memory."""
+    """Prints the speed of so many runs that a device trains together, and their memory."""
     from vae_jax import data, sweeps
     from vae_jax.workdir import read_timing
 
@@ -161,27 +173,24 @@ def benchmark_group(dataset: str, counts: Sequence[int], num_epochs: int) -> Non
     for count in counts:
         configs = expand(Config(dataset=dataset, num_epochs=num_epochs), {"seed": tuple(range(count))})
         with tempfile.TemporaryDirectory() as folder:
-            sweeps.train_due(configs, Path(folder))
-            rows = read_timing(run_dir(Path(folder), configs[0]))
-        seconds = count * statistics.median(
-            row["seconds"] for row in rows or []
-        )  # a row has the run's share of its group
+            sweeps.train_and_evaluate(configs, Path(folder), sweeps.Options(evaluate="never", runs_per_device=count))
+            rows = read_timing(run_dir(Path(folder), configs[0])) or []
+        seconds = count * statistics.median(row["seconds"] for row in rows)  # a row has the run's share of its chunk
         first = seconds if math.isnan(first) else first
         print(f"{count:3} runs: {count * len(split.images) / seconds:,.0f} images/s over all runs", end="; ")
         print(f"{seconds / first:.2f} x the time of {counts[0]}; memory {_memory_of_group(configs, split.images)}")
 
 
 def _memory_of_group(configs: Sequence[Config], images: np.ndarray) -> str:
-    """What the compiled epoch of a group takes, by XLA's own account."""
+    """Returns the memory of a compiled epoch, by XLA's own account."""
     import jax
 
     from vae_jax import training
-    from vae_jax.models import make_model
+    from vae_jax.programs import make_program
 
-    model, numbers = make_model(configs[0], images.shape[1:]), training.hyperparameters(configs)
-    states = jax.eval_shape(lambda numbers: training.init_states(model, numbers), numbers)
-    at_once = 1 if jax.default_backend() == "cpu" else len(configs)
-    lowered = training.train_epoch.lower(model, images, states, numbers, np.int32(0), runs_at_once=at_once)
+    program, hyperparameters = make_program(configs[0], images.shape[1:]), training.hyperparameters(configs)
+    states = jax.eval_shape(lambda numbers: training.init_states(program, numbers), hyperparameters)
+    lowered = training.train_epoch.lower(program, images, states, hyperparameters, np.int32(0))
     found = lowered.compile().memory_analysis()
     arguments, temporary = (size / 2**20 for size in (found.argument_size_in_bytes, found.temp_size_in_bytes))
     each = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(states)) / len(configs) / 2**20
@@ -189,55 +198,80 @@ def _memory_of_group(configs: Sequence[Config], images: np.ndarray) -> str:
     return f"{shared:.1f} MiB once + {len(configs)} x {each:.1f} MiB of state + {temporary:.1f} MiB temporary"
 
 
-def benchmark_checkpoints(dataset: str, counts: Sequence[int]) -> None:
-    """Prints what a checkpoint costs: trainings with as many as can be written and with none, alternating, medians."""
+def benchmark_checkpoints(dataset: str) -> None:
+    """Prints the cost of a checkpoint: trainings that save after every epoch and never, alternating, medians."""
     from vae_jax import sweeps
 
-    base, repeats = Config(dataset=dataset, num_epochs=20), 3
-    for count in counts:
-        configs = expand(base, {"seed": tuple(range(count))})
-        seconds: dict[float, list[float]] = {math.inf: [], 0.0: []}
-        saves = 0
-        for _ in range(repeats):
-            for interval, times in seconds.items():
-                with tempfile.TemporaryDirectory() as folder, _counted_saves() as save:
-                    start = time.perf_counter()
-                    sweeps.train_due(configs, Path(folder), sweeps.Options(checkpoint_every_seconds=interval))
-                    times.append(time.perf_counter() - start)
-                    saves += save.call_count
-        without, with_all = (statistics.median(times) for times in seconds.values())
-        each = (with_all - without) / (saves / repeats)
-        print(f"{count} runs: {without:.1f} s without checkpoints", end=", ")
-        print(f"{with_all:.1f} s with {saves / repeats:.0f}", end="; ")
-        print(f"{each:.2f} s each; one a minute slows training by {100 * each / 60:.1f} %")
+    configs, repeats = [Config(dataset=dataset, num_epochs=20)], 5
+    seconds: dict[float, list[float]] = {math.inf: [], 0.0: []}
+    for _ in range(repeats):
+        for interval, times in seconds.items():
+            options = sweeps.Options(evaluate="never", checkpoint_every_seconds=interval)
+            with tempfile.TemporaryDirectory() as folder:
+                start = time.perf_counter()
+                sweeps.train_and_evaluate(configs, Path(folder), options)
+                times.append(time.perf_counter() - start)
+    without, with_all = (statistics.median(times) for times in seconds.values())
+    each = (with_all - without) / (configs[0].num_epochs - 1)
+    print(f"{without:.2f} s without checkpoints, {with_all:.2f} s with up to {configs[0].num_epochs - 1}", end="; ")
+    print(f"{each:.3f} s each; one a minute slows training by {100 * each / 60:.2f} %")
 
 
-def _counted_saves() -> Any:
-    from vae_jax.checkpoints import Saver
+def benchmark_versions(dataset: str, other: Path, repeats: int) -> None:
+    """Prints the medians of this version and another, launched alternately, and their ratio."""
+    versions = {"this": ROOT, "other": other.expanduser().resolve()}
+    epoch: dict[str, list[float]] = {name: [] for name in versions}
+    sweep: dict[str, list[float]] = {name: [] for name in versions}
+    for _ in range(repeats):
+        for name, checkout in versions.items():
+            epoch[name].append(_seconds_of_epoch(checkout, dataset))
+            sweep[name].append(_seconds_of_sweep(checkout, dataset, SWEEP))
+    for what, times in (("an epoch of 784-512-2", epoch), ("the sweep of 30 runs", sweep)):
+        this, that = (statistics.median(times[name]) for name in versions)
+        print(f"{what}: this {this:.3f} s, other {that:.3f} s (medians of {repeats}); ratio {this / that:.2f}")
 
-    return mock.patch.object(Saver, "save", autospec=True, side_effect=Saver.save)
+
+def _seconds_of_epoch(checkout: Path, dataset: str) -> float:
+    """Launches a run of 20 epochs in a process of its own and returns the median time of its epochs."""
+    with tempfile.TemporaryDirectory() as folder:
+        _launch(checkout, dataset, Path(folder, "sweep"), ["--num_epochs=20"])
+        (path,) = Path(folder, "sweep").glob("runs/*/timing.jsonl")
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+    return statistics.median(row["seconds"] for row in rows)
 
 
-def _seconds_of_process(configs: Sequence[Config], workdir: Path) -> float:
-    """The time of a process that trains these runs, from its start to its end."""
-    program = (
-        "import json, sys; from pathlib import Path; from vae_jax.config import Config; from vae_jax import sweeps; "
-        "sweeps.train_due([Config.from_dict(values) for values in json.load(sys.stdin)], Path(sys.argv[1]))"
+def _seconds_of_sweep(checkout: Path, dataset: str, grid: Sequence[str]) -> float:
+    """Returns the time of a launch that trains these runs, from the start of its process to its end."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        _launch(checkout, dataset, Path(folder, "sweep"), grid)
+        return time.perf_counter() - start
+
+
+def _launch(checkout: Path, dataset: str, workdir: Path, grid: Sequence[str]) -> None:
+    experiment = workdir.with_name("bare.py")  # without figures
+    experiment.write_text(
+        "from vae_jax.config import Experiment\n\nEXPERIMENT = Experiment(name='bare', question='How fast?')\n"
     )
-    values = json.dumps([config.to_dict() for config in configs])
-    start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", program, workdir], input=values, text=True, check=True, capture_output=True)
-    return time.perf_counter() - start
+    dataset = dataset.replace(",", "\\,")
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.launch", f"--experiment={experiment}", f"--dataset={dataset}",
+         f"--workdir={workdir}", "--evaluate=false", *grid],
+        cwd=checkout, env=os.environ | {"PYTHONPATH": str(checkout)}, capture_output=True, text=True,
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise UserError(f"the launch in {checkout} ended with {done.returncode}: {done.stderr[-500:]}")
 
 
 def _flops_per_image(config: Config, image_shape: tuple[int, int]) -> int:
     """Floating-point operations of matrix products, forward and backward; the images need no gradient."""
     import jax
 
-    from vae_jax.models import make_model
+    from vae_jax.networks import init_params
+    from vae_jax.programs import make_program
 
-    model = make_model(config, image_shape)
-    params = jax.eval_shape(model.init, jax.random.key(0), np.zeros((1, *image_shape), np.float32))["params"]
+    network = make_program(config, image_shape).network
+    params = jax.eval_shape(lambda: init_params(network, jax.random.key(0)))
     sizes = {(half, name): layer["kernel"].size for half in params for name, layer in params[half].items()}
     return 6 * sum(sizes.values()) - 2 * sizes["encoder", "hidden_0"]
 
@@ -280,19 +314,19 @@ def _best_seconds(function: Callable[[], Any], repeats: int) -> float:
     return best
 
 
-def _our_epochs(images: np.ndarray, configs: Sequence[Config] = (Config(),)) -> Iterator[float]:
-    """Trains a group of runs, an epoch each time; gives the first run's loss."""
+def _our_epochs(images: np.ndarray) -> Iterator[float]:
+    """Trains a run of the 784-512-2 VAE, an epoch at a time; yields its loss."""
     import jax
 
     from vae_jax import training
-    from vae_jax.models import make_model
+    from vae_jax.programs import make_program
 
-    model = make_model(static_part(configs[0]), images.shape[1:])
-    numbers = training.hyperparameters(configs)
-    states = training.init_states(model, numbers)
+    program = make_program(Config(), images.shape[1:])
+    hyperparameters = training.hyperparameters([Config()])
+    states = training.init_states(program, hyperparameters)
     on_device = jax.device_put(images)
-    for epoch in range(configs[0].num_epochs):
-        states, metrics = training.train_epoch(model, on_device, states, numbers, np.int32(epoch))
+    for epoch in range(Config().num_epochs):
+        states, metrics = training.train_epoch(program, on_device, states, hyperparameters, np.int32(epoch))
         yield float(metrics.loss[0])
 
 

@@ -1,4 +1,4 @@
-"""Prepares a data set of tensorflow-datasets once, without TensorFlow, so that `--dataset=NAME` finds it.
+"""Prepares a data set of tensorflow-datasets once, without TensorFlow, for `--dataset=NAME`.
 
 python -m scripts.prepare_data --dataset=mnist [--from_dir=DIR] [--data_dir=DIR]
 """
@@ -10,20 +10,23 @@ from collections.abc import Sequence
 from absl import flags
 
 from scripts import command
-from vae_jax.config import nearest
 from vae_jax.data import tfds
 from vae_jax.data.preparation import prepare
+from vae_jax.fields import nearest
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit code: 0, 1 (the data are at fault), 2 for wrong usage."""
+    """Runs the command line; returns the exit code, see `command.guard`."""
     values = flags.FlagValues()
     flags.DEFINE_string("dataset", None, " | ".join(tfds.NAMES), flag_values=values)
     flags.DEFINE_string(
-        "from_dir", None, "folder with the original files (or their .xz); default: download them", flag_values=values
+        "from_dir", None, "folder of the original files, or of their .xz; default: download them", flag_values=values
     )
     flags.DEFINE_string(
-        "data_dir", None, "where to prepare it; default: $TFDS_DATA_DIR or ~/tensorflow_datasets", flag_values=values
+        "data_dir",
+        None,
+        "folder of the prepared data sets; default: $TFDS_DATA_DIR or ~/tensorflow_datasets",
+        flag_values=values,
     )
     return command.run(__doc__, values, _prepare, argv)
 

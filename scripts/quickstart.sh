@@ -4,4 +4,4 @@ set -euo pipefail
 # shellcheck source=scripts/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh" requirements.lock
 # -P: a folder called experiments in the current directory must not stand in for ours.
-exec "$python" -P -m experiments.launch --experiment=ae_vs_vae "$@"
+exec "$python" -P -m experiments.launch "$@"

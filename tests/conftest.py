@@ -10,6 +10,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import hypothesis
 import jax
+import numpy as np
 
 from vae_jax.config import Config, Experiment
 
@@ -23,6 +24,14 @@ jax.config.update("jax_debug_key_reuse", True)
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def cache_dir(tmp_path_factory) -> Path:
+    """A cache of classifiers of these tests alone; the user's is never touched."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["VAE_JAX_CACHE_DIR"] = str(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def mnist_dir() -> Path:
     """The folder of the four original MNIST IDX files; the test is skipped where it is not there."""
@@ -30,6 +39,22 @@ def mnist_dir() -> Path:
     if not (folder / "train-images-idx3-ubyte.gz").exists():
         pytest.skip(f"real MNIST is not at {folder}")
     return folder
+
+
+@pytest.fixture
+def write_npz(tmp_path):
+    """Writes a small data set of digits and returns its name; arguments choose the size and what it holds."""
+
+    def write(num_train=24, num_test=8, shape=(8, 8), labels=True, name="digits"):
+        random = np.random.default_rng(0)
+        counts = {"train": num_train, "test": num_test}
+        content = {f"x_{split}": random.integers(0, 256, (n, *shape), np.uint8) for split, n in counts.items()}
+        if labels:
+            content |= {f"y_{split}": np.arange(n, dtype=np.uint8) % 3 for split, n in counts.items()}
+        np.savez(tmp_path / f"{name}.npz", **content)
+        return f"npz:{tmp_path / name}.npz"
+
+    return write
 
 
 @pytest.fixture(scope="session")
@@ -51,5 +76,5 @@ def tiny_workdir(tiny_experiment, tmp_path_factory) -> Path:
 
     folder = tmp_path_factory.mktemp("tiny") / "work dir"
     workdir.write_record(folder, tiny_experiment, {})
-    sweeps.train_due(tiny_experiment.configs, folder)
+    sweeps.train_and_evaluate(tiny_experiment.configs, folder, sweeps.Options(evaluate="never"))
     return folder

@@ -1,19 +1,45 @@
 """Verdicts: intervals against hand computation, and verdicts that flip with the models and doubt copies."""
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 import scipy.stats
 
-from vae_jax.evaluation import claims
-from vae_jax.evaluation.claims import CONTRADICTED, NOT_RESOLVED, SUPPORTED
+from vae_jax import claims, models
+from vae_jax.claims import CONTRADICTED, MISSING_NUMBER, NOT_RESOLVED, ONE_SEED, SUPPORTED
+from vae_jax.config import FIELDS, Config
+from vae_jax.results import Results
 
-KEYS = {measurement.key for claim in claims.CLAIMS for measurement in claim.measurements}
+KEYS = {name for claim in claims.CLAIMS for name in claim.says}
 
 
-def runs(level, seeds=3, spread=0.01):
-    return [dict.fromkeys(KEYS, level + spread * seed) for seed in range(seeds)]
+def results_of(rows):
+    """Results with the numbers of each Config."""
+    return Results(tuple(rows), {config.name: numbers for config, numbers in rows.items()}, {})
+
+
+def pair(ae_level, vae_level, seeds=3, spread=0.01):
+    """Results of an AE and a VAE, all of whose numbers are at a level, and rise with the seed."""
+    return results_of(
+        {
+            Config(model=model, seed=seed): dict.fromkeys(KEYS, level + spread * seed)
+            for model, level in (("ae", ae_level), ("vae", vae_level))
+            for seed in range(seeds)
+        }
+    )
+
+
+def sweep(number, seeds=2, name="kl_prior_knn", weights=(0.25, 0.5, 1.0, 2.0, 4.0)):
+    """Results of VAEs over the KL weight; `number` is a function of the weight and the seed."""
+    return results_of(
+        {
+            Config(model="vae", kl_weight=weight, seed=seed): {name: number(weight, seed)}
+            for weight in weights
+            for seed in range(seeds)
+        }
+    )
 
 
 def test_welch_interval_hand_computed():
@@ -26,6 +52,17 @@ def test_welch_interval_hand_computed():
     assert (low, high) == pytest.approx((4 - reach, 4 + reach))
 
 
+@pytest.mark.parametrize("scale", [1e100, 1e-100])
+def test_intervals_of_large_and_small_numbers(scale):
+    """Fourth powers of these overflow or vanish."""
+    ae, vae = np.array([1.0, 2.0, 3.0]), np.array([5.0, 5.5, 6.0, 7.5])
+    expected = np.multiply(claims.difference_interval(ae, vae), scale)
+    assert claims.difference_interval(scale * ae, scale * vae) == pytest.approx(tuple(expected), rel=1e-9, abs=0)
+    x, y = [0.0, 0.0, 1.0, 1.0], np.array([1.0, 2.0, 4.0, 4.5])
+    expected = np.multiply(claims.slope_interval(x, y), scale)
+    assert claims.slope_interval(x, scale * y) == pytest.approx(tuple(expected), rel=1e-9, abs=0)
+
+
 def test_the_interval_covers_the_truth_95_times_in_100():
     random = np.random.default_rng(0)
     covered = 0
@@ -36,70 +73,136 @@ def test_the_interval_covers_the_truth_95_times_in_100():
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "higher", "verdict"),
+    ("low", "high", "says", "verdict"),
     [
-        (0.1, 2, True, SUPPORTED), (0.1, 2, False, CONTRADICTED), (-2, -0.1, False, SUPPORTED),
-        (-2, -0.1, True, CONTRADICTED), (-1, 1, True, NOT_RESOLVED), (0, 1, True, NOT_RESOLVED),
-        (math.nan, math.nan, True, NOT_RESOLVED),
+        (0.1, 2, "higher", SUPPORTED), (0.1, 2, "lower", CONTRADICTED), (-2, -0.1, "lower", SUPPORTED),
+        (-2, -0.1, "higher", CONTRADICTED), (-1, 1, "higher", NOT_RESOLVED), (0, 1, "higher", NOT_RESOLVED),
+        (math.nan, math.nan, "higher", NOT_RESOLVED),
     ],
 )  # fmt: skip
-def test_judge(low, high, higher, verdict):
-    assert claims.judge(low, high, higher) == verdict
+def test_judge(low, high, says, verdict):
+    assert claims.judge(low, high, says) == verdict
 
 
 def test_verdicts_flip_when_the_models_are_swapped():
     flipped = {SUPPORTED: CONTRADICTED, CONTRADICTED: SUPPORTED}
-    forward = claims.compare({"z2": (runs(1.0), runs(2.0))})
-    backward = claims.compare({"z2": (runs(2.0), runs(1.0))})
-    assert len(forward) == sum(len(claim.measurements) for claim in claims.CLAIMS)
+    forward, backward = claims.judge_claims(pair(1.0, 2.0)), claims.judge_claims(pair(2.0, 1.0))
+    assert len(forward) == sum(len(claim.says) for claim in claims.CLAIMS)
     assert [flipped[row.verdict] for row in forward] == [row.verdict for row in backward]
-    for row, measurement in zip(forward, (m for c in claims.CLAIMS for m in c.measurements), strict=True):
-        assert row.verdict == (SUPPORTED if measurement.higher else CONTRADICTED)
+    for row, says in zip(forward, (says for claim in claims.CLAIMS for says in claim.says.values()), strict=True):
+        assert row.verdict == (SUPPORTED if says == "higher" else CONTRADICTED)
         assert row.difference == pytest.approx(1.0)
+        assert (row.model, row.baseline, row.seeds, row.reason) == ("vae", "ae", 3, "")
+        assert (row.baseline_value, row.model_value) == ("1.01 ± 0.01", "2.01 ± 0.01")
 
 
-def test_two_copies_of_a_model_are_not_told_apart():
-    assert {row.verdict for row in claims.compare({"": (runs(1.0), runs(1.0))})} == {NOT_RESOLVED}
+def test_two_copies_of_a_model_are_not_resolved():
+    assert {row.verdict for row in claims.judge_claims(pair(1.0, 1.0))} == {NOT_RESOLVED}
 
 
-def test_one_seed_resolves_nothing():
-    rows = claims.compare({"": (runs(1.0, seeds=1), runs(9.0, seeds=1))})
-    assert {row.verdict for row in rows} == {NOT_RESOLVED}
+def test_one_seed_resolves_nothing_and_says_so():
+    rows = claims.judge_claims(pair(1.0, 9.0, seeds=1))
+    assert {(row.verdict, row.reason, row.seeds) for row in rows} == {(NOT_RESOLVED, ONE_SEED, 1)}
     assert all(math.isnan(row.low) for row in rows)
-    assert rows[0].ae == "1"
+    assert rows[0].baseline_value == "1"
 
 
 def test_missing_numbers_are_left_out_and_a_missing_seed_is_not_papered_over():
-    ae, vae = runs(1.0), runs(2.0)
-    for run in ae:
-        del run["nmi"]
-    vae[1]["silhouette"] = None
-    rows = {row.measurement: row for row in claims.compare({"": (ae, vae)})}
-    assert not any("k-means" in text for text in rows)
-    assert rows["silhouette of the classes"].verdict == NOT_RESOLVED
-    assert rows["accuracy of 10 nearest codes"].verdict == SUPPORTED
+    results = pair(1.0, 2.0)
+    for config, row in results.evaluated:
+        if config.model == "ae":
+            del row["nmi"]
+        elif config.seed == 1:
+            row["silhouette"] = None
+    rows = {row.measurement: row for row in claims.judge_claims(results)}
+    assert "nmi" not in rows
+    assert (rows["silhouette"].verdict, rows["silhouette"].reason) == (NOT_RESOLVED, MISSING_NUMBER)
+    assert rows["knn_accuracy"].verdict == SUPPORTED
+
+
+def test_a_baseline_is_compared_with_the_models_of_its_setting():
+    base = Config(num_epochs=1)
+    rows = {
+        dataclasses.replace(base, model=model, latent_dim=dim, seed=seed, kl_weight=weight): {
+            "kl_prior_knn": dim + (0 if model == "ae" else -weight) + 0.01 * seed
+        }
+        for model, weights in (("ae", (1.0,)), ("vae", (0.5, 1.0, 2.0)))
+        for dim in (2, 8)
+        for weight in weights
+        for seed in (0, 1)
+    }
+    verdicts = claims.judge_claims(results_of(rows))
+    found = {verdict.setting: verdict.difference for verdict in verdicts if verdict.baseline}
+    assert found == {
+        f"latent_dim {dim}, kl_weight {weight:g}": pytest.approx(-weight)
+        for dim in (2, 8)
+        for weight in (0.5, 1.0, 2.0)
+    }
+    slopes = {verdict.setting: verdict.difference for verdict in verdicts if not verdict.baseline}
+    assert slopes == {f"latent_dim {dim}": pytest.approx(-0.75) for dim in (2, 8)}  # -1.5 over two doublings
+
+
+def test_another_model_needs_no_change_here(monkeypatch):
+    """A model without a variance, which reads no kl_weight, and whose baseline is the AE."""
+    monkeypatch.setitem(models.MODELS, "rae", models.Model("RAE", "rae_objective", has_variance=False, baseline="ae"))
+    monkeypatch.setattr(FIELDS["model"], "metadata", {**FIELDS["model"].metadata, "choices": ("ae", "vae", "rae")})
+    rows = {
+        Config(model=model, seed=seed): dict.fromkeys(KEYS, level + 0.01 * seed)
+        for model, level in (("ae", 1.0), ("vae", 2.0), ("rae", 3.0))
+        for seed in range(3)
+    }
+    verdicts = claims.judge_claims(results_of(rows))
+    by_model = {model: [row for row in verdicts if row.model == model] for model in ("vae", "rae")}
+    assert {row.baseline for row in verdicts} == {"ae"}
+    assert all(row.difference == pytest.approx(2.0) for row in by_model["rae"])
+    assert "posterior_width" in {row.measurement for row in by_model["vae"]}
+    assert "posterior_width" not in {row.measurement for row in by_model["rae"]}
+    assert not any("KL term" in row.claim or "VAE" in row.claim for row in by_model["rae"])
+    assert any("similar images in the RAE, less so in the AE" in row.claim for row in by_model["rae"])
+
+
+NOISE = {(weight, seed): value for (weight, seed), value in zip(
+    [(w, s) for w in (0.25, 0.5, 1.0, 2.0, 4.0) for s in (0, 1)],
+    [0.1, -0.2, 0.0, 0.2, -0.1, 0.15, -0.05, 0.1, 0.0, -0.2],
+    strict=True,
+)}  # fmt: skip
 
 
 def test_dose_response_slope_hand_computed():
-    weights = [0.25, 0.5, 1.0, 2.0, 4.0]
-    noise = [0.1, -0.2, 0.0, 0.2, -0.1]
-    numbers = [
-        (
-            weight,
-            {"kl_prior_knn": 3 - 0.5 * math.log2(weight) + error, "hole_mass_prior": error, "test_distortion": None},
-        )
-        for weight, error in zip(weights, noise, strict=True)
-    ]
-    rows = claims.dose_response({"latent_dim 2": numbers})
-    assert [row.verdict for row in rows] == [SUPPORTED, NOT_RESOLVED]
-    x, y = np.log2(weights), np.array([n["kl_prior_knn"] for _, n in numbers])
+    (row,) = claims.judge_claims(sweep(lambda weight, seed: 3 - 0.5 * math.log2(weight) + NOISE[weight, seed]))
+    x = np.array([math.log2(weight) for weight, _ in NOISE])
+    y = 3 - 0.5 * x + np.array(list(NOISE.values()))
     slope = np.sum((x - x.mean()) * (y - y.mean())) / np.sum((x - x.mean()) ** 2)
     residual = y - y.mean() - slope * (x - x.mean())
-    reach = scipy.stats.t.ppf(0.975, 3) * math.sqrt(np.sum(residual**2) / 3 / np.sum((x - x.mean()) ** 2))
-    assert rows[0].difference == pytest.approx(slope)
-    assert (rows[0].low, rows[0].high) == pytest.approx((slope - reach, slope + reach))
+    reach = scipy.stats.t.ppf(0.975, 8) * math.sqrt(np.sum(residual**2) / 8 / np.sum((x - x.mean()) ** 2))
+    assert row.difference == pytest.approx(slope)
+    assert (row.low, row.high) == pytest.approx((slope - reach, slope + reach))
+    assert (row.verdict, row.model, row.baseline, row.seeds, row.reason) == (SUPPORTED, "vae", None, 2, "")
+    (row,) = claims.judge_claims(sweep(lambda weight, seed: NOISE[weight, seed]))
+    assert row.verdict == NOT_RESOLVED
 
 
-def test_dose_response_needs_three_weights_and_ignores_zero():
-    numbers = {"kl_prior_knn": 1.0}
-    assert claims.dose_response({"": [(0.0, numbers), (1.0, numbers), (2.0, numbers)]}) == []
+def test_a_slope_with_one_seed_per_weight_is_not_resolved():
+    (row,) = claims.judge_claims(sweep(lambda weight, seed: -math.log2(weight) + 0.01 * weight, seeds=1))
+    assert (row.verdict, row.reason, row.seeds) == (NOT_RESOLVED, ONE_SEED, 1)
+    assert row.difference < -0.9
+    assert math.isnan(row.low)
+    assert math.isnan(row.high)
+
+
+def test_a_slope_needs_two_seeds_at_every_weight():
+    results = sweep(lambda weight, seed: -math.log2(weight) + 0.01 * seed)
+    most = Results(results.configs, {n: row for n, row in results.rows.items() if n != results.configs[0].name}, {})
+    assert [row.verdict for row in claims.judge_claims(results)] == [SUPPORTED]
+    assert [(row.verdict, row.reason, row.seeds) for row in claims.judge_claims(most)] == [(NOT_RESOLVED, ONE_SEED, 1)]
+
+
+def test_a_slope_with_a_diverged_run_is_not_resolved():
+    results = sweep(lambda weight, seed: None if (weight, seed) == (4.0, 1) else -math.log2(weight) + 0.01 * seed)
+    assert [(row.verdict, row.reason) for row in claims.judge_claims(results)] == [(NOT_RESOLVED, MISSING_NUMBER)]
+
+
+def test_a_slope_needs_three_weights_and_ignores_zero():
+    assert claims.judge_claims(sweep(lambda weight, seed: 1.0, weights=(0.0, 1.0, 2.0))) == []
+    (row,) = claims.judge_claims(sweep(lambda weight, seed: weight + 0.01 * seed, weights=(0.0, 1.0, 2.0, 4.0)))
+    assert row.difference == pytest.approx(1.5)  # least squares through 1, 2, 4 over 0, 1, 2

@@ -1,21 +1,34 @@
-"""The digit classifier: good enough to measure with, trained once, the same again, and no file is believed."""
+"""The digit classifier: accurate enough to measure with, trained once for all launches, reproducible, and its file."""
 
+import fcntl
 import json
+import multiprocessing
+import os
 import shutil
+import threading
 import time
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import safetensors
 import safetensors.numpy
 
-from vae_jax import data
+from vae_jax import arrays, data
 from vae_jax.data import Dataset, Split
-from vae_jax.evaluation import classifier
+from vae_jax.evaluation import classifier, recipe, subsets
 from vae_jax.evaluation.classifier import load_or_train
-from vae_jax.files import UserError
+
+
+@pytest.fixture(autouse=True)
+def another_process(monkeypatch):
+    """Nothing that an earlier test loaded is in memory; `forget` makes it so again within a test."""
+    monkeypatch.setattr(classifier, "_loaded", {})
+
+
+def forget():
+    classifier._loaded.clear()
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +64,8 @@ def made_up(sha256="0" * 64, num_images=150, seed=0):
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(classifier, "MIN_EPOCHS", 2)
-    monkeypatch.setattr(classifier, "MIN_STEPS", 3)
+    monkeypatch.setattr(recipe, "MIN_EPOCHS", 2)
+    monkeypatch.setattr(recipe, "MIN_STEPS", 3)
 
 
 @pytest.fixture
@@ -60,11 +73,11 @@ def no_training(monkeypatch):
     def fail(*_):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(classifier, "_train", fail)
+    monkeypatch.setattr(recipe, "train", fail)
 
 
 def only_file(folder):
-    (path,) = folder.iterdir()
+    (path,) = folder.glob("*.safetensors")
     return path
 
 
@@ -107,7 +120,7 @@ def test_the_same_seed_is_the_same_classifier_bit_for_bit(tmp_path, capsys):
     assert found[0].digest == found[1].digest != found[2].digest
     assert [one.seed for one in found] == [0, 0, 1]
     assert only_file(tmp_path / "a").read_bytes() == only_file(tmp_path / "b").read_bytes()
-    assert capsys.readouterr().err.count("is not there yet: training the classifier of made_up\n") == 3
+    assert capsys.readouterr().err.count("does not exist yet: training the classifier of made_up\n") == 3
 
 
 @pytest.mark.usefixtures("quick")
@@ -121,28 +134,29 @@ def test_every_image_and_label_counts(tmp_path):
     other_image = dataset._replace(train=Split(images, dataset.train.labels))
     assert load_or_train(other_image, tmp_path / "other").digest != first.digest
     relabelled = dataset._replace(train=Split(dataset.train.images, labels))
-    assert load_or_train(relabelled, tmp_path).digest != first.digest  # from the same file name
+    assert load_or_train(relabelled, tmp_path).digest != first.digest  # in a file of its own
+    assert len(list(tmp_path.glob("*.safetensors"))) == 2
 
 
 @pytest.mark.usefixtures("quick")
 def test_each_data_set_and_seed_has_its_file(tmp_path):
     datasets = made_up(), made_up("1" * 64, seed=1), made_up(num_images=160)
     first = [load_or_train(dataset, tmp_path) for dataset in datasets] + [load_or_train(datasets[0], tmp_path, 1)]
-    assert len(list(tmp_path.iterdir())) == 4
+    assert len(list(tmp_path.glob("*.safetensors"))) == 4
     assert len({one.digest for one in first}) == 4
+    forget()
     with pytest.MonkeyPatch.context() as patch:
-        patch.delattr(classifier, "_train")
+        patch.delattr(recipe, "train")
         again = [load_or_train(dataset, tmp_path) for dataset in datasets] + [load_or_train(datasets[0], tmp_path, 1)]
     assert [one.digest for one in again] == [one.digest for one in first]
 
 
 def rewrite(path, change):
-    """Writes the file anew after `change` of its header and arrays."""
-    with safetensors.safe_open(path, framework="numpy") as file:
-        header = json.loads(file.metadata()["classifier"])
-    flat = safetensors.numpy.load_file(path)
+    """Writes the file again, with valid digests, after a change of its header and arrays."""
+    flat, header = arrays.read(path)
+    del header["sha256"]
     header, flat = change(header, flat)
-    path.write_bytes(safetensors.numpy.save(flat, metadata={"classifier": json.dumps(header)}))
+    arrays.write(path, flat, header)
 
 
 def flip_a_bit(path):
@@ -151,84 +165,250 @@ def flip_a_bit(path):
     path.write_bytes(content)
 
 
-def signed(header, flat):
-    """A header that vouches for these arrays: what follows must be found by looking at them."""
-    return header | {"digest": classifier._digest(flat)}, flat
-
-
 DAMAGES = {
     "empty": lambda path: path.write_bytes(b""),
     "not_safetensors": lambda path: path.write_bytes(b"\x80\x04K\x00." * 100),
     "cut_off": lambda path: path.write_bytes(path.read_bytes()[:-1000]),
     "bit_flipped": flip_a_bit,
     "no_header": lambda path: path.write_bytes(safetensors.numpy.save(safetensors.numpy.load_file(path))),
-    "header_is_a_list": lambda path: rewrite(path, lambda header, flat: ([1], flat)),
-    "header_is_deep": lambda path: path.write_bytes(
-        safetensors.numpy.save(safetensors.numpy.load_file(path), metadata={"classifier": "[" * 100_000})
+    "header_is_a_list": lambda path: path.write_bytes(
+        safetensors.numpy.save(safetensors.numpy.load_file(path), metadata={"run": json.dumps([1])})
     ),
-    "no_accuracy": lambda path: rewrite(path, lambda header, flat: (header | {"accuracy": None}, flat)),
+    "header_is_deep": lambda path: path.write_bytes(
+        safetensors.numpy.save(safetensors.numpy.load_file(path), metadata={"run": "[" * 100_000})
+    ),
+    "no_accuracy": lambda path: rewrite(path, lambda header, flat: ({"identity": header["identity"]}, flat)),
+    "accuracy_is_null": lambda path: rewrite(path, lambda header, flat: (header | {"accuracy": None}, flat)),
+    "one_more_entry": lambda path: rewrite(path, lambda header, flat: (header | {"note": 1}, flat)),
     "accuracy_is_nan": lambda path: rewrite(path, lambda header, flat: (header | {"accuracy": float("nan")}, flat)),
-    "shape": lambda path: rewrite(path, lambda h, flat: signed(h, flat | {"logits/bias": np.zeros(4, np.float32)})),
-    "dtype": lambda path: rewrite(path, lambda h, flat: signed(h, flat | {"logits/bias": np.zeros(3)})),
-    "one_more": lambda path: rewrite(path, lambda h, flat: signed(h, flat | {"more": np.zeros(3, np.float32)})),
-    "one_less": lambda path: rewrite(path, lambda h, flat: signed(h, {n: flat[n] for n in flat if n[:6] != "logits"})),
+    "shape": lambda path: rewrite(path, lambda h, flat: (h, flat | {"logits/bias": np.zeros(4, np.float32)})),
+    "dtype": lambda path: rewrite(path, lambda h, flat: (h, flat | {"logits/bias": np.zeros(3)})),
+    "one_more": lambda path: rewrite(path, lambda h, flat: (h, flat | {"more": np.zeros(3, np.float32)})),
+    "one_less": lambda path: rewrite(path, lambda h, flat: (h, {n: flat[n] for n in flat if n[:6] != "logits"})),
+    "a_folder": lambda path: (path.unlink(), path.mkdir()),
 }
 
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_file_is_trained_anew(damage, tmp_path, capsys):
+def test_a_damaged_file_is_trained_again_and_replaced(damage, tmp_path, capsys):
     first = load_or_train(made_up(), tmp_path)
     path = only_file(tmp_path)
     intact = path.read_bytes()
     DAMAGES[damage](path)
-    assert path.read_bytes() != intact
     capsys.readouterr()
+    forget()
     again = load_or_train(made_up(), tmp_path)
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"{path} is damaged")
+    line, *more = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{path} ")
+    assert line.endswith("training the classifier of made_up")
     assert again[1:] == first[1:]
-    assert path.read_bytes() == intact
+    if damage == "a_folder":  # nothing can be written there
+        assert len(more) == 1
+        assert "kept in memory" in more[0]
+    else:
+        assert more == []
+        assert path.read_bytes() == intact
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("foreign", ["seed", "data", "format"])
-def test_a_stale_or_foreign_file_is_trained_anew(foreign, tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize("foreign", ["seed", "data"])
+def test_the_file_of_another_classifier_is_replaced(foreign, tmp_path, capsys):
     first = load_or_train(made_up(), tmp_path)
     path = only_file(tmp_path)
-    other_data = made_up("0" * 12 + "1" * 52, seed=1)  # digests that begin alike have one file name
-    with monkeypatch.context() as patch:
-        if foreign == "format":
-            patch.setattr(classifier, "FORMAT", classifier.FORMAT - 1)
-        folder = tmp_path / "foreign"
-        load_or_train(other_data if foreign == "data" else made_up(), folder, seed=int(foreign == "seed"))
+    other_data, folder = made_up("1" * 64, seed=1), tmp_path / "foreign"
+    load_or_train(other_data if foreign == "data" else made_up(), folder, seed=int(foreign == "seed"))
     shutil.move(only_file(folder), path)
     capsys.readouterr()
+    forget()
     again = load_or_train(made_up(), tmp_path)
     assert capsys.readouterr().err.startswith(f"{path} is of other data, another seed or another version: training")
     assert again[1:] == first[1:]
+
+
+CONSTANTS = {
+    "FORMAT": 99, "HIDDEN_DIMS": (16, 8), "BATCH_SIZE": 64, "LEARNING_RATE": 1e-3, "MIN_EPOCHS": 3, "MIN_STEPS": 30,
+    "MAX_SHIFT": 1, "MAX_SIDE": 3, "MAX_TRAIN": 100,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONSTANTS)
+def test_each_constant_of_the_recipe_makes_another_classifier(name, monkeypatch):
+    assert {key for key in vars(recipe) if key.isupper()} - {"CHUNK"} == CONSTANTS.keys()
+    before = classifier._identity(made_up(), 0)
+    monkeypatch.setattr(recipe, name, CONSTANTS[name])
+    assert classifier._identity(made_up(), 0) != before
 
 
 def test_without_labels_there_is_none(tmp_path):
     dataset = made_up()
     for name in ("train", "test"):
         unlabelled = dataset._replace(**{name: getattr(dataset, name)._replace(labels=None)})
+        assert not classifier.is_classifiable(unlabelled)
         with pytest.raises(ValueError, match="made_up has no labels"):
             load_or_train(unlabelled, tmp_path / "classifiers")
     assert not (tmp_path / "classifiers").exists()
+    many = dataset._replace(train=Split(np.zeros((1001, 6, 6), np.uint8), np.arange(1001, dtype=np.int32)))
+    assert not classifier.is_classifiable(many)
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_place_that_cannot_be_written_is_a_user_error(tmp_path):
-    (tmp_path / "classifiers").write_text("a file")
-    with pytest.raises(UserError, match="cannot write"):
-        load_or_train(made_up(), tmp_path / "classifiers")
+def test_classes_are_the_labels_that_occur(tmp_path):
+    dataset = made_up()
+    years = {name: getattr(dataset, name)._replace(labels=getattr(dataset, name).labels * 1000 - 5)
+             for name in ("train", "test")}  # fmt: skip
+    found = load_or_train(dataset._replace(**years), tmp_path / "a")
+    expected = load_or_train(dataset, tmp_path / "b")
+    assert (found.digest, found.accuracy) == (expected.digest, expected.accuracy)
+
+
+# Where it is cached.
+
+
+def test_the_cache_folder(monkeypatch, tmp_path):
+    for name in ("VAE_JAX_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert classifier.cache_dir() == tmp_path / ".cache" / "vae_jax"
+    monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
+    assert classifier.cache_dir() == Path("/xdg/vae_jax")
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")  # which the specification says to ignore
+    assert classifier.cache_dir() == tmp_path / ".cache" / "vae_jax"
+    monkeypatch.setenv("VAE_JAX_CACHE_DIR", "~/mine")
+    assert classifier.cache_dir() == tmp_path / "mine"
+    monkeypatch.setenv("VAE_JAX_CACHE_DIR", "")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as without HOME and an entry in the user database
+    assert classifier.cache_dir() is None
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_launch_loads_it_once_and_the_next_launch_finds_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("VAE_JAX_CACHE_DIR", str(tmp_path / "cache"))
+    first = load_or_train(made_up())
+    assert load_or_train(made_up()) is first
+    forget()
+    assert load_or_train(made_up())[1:] == first[1:]
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert only_file(tmp_path / "cache").name.startswith("classifier-")
+    for seed in range(10):
+        load_or_train(made_up(), seed=seed)
+    assert len(classifier._loaded) == classifier.MAX_LOADED
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("place", ["below a file", "no home"])
+def test_without_a_place_it_is_kept_in_memory(place, tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("a file")
+    monkeypatch.setattr(classifier, "cache_dir", lambda: None if place == "no home" else tmp_path / "file" / "cache")
+    first = load_or_train(made_up())
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "training a classifier in memory" in line
+    assert load_or_train(made_up()) is first
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("quick")
+def test_threads_train_it_once(tmp_path, monkeypatch):
+    trainings, train = [], recipe.train
+    monkeypatch.setattr(recipe, "train", lambda *args: trainings.append(1) or train(*args))
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(load_or_train(made_up(), tmp_path))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert len(trainings) == 1
+
+
+def launch(folder, barrier, queue):
+    """One of several launches that start at once."""
+    recipe.MIN_EPOCHS, recipe.MIN_STEPS = 2, 3
+    trainings, train = [], recipe.train
+    recipe.train = lambda *args: trainings.append(1) or train(*args)
+    barrier.wait()
+    found = load_or_train(made_up(), Path(folder))
+    queue.put((found.digest, len(trainings)))
+
+
+def test_launches_at_once_train_it_once(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    barrier, queue = context.Barrier(2), context.Queue()
+    processes = [context.Process(target=launch, args=(str(tmp_path), barrier, queue)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    found = [queue.get(timeout=120) for _ in processes]
+    for process in processes:
+        process.join()
+    assert len({digest for digest, _ in found}) == 1
+    assert sum(trainings for _, trainings in found) == 1
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_wait_for_another_process_ends(tmp_path, monkeypatch):
+    first = load_or_train(made_up(), tmp_path)
+    path = only_file(tmp_path)
+    path.unlink()
+    forget()
+    monkeypatch.setattr(classifier, "LOCK_SECONDS", 0.0)
+    with open(path.with_suffix(".lock"), "r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # a process that never releases it
+        assert load_or_train(made_up(), tmp_path).digest == first.digest
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_file_system_without_locks(tmp_path, monkeypatch):
+    def no_locks(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    load_or_train(made_up(), tmp_path)
+    assert only_file(tmp_path)
+
+
+# Any size.
+
+
+def test_large_images_are_averaged_over_blocks():
+    small = np.random.default_rng(0).integers(0, 256, (3, 5, 64), np.uint8)
+    assert recipe.shrunk(small) is small
+    large = np.random.default_rng(0).random((250, 130, 65)).astype(np.float32)
+    found = recipe.shrunk(large)
+    assert found.shape == (250, 44, 33)  # blocks of 3 x 2
+    np.testing.assert_allclose(found[:, 0, 0], large[:, :3, :2].mean(axis=(1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(found[:, 43, 32], large[:, 129, 64], rtol=1e-5)  # the edge is repeated
+    grey = recipe.shrunk(np.full((2, 128, 64), 7, np.uint8))
+    assert grey.dtype == np.uint8
+    np.testing.assert_array_equal(grey, np.full((2, 64, 64), 7))
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (4, 4), (512, 512)])
+@pytest.mark.parametrize("classes", [1, 3])
+def test_images_of_any_size_and_classes_of_any_number(shape, classes, tmp_path):
+    images, labels = np.zeros((3, *shape), np.uint8), np.int32([0, 1, 2]) % classes
+    dataset = made_up()._replace(train=Split(images, labels), test=Split(images[:1], labels[:1]))
+    found = load_or_train(dataset, tmp_path)
+    features, probabilities = found.predict(images / np.float32(255))
+    assert (features.shape, probabilities.shape) == ((3, 128), (3, classes))
+    assert 0 <= found.accuracy <= 1
+
+
+@pytest.mark.usefixtures("quick")
+def test_many_images_are_used_in_part(tmp_path, monkeypatch):
+    monkeypatch.setattr(subsets, "MAX_PIXELS", 36 * 20)
+    monkeypatch.setattr(recipe, "MAX_TRAIN", 50)
+    sizes, predict, epoch = [], recipe.predict, recipe._train_epoch
+    monkeypatch.setattr(recipe, "predict", lambda *args: sizes.append(len(args[2])) or predict(*args))
+    monkeypatch.setattr(recipe, "_train_epoch", lambda *args: sizes.append(len(args[2])) or epoch(*args))
+    load_or_train(made_up(), tmp_path)
+    assert set(sizes) == {50, 20}
 
 
 def test_shifts_are_of_up_to_two_pixels_each_way_all_alike():
     image = np.zeros((6, 7), np.uint8)
     image[2, 4], image[3, 2] = 255, 51
-    shifted = np.asarray(classifier._shifted(jnp.asarray(np.tile(image, (5000, 1, 1))), jax.random.key(0)))
+    shifted = np.asarray(recipe.shifted(jnp.asarray(np.tile(image, (5000, 1, 1))), jax.random.key(0)))
     assert shifted.shape == (5000, 6, 7)
     assert np.all(shifted.sum(axis=(1, 2)) == 255 + 51)  # nothing falls off
     rows, columns = np.divmod(shifted.reshape(5000, -1).argmax(axis=1), 7)
@@ -240,8 +420,8 @@ def test_shifts_are_of_up_to_two_pixels_each_way_all_alike():
 
 def test_an_image_that_fills_up_a_short_batch_does_not_count(tmp_path, monkeypatch):
     """129 images are a batch of 128 and one of 1, filled up with image 0: which is the only one labelled wrong here."""
-    monkeypatch.setattr(classifier, "MIN_EPOCHS", 20)
-    monkeypatch.setattr(classifier, "MIN_STEPS", 0)
+    monkeypatch.setattr(recipe, "MIN_EPOCHS", 20)
+    monkeypatch.setattr(recipe, "MIN_STEPS", 0)
     images, labels = np.zeros((129, 8, 8), np.uint8), np.arange(129) % 2
     images[labels == 0, 3, :] = images[labels == 1, :, 3] = 255  # bars, which are bars wherever they are shifted to
     train = Split(images, np.where(np.arange(129) == 0, 1, labels).astype(np.int32))

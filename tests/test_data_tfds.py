@@ -256,7 +256,7 @@ def test_script_help_and_flag_errors(capsys):
         (): "--dataset must be one of mnist, ",
         ("--dataset=kmnits",): "did you mean 'kmnist'?",
         ("--dataset=mnist_5k",): "--dataset must be one of mnist, ",
-        ("--datset=mnist",): "Unknown command line flag 'datset'",
+        ("--datset=mnist",): "unknown flag --datset; did you mean --dataset?",
         ("--dataset",): "Missing value for flag --dataset",
         ("--dataset=mnist", "kmnist"): "'kmnist' is not a flag",
     }.items():

@@ -1,25 +1,28 @@
-"""The glue: which runs are evaluated, once, and with all numbers that the claims and tables read."""
+"""The numbers of a run: which there are, when they are current, and what is written where they cannot be computed."""
 
-import dataclasses
 import json
 import math
 import shutil
 
+import jax
 import numpy as np
 import pytest
 
-from experiments import launch
-from scripts import evaluate
-from vae_jax import evaluation, results
+from vae_jax import evaluation, runs
 from vae_jax.config import Config
-from vae_jax.evaluation import claims
+from vae_jax.data import Dataset, Split
+from vae_jax.evaluation import classifier, marginal, recipe
 from vae_jax.evaluation.classifier import Classifier
-from vae_jax.results import SUMMARY_COLUMNS, judge_claims
-from vae_jax.workdir import read_experiment, read_metrics, run_dir
+from vae_jax.measurements import MEASUREMENTS, RECORD_KEYS
+from vae_jax.networks import init_params
+from vae_jax.programs import make_program
+from vae_jax.workdir import UserError, read_metrics, run_dir, write_config, write_metrics
+
+RECORD = set(RECORD_KEYS) - {"failed"}
 
 
-@pytest.fixture(autouse=True)
-def classifier(monkeypatch):
+@pytest.fixture
+def judge(monkeypatch):
     """A classifier that needs no training: sixteen blocks of pixels, and which third of them is the brightest."""
 
     def predict(images):
@@ -27,7 +30,7 @@ def classifier(monkeypatch):
         thirds = np.stack([part.sum(axis=1) for part in np.array_split(blocks, 3, axis=1)], axis=1)
         return blocks, thirds / np.maximum(thirds.sum(axis=1, keepdims=True), 1e-6)
 
-    monkeypatch.setattr(evaluation, "load_classifier", lambda dataset, workdir: Classifier(predict, 1.0, 0, "d"))
+    monkeypatch.setattr(classifier, "load_or_train", lambda dataset: Classifier(predict, 1.0, 0, "d"))
 
 
 @pytest.fixture(scope="module")
@@ -36,83 +39,257 @@ def configs(tiny_experiment):
 
 
 @pytest.fixture
-def folders(tiny_workdir, configs, tmp_path):
-    workdir = shutil.copytree(tiny_workdir, tmp_path / "workdir")
-    for config in configs:
-        (run_dir(workdir, config) / "evaluation.json").unlink(missing_ok=True)
-    return workdir
+def folders(tiny_workdir, tmp_path):
+    return shutil.copytree(tiny_workdir, tmp_path / "workdir")
 
 
-def test_every_number_that_a_claim_or_a_table_reads_is_there(folders, configs):
-    evaluation.evaluate_due(configs, folders)
-    rows = {}
+def stored(folder):
+    return json.loads((folder / "evaluation.json").read_text())
+
+
+@pytest.mark.usefixtures("judge")
+def test_every_number_is_there(folders, configs):
+    found = {}
     for config in configs:
-        numbers = json.loads((run_dir(folders, config) / "evaluation.json").read_text())
-        rows[config] = numbers
-        keys = {measurement.key for claim in claims.CLAIMS for measurement in claim.measurements}
-        keys |= set(SUMMARY_COLUMNS) - {"train_seconds"}
-        if config.model == "ae":
-            keys -= {"test_rate", "test_elbo"}
-            assert "test_elbo" not in numbers
-            assert not [name for name in numbers if "likelihood" in name]
-        missing = [key for key in keys if not isinstance(numbers.get(key), int | float)]
-        assert missing == []
+        folder = run_dir(folders, config)
+        numbers = evaluation.evaluate_run(folder)
+        assert numbers == stored(folder)
         assert all(math.isfinite(value) for value in numbers.values() if isinstance(value, float))
-    assert {row["posterior_width"] > 0 for config, row in rows.items() if config.model == "vae"} == {True}
-    assert {row["posterior_width"] for config, row in rows.items() if config.model == "ae"} == {0.0}
-
-
-def test_a_run_is_evaluated_once(folders, configs, monkeypatch):
-    evaluation.evaluate_due(configs[:1], folders)
-    monkeypatch.setattr(evaluation, "evaluate_likelihood", None)  # would fail if it were called
-    evaluation.evaluate_due(configs[:1], folders)
-
-
-def test_evaluating_again_gives_the_same_numbers(folders, configs, capsys):
-    folder = run_dir(folders, configs[-1])
-    first = evaluation.evaluate_run(folder)
-    assert evaluate.main(["evaluate", f"--run={folder}"]) == 0
-    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(first))
-
-
-def test_wrong_calls_of_the_script_are_one_line(folders, capsys):
-    for argv, code in ((["evaluate"], 2), (["evaluate", "--rum=x"], 2), (["evaluate", f"--run={folders}"], 1)):
-        assert evaluate.main(argv) == code
-        assert len(capsys.readouterr().err.splitlines()) == 1
-
-
-def test_verdicts_pair_an_ae_with_the_vaes_of_its_setting():
-    base = Config(num_epochs=1)
-    configs = [
-        dataclasses.replace(base, model=model, latent_dim=dim, seed=seed, kl_weight=weight)
-        for model, weights in (("ae", (1.0,)), ("vae", (0.5, 1.0, 2.0)))
-        for dim in (2, 8)
-        for weight in weights
-        for seed in (0, 1)
-    ]
-    rows = [
-        {"run": c.name, "kl_prior_knn": c.latent_dim + (0 if c.model == "ae" else -c.kl_weight) + 0.01 * c.seed}
-        for c in configs
-    ]
-    verdicts = judge_claims(configs, rows)
-    found = {verdict.setting: verdict.difference for verdict in verdicts if verdict.ae != "–"}
-    assert found == {
-        f"latent_dim {dim}, kl_weight {weight:g}": pytest.approx(-weight)
-        for dim in (2, 8)
-        for weight in (0.5, 1.0, 2.0)
+        found[config.model] = numbers
+    of_densities = {name for name in MEASUREMENTS if name.startswith("test_log_likelihood")}
+    of_training = {"validation_elbo", "train_seconds", "diverged_epoch"}
+    assert found["vae"].keys() == MEASUREMENTS.keys() - of_training - of_densities | RECORD
+    for name in MEASUREMENTS.keys() & found["vae"].keys():
+        assert type(found["vae"][name]) is MEASUREMENTS[name].kind, name
+    of_variance = ("test_rate", "test_elbo", "test_m", "test_k", "test_a", "test_posterior_kl", "test_not")
+    assert found["ae"].keys() == {
+        name for name in found["vae"] if not name.startswith(of_variance) or name == "test_mse"
     }
-    slopes = {verdict.setting: verdict.difference for verdict in verdicts if verdict.ae == "–"}
-    assert slopes == {f"latent_dim {dim}": pytest.approx(-0.75) for dim in (2, 8)}  # -1.5 over two doublings
+    assert found["vae"]["posterior_width"] > found["ae"]["posterior_width"] == 0
 
 
-def test_a_diverged_run_is_said_to_be_so_and_has_no_numbers(tmp_path, capsys):
-    flags = ["--optimizer=sgd", "--learning_rate=1e6,1e-4", "--num_epochs=2", "--hidden_dims=8"]
-    assert launch.main(["launch", "--experiment=train", f"--workdir={tmp_path / 'w'}", *flags]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert sum("1 (1 diverged)" in line and "–" in line for line in lines) == 1
-    broken, sound = sorted(results.collect(tmp_path / "w", read_experiment(tmp_path / "w").configs), key=len)
-    assert broken["diverged_epoch"] == 1
-    assert "test_loss" not in broken
-    assert math.isfinite(sound["test_loss"])
-    history = read_metrics(tmp_path / "w" / "runs" / broken["run"])
-    assert [(row["epoch"], row["train_loss"], row["diverged"]) for row in history] == [(1, None, True)]
+@pytest.mark.usefixtures("judge")
+def test_evaluating_again_gives_the_same_bytes(folders, configs):
+    folder = run_dir(folders, configs[-1])
+    evaluation.evaluate_run(folder)
+    first = (folder / "evaluation.json").read_bytes()
+    evaluation.evaluate_run(folder)
+    assert (folder / "evaluation.json").read_bytes() == first
+
+
+# When it is current.
+
+
+@pytest.mark.usefixtures("judge")
+def test_an_evaluation_is_current_while_the_same_numbers_are_computed_in_the_same_way(folders, configs, monkeypatch):
+    folder = run_dir(folders, configs[0])
+    assert not evaluation.is_current(folder)
+    evaluation.evaluate_run(folder)
+    assert evaluation.is_current(folder)
+    with monkeypatch.context() as patch:
+        patch.setitem(MEASUREMENTS, "a_new_number", MEASUREMENTS["nmi"])
+        assert not evaluation.is_current(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation, "FORMAT", evaluation.FORMAT + 1)
+        assert not evaluation.is_current(folder)
+    assert evaluation.is_current(folder)
+
+
+@pytest.mark.parametrize("content", ["", "[1]", "{}", '{"evaluation": 1}', '{"test_loss": 1.0}', "\0", "[" * 100_000])
+def test_a_damaged_evaluation_or_one_of_an_earlier_version_is_not_current(content, tmp_path):
+    (tmp_path / "evaluation.json").write_text(content)
+    assert not evaluation.is_current(tmp_path)
+    shutil.rmtree(tmp_path)
+    assert not evaluation.is_current(tmp_path)
+
+
+# What goes wrong.
+
+
+@pytest.mark.usefixtures("judge")
+@pytest.mark.parametrize(
+    ("part", "function", "gone"),
+    [
+        ("likelihood", "evaluate_likelihood", "test_loss"),
+        ("samples", "evaluate_samples", "prior_frechet"),
+        ("latent space", "evaluate_latents", "nmi"),
+    ],
+)
+def test_a_part_that_fails_leaves_the_other_numbers(folders, configs, monkeypatch, part, function, gone):
+    def fail(*_, **__):
+        raise MemoryError("no room\nfor it")
+
+    folder = run_dir(folders, configs[0])
+    monkeypatch.setattr(evaluation, function, fail)
+    numbers = evaluation.evaluate_run(folder)
+    assert numbers == stored(folder)
+    assert numbers["failed"] == f"{part}: MemoryError: no room for it"
+    assert {"test_loss", "prior_frechet", "nmi"} - numbers.keys() == {gone}
+    assert not evaluation.is_current(folder)
+
+
+def damage_params(folder):
+    (folder / "params.safetensors").write_bytes(b"damaged")
+
+
+def other_data(folder):
+    content = json.loads((folder / "config.json").read_text())
+    content["data"]["sha256"] = "0" * 64
+    (folder / "config.json").write_text(json.dumps(content))
+
+
+def damage_metrics(folder):
+    (folder / "metrics.jsonl").write_text("{")
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"), [(damage_params, "damaged"), (damage_metrics, "damaged"), (other_data, "other data")]
+)
+def test_a_run_that_cannot_be_loaded_says_why_and_raises_nothing(folders, configs, damage, reason):
+    folder = run_dir(folders, configs[0])
+    damage(folder)
+    numbers = evaluation.evaluate_run(folder)
+    assert numbers == stored(folder)
+    assert numbers.keys() == {"evaluation", "failed"}
+    assert reason in numbers["failed"]
+    assert "\n" not in numbers["failed"]
+    assert not evaluation.is_current(folder)
+
+
+def test_a_folder_without_a_trained_run_is_an_error(folders, tmp_path):
+    for folder in (folders, tmp_path / "nowhere"):
+        with pytest.raises(UserError, match="load"):
+            evaluation.evaluate_run(folder)
+        assert not (folder / "evaluation.json").exists()
+
+
+@pytest.mark.usefixtures("judge")
+def test_a_file_that_cannot_be_written_is_an_error(folders, configs):
+    folder = run_dir(folders, configs[0])
+    (folder / "evaluation.json").mkdir()
+    with pytest.raises(UserError, match="cannot write"):
+        evaluation.evaluate_run(folder)
+
+
+def test_a_diverged_run_has_the_epoch_and_no_numbers(folders, configs):
+    folder = run_dir(folders, configs[0])
+    rows = read_metrics(folder)
+    write_metrics(folder, [*rows[:-1], rows[-1] | {"train_loss": None, "diverged": True}])
+    numbers = evaluation.evaluate_run(folder)
+    assert numbers == stored(folder) == {"evaluation": evaluation.digest(), "diverged_epoch": 2}
+    assert evaluation.is_current(folder)
+
+
+# Any data and any parameters: numbers or None, never an error, a warning or a wait.
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(recipe, "MIN_EPOCHS", 1)
+    monkeypatch.setattr(recipe, "MIN_STEPS", 2)
+    monkeypatch.setattr(evaluation, "NUM_SAMPLES", 30)
+    monkeypatch.setattr(marginal, "MAX_GRID_POINTS", 20_000)
+
+
+def untrained(folder, monkeypatch, dataset, change=lambda params: None, **fields):
+    """A run folder with initial parameters, changed, whose data set is this one."""
+    config = Config(hidden_dims=(8,), num_epochs=1, **fields)
+    shape = dataset.test.images.shape[1:]
+    program = make_program(config, shape)
+    params = jax.tree.map(np.array, init_params(program.network, jax.random.key(0)))
+    change(params)
+    folder = folder / config.name
+    write_config(folder, config, runs.identity_of(dataset))
+    row = {"epoch": 1, "train_loss": 1.0}
+    write_metrics(folder, [row])
+    runs.write_params(folder, config, params, shape)
+    monkeypatch.setattr(evaluation, "dataset_of", lambda run, data_dir: dataset)
+    return folder
+
+
+def noise(train, test, shape=(6, 5), classes=3, black=False):
+    random = np.random.default_rng(0)
+
+    def split(count):
+        images = random.integers(0, 256, (count, *shape), np.uint8) * (not black)
+        return Split(images, np.arange(count, dtype=np.int32) % classes)
+
+    counts = {"train": train, "validation": 0, "test": test}
+    name = f"{train} {test} {shape} {classes} {black}"
+    return Dataset(name, split(train), split(0), split(test), {"sha256": name, "counts": counts})
+
+
+ODD = {
+    "one_test_image": noise(20, 1),
+    "two_train_images": noise(2, 1),
+    "one_class": noise(30, 20, classes=1),
+    "a_class_each": noise(30, 20, classes=30),
+    "black": noise(30, 20, black=True),
+    "tiny": noise(30, 20, (4, 4)),
+    "one_pixel": noise(30, 20, (1, 1)),
+    "large": noise(4, 3, (512, 512)),
+    "flat": noise(10, 8, (1, 300)),
+}
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("model", ["ae", "vae"])
+@pytest.mark.parametrize("name", ODD)
+def test_odd_data_sets_have_numbers(name, model, tmp_path, monkeypatch):
+    folder = untrained(tmp_path, monkeypatch, ODD[name], model=model)
+    numbers = evaluation.evaluate_run(folder, num_likelihood_samples=10)
+    assert "failed" not in numbers
+    assert {"test_loss", "classifier_accuracy", "knn_accuracy", "hole_mass_prior"} <= {
+        name for name, value in numbers.items() if value is not None
+    }
+
+
+@pytest.mark.usefixtures("quick")
+def test_unlabelled_data_have_the_numbers_of_the_likelihood(tmp_path, monkeypatch):
+    dataset = noise(20, 10)
+    dataset = dataset._replace(train=dataset.train._replace(labels=None), test=dataset.test._replace(labels=None))
+    numbers = evaluation.evaluate_run(untrained(tmp_path, monkeypatch, dataset), num_likelihood_samples=10)
+    assert "test_elbo" in numbers
+    assert "failed" not in numbers
+    assert "nmi" not in numbers
+
+
+def of(*path, value):
+    def change(params):
+        *parts, last = path
+        for part in parts:
+            params = params[part]
+        params[last] = np.full_like(params[last], value)
+
+    return change
+
+
+EXTREME = {
+    **{f"mean_{v}": of("encoder", "mean", "bias", value=v) for v in (1e3, 1e30, np.inf, np.nan)},
+    **{f"logvar_{v}": of("encoder", "logvar", "bias", value=v) for v in (-1e4, -100.0, 100.0, 1e4, np.nan)},
+    **{f"logits_{v}": of("decoder", "logits", "bias", value=v) for v in (-1e30, 1e30, np.nan)},
+    **{f"decoder_{v}": of("decoder", "logits", "kernel", value=v) for v in (0.0, 1e20, 1e38)},
+    "collapsed": of("encoder", "mean", "kernel", value=0.0),
+}
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("name", EXTREME)
+def test_extreme_parameters_are_evaluated(name, tmp_path, monkeypatch):
+    folder = untrained(tmp_path, monkeypatch, noise(40, 20), EXTREME[name])
+    numbers = evaluation.evaluate_run(folder, num_likelihood_samples=10)
+    assert "failed" not in numbers
+    if not numbers["test_not_a_likelihood_exact_resolved"]:
+        assert numbers["test_not_a_likelihood_exact"] is None
+        assert numbers["test_posterior_kl"] is None
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("fields", [{"likelihood": "learned_gaussian"}, {"likelihood": "continuous_bernoulli"},
+                                    {"latent_dim": 1}, {"latent_dim": 5}, {"architecture": "conv"},
+                                    {"binarization": "dynamic"}])  # fmt: skip
+def test_every_kind_of_run_has_finite_numbers(fields, tmp_path, monkeypatch):
+    folder = untrained(tmp_path, monkeypatch, noise(60, 30), **fields)
+    numbers = evaluation.evaluate_run(folder, num_likelihood_samples=10)
+    assert "failed" not in numbers
+    assert None not in numbers.values()

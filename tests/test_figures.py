@@ -1,507 +1,728 @@
-"""What a figure says is in its artists: the tests read the data back from them."""
+"""Which runs a figure shows, what is computed for it, and that every figure copes with every kind of run."""
 
-import inspect
-import re
-from collections.abc import Callable, Iterator
+import dataclasses
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
-import matplotlib.pyplot as plt
+import flax.traverse_util
 import numpy as np
 import pytest
-from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb, to_rgba
-from matplotlib.figure import Figure
+import scipy.stats
+from PIL import Image
 
-from vae_jax import figures
+import experiments
+from vae_jax import figures, runs
+from vae_jax.config import Config, Experiment, expand
+from vae_jax.data import Dataset, Split
+from vae_jax.fields import ConfigError
+from vae_jax.figures import FIGURES, decodes, images, inputs, latents, numbers, panels, planes, plots, registry, style
+from vae_jax.figures.inputs import Inputs, choose_settings, lines_of, spaced
+from vae_jax.measurements import MEASUREMENTS
+from vae_jax.programs import make_program
+from vae_jax.results import Results
+from vae_jax.runs import TrainedRun
+from vae_jax.workdir import DataIdentity, UserError, run_dir, write_config, write_metrics
 
-RNG = np.random.default_rng(0)
-CODES = RNG.normal(size=(60, 2))
-LABELS = np.arange(60) % 10
-TILES = RNG.uniform(size=(5, 9, 6, 4))  # neither square nor of one parity, so that no axis passes for another
+ROOT = Path(__file__).resolve().parents[1]
+SMALL = Config(hidden_dims=(4,), num_epochs=2)
 
-EXAMPLES: dict[str, Callable[[Axes | None], Axes]] = {
-    "training_curve": lambda ax: figures.training_curve({"AE": RNG.normal(size=(3, 20))}, "nll (nats per image)", ax),
-    "sweep_curve": lambda ax: figures.sweep_curve([0, 1, 4], {"VAE": np.eye(3)}, "kl_weight", "elbo", True, ax),
-    "bars": lambda ax: figures.bars({"VAE": RNG.uniform(size=(3, 8))}, "dimension", "KL (nats per image)", ax),
-    "rate_distortion": lambda ax: figures.rate_distortion({"VAE": np.eye(2)}, {"VAE": np.eye(2)}, ["1", "4"], ax),
-    "latent_scatter": lambda ax: figures.latent_scatter(CODES, LABELS, ax, title="AE"),
-    "posterior_ellipses": lambda ax: figures.posterior_ellipses(CODES, CODES - 4, LABELS, ax, title="VAE"),
-    "hole_map": lambda ax: figures.hole_map(TILES[:, :, 0, 0], CODES, LABELS, (-3, 3, -3, 3), 0.5, ax, title="VAE"),
-    "heat_map": lambda ax: figures.heat_map(np.eye(2), np.eye(2), ["2", "8"], ["1", "4"], "x", "y", "nats", ax),
-    "image_grid": lambda ax: figures.image_grid(TILES, ax, list("abcde"), list("abcdefghi"), "title", "x", "y"),
-    "reconstructions": lambda ax: figures.reconstructions(TILES[0], {"AE": TILES[1], "VAE": TILES[2]}, ax),
-    "manifold": lambda ax: figures.manifold(TILES, np.linspace(-2, 2, 9), np.linspace(2, -2, 5), ax, "VAE"),
-    "samples": lambda ax: figures.samples(TILES[0], ax, title="VAE"),
-    "sheets": lambda ax: figures.sheets(TILES[None, None], ["latent_dim 2"], ["1"], "kl_weight", ax),
-    "interpolations": lambda ax: figures.interpolations(TILES, ax, "VAE"),
-    "traversals": lambda ax: figures.traversals(TILES, np.linspace(-2, 2, 9), ax, title="VAE"),
+
+def dataset(name, shape, labels, num_test, black=False):
+    random = np.random.default_rng(0)
+
+    def split(count):
+        pixels = random.integers(0, 1 if black else 256, (count, *shape), np.uint8)
+        return Split(pixels, None if labels is None else np.resize(labels, count).astype(np.int32))
+
+    return Dataset(name, split(30), split(5), split(num_test), {})
+
+
+DATASETS = {
+    each.name: each
+    for each in (
+        dataset("digits", (28, 28), range(10), 40),
+        dataset("/data/letters", (28, 28), range(1, 27), 40),
+        dataset("wide", (30, 34), [7], 40),
+        dataset("unlabelled", (5, 5), None, 40),
+        dataset("tiny", (4, 4), range(10), 40),
+        dataset("one image", (6, 6), range(3), 1),
+        dataset("black", (4, 4), range(3), 40, black=True),
+    )
 }
+
+
+def write_run(workdir, config, diverged=False):
+    """Writes a run's folder as after a training, with parameters drawn at random, or with NaN."""
+    folder, shape = run_dir(workdir, config), DATASETS[config.dataset].test.images.shape[1:]
+    random = np.random.default_rng(config.seed)
+    shapes = runs.param_shapes(make_program(config, shape))
+    scale = np.nan if diverged else 0.3
+    flat = {name: (scale * random.normal(size=size)).astype(dtype) for name, (size, dtype) in shapes.items()}
+    params = flax.traverse_util.unflatten_dict(flat, sep="/")
+    write_config(folder, config, DataIdentity("", None, {}))
+    rows = [{"epoch": epoch} for epoch in range(1, config.num_epochs + 1)]
+    for row in rows:
+        row |= {
+            f"{s}_{t}": 90.0 + row["epoch"] + config.seed
+            for s in ("train", "validation")
+            for t in ("loss", "distortion")
+        }
+        row |= {"train_rate": 5.0, "validation_rate": 5.0} if config.model == "vae" else {}
+    if diverged:
+        rows = [{name: value if name == "epoch" else None for name, value in rows[0].items()} | {"diverged": True}]
+    write_metrics(folder, rows)
+    runs.write_params(folder, config, params, shape)
+
+
+def measured(config):
+    """Returns numbers that a run might have."""
+    values = {"test_distortion": 100 + config.kl_weight + config.seed, "prior_frechet": 300.0, "hole_mass_prior": 0.25}
+    if config.model == "vae":
+        kl = [0.1, 3.0 / (config.kl_weight or 0.1) + config.seed, *[1.0] * (config.latent_dim - 2)][: config.latent_dim]
+        rate = {"test_rate": sum(kl), "test_kl_per_dimension": kl, "test_active_units": config.latent_dim}
+        values |= rate | {"validation_elbo": -values["test_distortion"] - sum(kl), "test_elbo": -110.0}
+    return values
+
+
+def make_inputs(workdir, configs, base=SMALL, values=None):
+    return Inputs(list(configs), {c: measured(c) for c in configs} if values is None else values, base, workdir)
 
 
 @pytest.fixture(autouse=True)
-def close_figures() -> Iterator[None]:
-    yield
-    plt.close("all")
+def in_memory(monkeypatch):
+    """Data sets in memory, and a classifier that needs no training: its features are an image's mean and its spread."""
 
+    def features(pixels):
+        return np.stack([pixels.mean(axis=(1, 2)), pixels.std(axis=(1, 2))], axis=1)
 
-def texts(labels: list) -> list[str]:
-    return [label.get_text() for label in labels]
+    def plausibility(dataset):
+        real = features(dataset.train.images / np.float32(255))
 
+        def distances(pixels):
+            return np.linalg.norm(features(pixels)[:, None] - real, axis=-1).min(axis=1)
 
-def mosaic(ax: Axes) -> np.ndarray:
-    """The picture's pixels, NaN where it is transparent."""
-    return np.ma.filled(ax.images[0].get_array().astype(float), np.nan)
+        return SimpleNamespace(threshold=0.01, distances=distances)
 
+    monkeypatch.setattr(inputs, "dataset_of", lambda run, data_dir: DATASETS[run.config.dataset])
+    monkeypatch.setattr(latents, "_plausibility", plausibility)
+    return plausibility
 
-def tile_under(ax: Axes, x: float, y: float, height: int, width: int) -> np.ndarray:
-    """The pixels of the tile whose centre is at a place of the axes."""
-    left, top = x - (width - 1) / 2, y - (height - 1) / 2
-    assert left == int(left)
-    assert top == int(top)
-    return mosaic(ax)[int(top) : int(top) + height, int(left) : int(left) + width]
 
+@pytest.fixture
+def drawn(monkeypatch):
+    """Records the positional arguments of every call of a drawing function."""
 
-def grey(color: object) -> float:
-    return float(np.dot(to_rgba(color)[:3], (0.299, 0.587, 0.114)))
+    def spy(module, name):
+        calls, function = [], getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *args, **kwargs: calls.append(args) or function(*args, **kwargs))
+        return calls
 
+    return spy
 
-# Every function.
 
-
-def test_every_drawing_function_has_an_example():
-    drawing = {n for n, f in inspect.getmembers(figures, inspect.isfunction) if "ax" in inspect.signature(f).parameters}
-    assert {name for name in drawing if not name.startswith("_")} == set(EXAMPLES)
-
-
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_draws_on_the_axes_it_is_given_and_nowhere_else_and_nothing_is_cut_off(name):
-    with figures.style():
-        figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.5), layout="compressed")
-    before = dict(plt.rcParams)
-    assert EXAMPLES[name](right) is right
-    assert EXAMPLES[name](left) is left
-    assert dict(plt.rcParams) == before
-    figure.canvas.draw()
-    assert plt.get_fignums() == [figure.number]
-    box, page = figure.get_tightbbox(), figure.bbox_inches
-    assert box.x0 >= 0
-    assert box.y0 >= 0
-    assert box.x1 <= page.x1
-    assert box.y1 <= page.y1
-
-
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_makes_a_figure_in_the_style_where_none_is_given(name):
-    before = dict(plt.rcParams)
-    ax = EXAMPLES[name](None)
-    assert dict(plt.rcParams) == before
-    assert isinstance(ax.figure, Figure)
-    assert not ax.spines["top"].get_visible()
-    assert ax.figure.get_layout_engine() is not None
-
-
-def test_style_ends_with_its_context():
-    before = dict(plt.rcParams)
-    with figures.style():
-        assert plt.rcParams["savefig.dpi"] == 300
-    assert dict(plt.rcParams) == before
-
-
-def test_series_and_classes_can_be_told_apart():
-    series = {str(index): [[0.0, 1.0]] for index in range(20)}
-    lines = figures.training_curve(series, "y").get_lines()
-    assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 20
-    first, second, third = (grey(line.get_color()) for line in lines[:3])
-    assert min(abs(first - second), abs(second - third), abs(first - third)) > 0.15
-    assert len({tuple(color) for color in figures.CLASS_COLORS}) == 10
-
-
-# Curves and bars.
-
-
-def test_training_curve_is_the_mean_at_each_epoch_in_a_band_of_one_sample_deviation():
-    values = RNG.normal(size=(4, 7))
-    ax = figures.training_curve({"AE": values, "VAE": values[:, :3] + 9}, "loss (nats per image)")
-    first, second = ax.get_lines()
-    np.testing.assert_array_equal(first.get_xdata(), np.arange(1, 8))
-    np.testing.assert_allclose(first.get_ydata(), values.mean(0))
-    np.testing.assert_allclose(second.get_ydata(), values[:, :3].mean(0) + 9)
-    assert all(
-        to_rgba(line.get_color(), 0.2) == tuple(*band.get_facecolor())
-        for line, band in zip(ax.lines, ax.collections, strict=True)
-    )
-    edges = ax.collections[0].get_paths()[0].vertices
-    for epoch in range(1, 8):
-        y = edges[edges[:, 0] == epoch, 1]
-        mean, sd = values[:, epoch - 1].mean(), values[:, epoch - 1].std(ddof=1)
-        np.testing.assert_allclose([y.min(), y.max()], [mean - sd, mean + sd])
-    assert texts(ax.get_legend().get_texts()) == ["AE", "VAE"]
-    assert ax.get_legend().get_title().get_text() == "mean ± sd over seeds"
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "loss (nats per image)")
-
-
-@pytest.mark.parametrize("epochs", [1, 2, 3, 100])
-def test_training_curve_ticks_are_whole_epochs(epochs):
-    ax = figures.training_curve({"AE": np.ones((2, epochs))}, "y")
-    low, high = ax.get_xlim()
-    shown = [tick for tick in ax.get_xticks() if low <= tick <= high]
-    assert shown
-    assert all(tick == int(tick) and 1 <= tick <= epochs for tick in shown)
-
-
-def test_training_curve_of_one_seed_has_no_band_and_of_one_epoch_a_marker():
-    ax = figures.training_curve({"AE": [[3.0, 2.0]], "VAE": [[4.0]]}, "y")
-    assert not any(len(band.get_paths()) for band in ax.collections)
-    assert ax.get_legend().get_title().get_text() == ""
-    assert [line.get_marker() for line in ax.get_lines()] == ["", "s"]
-
-
-def test_training_curve_leaves_out_what_is_not_finite():
-    ax = figures.training_curve({"AE": [[1.0, np.nan, np.inf], [3.0, 5.0, np.nan]]}, "y")
-    np.testing.assert_array_equal(ax.get_lines()[0].get_ydata(), [2.0, 5.0, np.nan])
-
-
-def test_sweep_curve_is_the_mean_with_error_bars_in_the_order_of_x():
-    values = np.array([[1.0, 3.0, np.nan], [10.0, 20.0, 60.0], [5.0, np.nan, np.nan]])
-    ax = figures.sweep_curve([4, 1, 2], {"VAE": values}, "latent_dim", "nll (nats per image)")
-    line, _, (bars,) = ax.containers[0].lines
-    np.testing.assert_array_equal(line.get_xdata(), [1, 2, 4])
-    np.testing.assert_array_equal(line.get_ydata(), [30, 5, 2])
-    by_x = {segment[0, 0]: segment[:, 1] for segment in bars.get_segments() if len(segment)}
-    np.testing.assert_allclose(by_x[1], [30 - np.sqrt(700), 30 + np.sqrt(700)])
-    np.testing.assert_allclose(by_x[4], [2 - np.sqrt(2), 2 + np.sqrt(2)])
-    assert np.isnan(by_x.get(2, np.nan)).all()  # one seed has no deviation
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("latent_dim", "nll (nats per image)")
-
-
-def test_sweep_curve_on_a_logarithmic_axis_has_its_ticks_at_the_values_and_a_place_for_0():
-    ax = figures.sweep_curve([0, 0.1, 1, 10], {"VAE": np.ones((4, 2))}, "kl_weight", "elbo", logx=True)
-    assert texts(ax.get_xticklabels()) == ["0", "0.1", "1", "10"]
-    np.testing.assert_array_equal(ax.get_xticks(), [0, 0.1, 1, 10])
-    places = ax.transData.transform([(x, 1) for x in (0, 0.1, 1, 10)])[:, 0]
-    np.testing.assert_allclose(places[2] - places[1], places[3] - places[2])  # decades are of one length
-    assert places[0] < places[1]
-
-
-def test_bars_stand_side_by_side_at_whole_places():
-    first, second = RNG.uniform(1, 2, size=(3, 4)), RNG.uniform(1, 2, size=(2, 4))
-    ax = figures.bars({"AE": first, "VAE": second}, "latent dimension", "KL (nats per image)")
-    left, right = (container for container in ax.containers if hasattr(container, "patches"))
-    np.testing.assert_allclose([bar.get_height() for bar in left], first.mean(0))
-    np.testing.assert_allclose([bar.get_height() for bar in right], second.mean(0))
-    for place, (one, other) in enumerate(zip(left, right, strict=True), start=1):
-        np.testing.assert_allclose(one.get_x() + one.get_width(), place)
-        np.testing.assert_allclose(other.get_x(), place)
-    whiskers = np.array(left.errorbar.lines[2][0].get_segments())[:, :, 1]
-    np.testing.assert_allclose(whiskers.T, [first.mean(0) - first.std(0, ddof=1), first.mean(0) + first.std(0, ddof=1)])
-    low, high = ax.get_xlim()
-    assert [tick for tick in ax.get_xticks() if low <= tick <= high] == [1, 2, 3, 4]
-
-
-def test_rate_distortion_has_seeds_means_and_labels():
-    rate, distortion = np.array([[1.0, 3.0], [5.0, 6.0]]), np.array([[9.0, 8.0], [4.0, 2.0]])
-    ax = figures.rate_distortion({"VAE": rate}, {"VAE": distortion}, ["4", "0.5"])
-    seeds = ax.collections[0].get_offsets()
-    np.testing.assert_array_equal(seeds, np.stack([rate.ravel(), distortion.ravel()], axis=1))
-    (line,) = (line for line in ax.get_lines() if line.get_label() == "VAE")
-    np.testing.assert_array_equal(line.get_xydata(), [[2.0, 8.5], [5.5, 3.0]])
-    assert {text.get_text(): text.xy for text in ax.texts} == {"4": (2.0, 8.5), "0.5": (5.5, 3.0)}
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("rate (nats per image)", "distortion (nats per image)")
-
-
-def test_frontiers_of_shades_go_from_dark_to_light_as_the_number_rises():
-    points = {f"latent_dim {dim}": np.full((2, 1), dim) for dim in (8, 2, 32)}
-    ax = figures.rate_distortion(points, points, ["4", "1"], shades=[8, 2, 32])
-    lines = {line.get_label(): line for line in ax.get_lines() if line.get_label() in points}
-    dark, middle, light = (sum(to_rgb(lines[f"latent_dim {dim}"].get_color())) for dim in (2, 8, 32))
-    assert dark < middle < light
-    for scatter, line in zip(ax.collections, lines.values(), strict=True):
-        assert to_rgb(line.get_color()) == tuple(scatter.get_facecolors()[0][:3])
-    with pytest.raises(ValueError, match="shades"):
-        figures.rate_distortion(points, points, ["4", "1"], shades=[8, 2])
-
-
-def test_diagonals_of_the_rate_distortion_plane_are_of_equal_elbo_and_evenly_apart():
-    ax = figures.rate_distortion({"VAE": [[1.0], [30.0]]}, {"VAE": [[90.0], [70.0]]}, ["4", "1"])
-    diagonals = [line.get_xydata() for line in ax.get_lines() if line.get_label() != "VAE"]
-    negative_elbo = np.array([points.sum(axis=1) for points in diagonals])
-    np.testing.assert_allclose(negative_elbo[:, 0], negative_elbo[:, 1])
-    (apart,) = set(np.diff(negative_elbo[:, 0]).round(9))
-    assert f"equal ELBO, {apart:g} nats apart" in texts(ax.get_legend().get_texts())
-    assert 90 < ax.get_ylim()[1] < 95  # the lines beyond the data do not widen the picture
-
-
-# The latent plane.
-
-
-def test_latent_scatter_shows_each_code_in_the_colour_of_its_class():
-    ax = figures.latent_scatter(CODES, LABELS, title="AE", xlabel="principal component 1")
-    points = ax.collections[0]
-    np.testing.assert_array_equal(points.get_offsets(), CODES)
-    np.testing.assert_allclose(points.get_facecolors()[:, :3], figures.CLASS_COLORS[LABELS, :3])
-    assert points.get_rasterized()
-    assert ax.get_aspect() == 1
-    assert (ax.get_title(), ax.get_xlabel(), ax.get_ylabel()) == ("AE", "principal component 1", "z₂")
-
-
-def test_latent_scatter_without_labels_has_one_colour_and_no_numbers():
-    ax = figures.latent_scatter(CODES)
-    assert len(np.unique(ax.collections[0].get_facecolors(), axis=0)) == 1
-    assert not ax.texts
-
-
-def test_classes_are_named_at_their_medians():
-    codes = np.array([[-3.0, 0.0], [-2.0, 1.0], [-1.0, 9.0], [3.0, 3.0], [np.nan, 0.0]])
-    ax = figures.latent_scatter(codes, [7, 7, 7, 2, 2])
-    assert {text.get_text(): text.get_position() for text in ax.texts[:2]} == {"7": (-2.0, 1.0), "2": (3.0, 3.0)}
-
-
-def test_names_of_classes_at_one_place_do_not_cover_each_other():
-    codes = RNG.normal(size=(1000, 2)) * 1e-3
-    ax = figures.latent_scatter(codes, np.arange(1000) % 10)
-    ax.figure.canvas.draw()
-    places = np.array([text.get_position() for text in ax.texts])
-    assert len(places) == 10
-    distances = np.linalg.norm(places[:, None] - places, axis=-1)[~np.eye(10, dtype=bool)]
-    assert distances.min() > 0.06 * ax.get_xlim()[1]
-    assert np.abs(places).max() < 0.4  # and they are still near their classes
-
-
-def test_latent_scatter_shares_a_limit_and_counts_what_is_beyond_it():
-    ax = figures.latent_scatter([[0.0, 0.0], [4.9, -4.9], [5.1, 0.0], [0.0, -6.0], [np.nan, 0.0]], limit=5)
-    assert ax.get_xlim() == ax.get_ylim() == (-5, 5)
-    assert texts(ax.texts) == ["3 of 5 not shown"]
-
-
-def test_latent_scatter_without_a_limit_shows_all_codes_and_the_circles():
-    assert figures.latent_scatter([[0.1, 0.1]]).get_xlim() == pytest.approx((-2.1, 2.1))
-    assert figures.latent_scatter([[0.1, -30.0]]).get_xlim() == pytest.approx((-31.5, 31.5))
-    assert figures.latent_scatter([[0.1, -0.2]], prior_circle=False).get_ylim() == pytest.approx((-0.21, 0.21))
-
-
-def test_prior_circles_have_radius_one_and_two():
-    ax = figures.latent_scatter(CODES)
-    radii = [np.linalg.norm(line.get_xydata(), axis=1) for line in ax.get_lines()]
-    np.testing.assert_allclose(radii, np.outer([1, 2], np.ones(181)))
-    assert texts(ax.get_legend().get_texts()) == ["N(0, I), 1 and 2 sd"]
-    without = figures.latent_scatter(CODES, prior_circle=False)
-    assert not without.get_lines()
-    assert without.get_legend() is None
-
-
-def test_posterior_ellipses_are_two_standard_deviations_wide():
-    logvar = RNG.normal(size=(60, 2)) - 3
-    ax = figures.posterior_ellipses(CODES, logvar, LABELS, limit=4)
-    ellipses = ax.collections[0]
-    np.testing.assert_allclose(ellipses.get_widths(), 2 * np.exp(logvar[:, 0] / 2))
-    np.testing.assert_allclose(ellipses.get_heights(), 2 * np.exp(logvar[:, 1] / 2))
-    np.testing.assert_array_equal(ellipses.get_offsets(), CODES)
-    np.testing.assert_allclose(ellipses.get_facecolors()[:, :3], figures.CLASS_COLORS[LABELS, :3])
-    assert ax.get_aspect() == 1
-    assert ax.get_xlim() == ax.get_ylim() == (-4, 4)
-
-
-def test_posterior_ellipses_are_drawn_in_units_of_z():
-    ax = figures.posterior_ellipses([[0.0, 0.0]], [[0.0, 2 * np.log(0.5)]], limit=2, prior_circle=False)
-    ax.collections[0].set(facecolors="black", edgecolors="none")
-    ax.set_axis_off()
-    ax.figure.canvas.draw()
-    dark = np.asarray(ax.figure.canvas.buffer_rgba())[:, :, 0] < 128
-    rows, columns = np.nonzero(dark)
-    size = ax.get_window_extent().width / 4  # pixels per unit of z
-    assert np.ptp(columns) == pytest.approx(2 * size, abs=3)
-    assert np.ptp(rows) == pytest.approx(size, abs=3)
-
-
-def test_posterior_ellipses_of_an_ae_are_its_bare_codes():
-    ax = figures.posterior_ellipses(CODES, None, LABELS, limit=4, title="AE")
-    twin = figures.latent_scatter(CODES, LABELS, limit=4, title="AE")
-    np.testing.assert_array_equal(ax.collections[0].get_offsets(), CODES)
-    assert type(ax.collections[0]) is type(twin.collections[0])
-    assert (ax.get_xlim(), ax.get_title(), texts(ax.texts)) == (twin.get_xlim(), twin.get_title(), texts(twin.texts))
-
-
-def test_hole_map_has_its_first_row_at_the_top_and_its_line_at_the_threshold():
-    distance = np.repeat([[4.0], [3.0], [2.0], [1.0], [0.0]], 3, axis=1)
-    ax = figures.hole_map(distance, CODES, LABELS, (-1, 1, -1, 1), 3.0, title="VAE")
-    image = ax.images[0]
-    np.testing.assert_array_equal(image.get_array(), distance)
-    assert image.origin == "upper"
-    assert tuple(image.get_extent()) == (-1, 1, -1, 1)
-    (line,) = (
-        path for collection in ax.collections for path in collection.get_paths() if collection.get_array() is not None
-    )
-    np.testing.assert_allclose(line.vertices[:, 1], 0.4)  # the centre of the second of five rows
-    np.testing.assert_array_equal(ax.collections[0].get_offsets(), CODES)
-    assert {text.get_text() for text in ax.texts} == set("0123456789")
-    assert ax.get_xlim() == ax.get_ylim() == (-1, 1)
-    (bar,) = ax.child_axes
-    assert bar.get_ylabel() == "distance to the nearest real image\n(line at threshold 3)"
-    marks = [path.vertices[:, 1] for collection in bar.collections for path in collection.get_paths()]
-    assert any(np.array_equal(heights, [3, 3]) for heights in marks)
-
-
-@pytest.mark.parametrize("fill", [1.0, np.nan])
-def test_hole_map_says_where_the_threshold_is_nowhere_crossed(fill):
-    ax = figures.hole_map(np.full((2, 2), fill), CODES, None, (-1, 1, -1, 1), 3.0, label="distance (nats)")
-    assert len(ax.collections) == 1
-    assert ax.child_axes[0].get_ylabel() == "distance (nats)\n(no line at threshold 3)"
-
-
-# The heat map.
-
-
-def test_heat_map_cells_say_mean_and_deviation():
-    mean, sd = np.array([[152.34, -8.0], [np.nan, 99.96]]), np.array([[0.51, 1.0], [np.nan, np.nan]])
-    ax = figures.heat_map(mean, sd, ["2", "8"], ["1", "4"], "kl_weight", "latent_dim", "elbo (nats per image)")
-    cells = {text.get_position(): text.get_text() for text in ax.texts}
-    assert cells == {(0, 0): "152.3\n± 0.5", (1, 0): "−8.0\n± 1.0", (0, 1): "–", (1, 1): "100.0"}
-    np.testing.assert_array_equal(mosaic(ax), mean)
-    (hatched,) = ax.patches
-    assert (hatched.get_xy(), hatched.get_hatch()) == ((-0.5, 0.5), "///")
-    assert (texts(ax.get_xticklabels()), texts(ax.get_yticklabels())) == (["1", "4"], ["2", "8"])
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("kl_weight", "latent_dim")
-    assert ax.child_axes[0].get_ylabel() == "elbo (nats per image)"
-
-
-def test_heat_map_texts_are_readable_on_their_cells():
-    ax = figures.heat_map([np.linspace(0, 1, 21)], None, ["a"], list(map(str, range(21))), "x", "y", "accuracy")
-    for text, value in zip(ax.texts, np.linspace(0, 1, 21), strict=True):
-        assert abs(grey(text.get_color()) - grey(ax.images[0].to_rgba(value))) > 0.4
-    assert ax.texts[10].get_text() == "0.500"
-
-
-# Mosaics.
-
-
-def test_image_grid_places_each_tile_with_its_ticks_at_the_centre():
-    rows, columns = list("abcde"), list("ABCDEFGHI")
-    ax = figures.image_grid(TILES, None, rows, columns, "title", "x", "y", gap=2)
-    assert mosaic(ax).shape == (5 * 6 + 4 * 2, 9 * 4 + 8 * 2)
-    for r, y in enumerate(ax.get_yticks()):
-        for c, x in enumerate(ax.get_xticks()):
-            np.testing.assert_array_equal(tile_under(ax, x, y, 6, 4), TILES[r, c])
-    assert np.isfinite(mosaic(ax)).sum() == TILES.size  # the gaps are transparent
-    assert (texts(ax.get_yticklabels()), texts(ax.get_xticklabels())) == (rows, columns)
-    assert (ax.get_title(), ax.get_xlabel(), ax.get_ylabel()) == ("title", "x", "y")
-    image = ax.images[0]
-    assert (image.get_clim(), image.get_interpolation(), image.origin) == ((0, 1), "nearest", "upper")
-    np.testing.assert_array_equal(image.to_rgba([0.0, 1.0])[:, :3], [[0, 0, 0], [1, 1, 1]])
-    assert ax.get_aspect() == 1
-
-
-def test_image_grid_without_labels_has_no_ticks():
-    ax = figures.image_grid(TILES)
-    assert len(ax.get_xticks()) == len(ax.get_yticks()) == 0
-
-
-def test_reconstructions_stand_under_their_originals():
-    ax = figures.reconstructions(TILES[0], {"AE": TILES[1], "VAE": TILES[2]})
-    assert texts(ax.get_yticklabels()) == ["original", "AE", "VAE"]
-    for row, y in enumerate(ax.get_yticks()):
-        for k in range(9):
-            np.testing.assert_array_equal(tile_under(ax, k * 5 + 1.5, y, 6, 4), TILES[row, k])
-
-
-@pytest.mark.parametrize("order", [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 0, 4, 1, 3]])
-def test_manifold_grows_to_the_right_and_upwards_whatever_the_order(order):
-    z1, z2 = np.linspace(-1.64, 1.64, 9), np.array([-2.0, -1.0, -0.04, 1.0, 2.0])
-    ax = figures.manifold(TILES[order][:, ::-1], z1[::-1], z2[order], title="VAE")
-    assert texts(ax.get_yticklabels()) == ["2.0", "1.0", "0.0", "−1.0", "−2.0"]
-    assert texts(ax.get_xticklabels()) == ["−1.6", "", "−0.8", "", "0.0", "", "0.8", "", "1.6"]
-    for y, row in zip(ax.get_yticks(), [4, 3, 2, 1, 0], strict=True):
-        for x, column in zip(ax.get_xticks(), range(9), strict=True):
-            np.testing.assert_array_equal(tile_under(ax, x, y, 6, 4), TILES[row, column])
-    low, high = ax.get_ylim()
-    assert low > high  # pixel rows count downwards, so that the first tick is the highest
-    assert (ax.get_title(), ax.get_xlabel(), ax.get_ylabel()) == ("VAE", "z₁", "z₂")
-
-
-def test_samples_are_in_reading_order_and_the_rest_of_the_last_row_is_blank():
-    ax = figures.samples(TILES[0], columns=4, title="VAE")
-    picture = mosaic(ax)
-    assert picture.shape == (3 * 6 + 2, 4 * 4 + 3)
-    for index in range(9):
-        top, left = index // 4 * 7, index % 4 * 5
-        np.testing.assert_array_equal(picture[top : top + 6, left : left + 4], TILES[0, index])
-    assert np.isnan(picture[14:, 5:]).all()
-    assert mosaic(figures.samples(TILES[0, :3])).shape == (6, 3 * 4 + 2)  # no more columns than images
-
-
-def test_interpolations_run_from_0_to_1():
-    ax = figures.interpolations(TILES[:, :5])
-    assert texts(ax.get_xticklabels()) == ["0", "0.25", "0.5", "0.75", "1"]
-    np.testing.assert_array_equal(tile_under(ax, ax.get_xticks()[4], 2.5 + 7, 6, 4), TILES[1, 4])
-
-
-def test_traversals_name_their_dimensions_and_values():
-    ax = figures.traversals(TILES[:3, :5], [-2, -1, 0, 1, 2], dimensions=[0, 9, 122])
-    assert texts(ax.get_yticklabels()) == ["z₁", "z₁₀", "z₁₂₃"]
-    assert texts(ax.get_xticklabels()) == ["−2.0", "−1.0", "0.0", "1.0", "2.0"]
-    np.testing.assert_array_equal(tile_under(ax, ax.get_xticks()[3], ax.get_yticks()[2], 6, 4), TILES[2, 3])
-    assert texts(figures.traversals(TILES, np.zeros(9)).get_yticklabels()) == ["z₁", "z₂", "z₃", "z₄", "z₅"]
-
-
-@pytest.mark.parametrize("count", [10, 11, 15, 20, 21])
-def test_many_column_labels_are_thinned_evenly(count):
-    labels = texts(figures.manifold(np.ones((1, count, 2, 2)), np.arange(count), [0.0]).get_xticklabels())
-    shown = [index for index, label in enumerate(labels) if label]
-    assert len(labels) == count
-    assert 4 <= len(shown) <= 8
-    assert shown[0] == 0
-    assert len(set(np.diff(shown))) == 1
-    assert count == 20 or shown[-1] == count - 1  # 19 steps divide into no fewer equal ones
-
-
-# Shapes.
-
-BAD = {
-    "curves['AE'] must have shape [S, E], not [3]": lambda: figures.training_curve({"AE": np.ones(3)}, "y"),
-    "curves['AE'] must have shape [S, E], not [0, 3]": lambda: figures.training_curve({"AE": np.ones((0, 3))}, "y"),
-    "curves must hold at least one label": lambda: figures.training_curve({}, "y"),
-    "x must have shape [X], not [1, 2]": lambda: figures.sweep_curve([[1, 2]], {"AE": np.ones((2, 1))}, "x", "y"),
-    "values['AE'] must have shape [2, S], not [3, 2]": lambda: figures.sweep_curve(
-        [1, 2], {"AE": np.ones((3, 2))}, "x", "y"
+GRIDS = {
+    "sizes and classes": expand(
+        SMALL, {"dataset": tuple(DATASETS)[:4], "model": ("ae", "vae"), "kl_weight": (0.5, 1.0, 4.0)}
     ),
-    "x must not be negative": lambda: figures.sweep_curve([-1, 2], {"AE": np.ones((2, 1))}, "x", "y", logx=True),
-    "values['AE'] must have shape [S, D], not [2]": lambda: figures.bars({"AE": np.ones(2)}, "x", "y"),
-    "rate['AE'] must have shape [1, S], not [2, 2]": lambda: figures.rate_distortion(
-        {"AE": np.eye(2)}, {"AE": np.eye(2)}, ["1"]
-    ),
-    "distortion must have the labels of rate, ['AE'], not ['VAE']": lambda: figures.rate_distortion(
-        {"AE": np.eye(2)}, {"VAE": np.eye(2)}, ["1", "2"]
-    ),
-    "distortion['AE'] must have shape [2, 2], not [2, 3]": lambda: figures.rate_distortion(
-        {"AE": np.eye(2)}, {"AE": np.ones((2, 3))}, ["1", "2"]
-    ),
-    "codes must have shape [N, 2], not [4, 3]": lambda: figures.latent_scatter(np.ones((4, 3))),
-    "labels must have shape [60], not [59]": lambda: figures.latent_scatter(CODES, LABELS[1:]),
-    "mean must have shape [N, 2], not [2]": lambda: figures.posterior_ellipses([1, 2], [1, 2]),
-    "logvar must have shape [60, 2], not [60, 1]": lambda: figures.posterior_ellipses(CODES, CODES[:, :1]),
-    "distance must be at least 2 x 2": lambda: figures.hole_map([[1, 2]], CODES, None, (0, 1, 0, 1), 1),
-    "mean must have shape [1, 2], not [2, 2]": lambda: figures.heat_map(
-        np.eye(2), None, ["a"], ["b", "c"], "x", "y", "z"
-    ),
-    "sd must have shape [2, 2], not [2]": lambda: figures.heat_map(
-        np.eye(2), [1, 2], ["a", "b"], ["c", "d"], "x", "y", "z"
-    ),
-    "images must have shape [R, C, H, W], not [5, 9, 6]": lambda: figures.image_grid(TILES[..., 0]),
-    "row_labels must be 5 texts": lambda: figures.image_grid(TILES, row_labels=["a"]),
-    "column_labels must be 9 texts": lambda: figures.image_grid(TILES, column_labels=["a"]),
-    "originals must have shape [K, H, W], not [5, 9, 6, 4]": lambda: figures.reconstructions(TILES, {}),
-    "rows['AE'] must have shape [9, 6, 4], not [8, 6, 4]": lambda: figures.reconstructions(
-        TILES[0], {"AE": TILES[1, 1:]}
-    ),
-    "z1 must have shape [9], not [5]": lambda: figures.manifold(TILES, np.ones(5), np.ones(5)),
-    "z2 must have shape [5], not [9]": lambda: figures.manifold(TILES, np.ones(9), np.ones(9)),
-    "images must have shape [N, H, W], not [5, 9, 6, 4]": lambda: figures.samples(TILES),
-    "images must have shape [R, T, H, W], not [9, 6, 4]": lambda: figures.interpolations(TILES[0]),
-    "values must have shape [9], not [3]": lambda: figures.traversals(TILES, [1, 2, 3]),
-    "row_labels must be 5 texts for images": lambda: figures.traversals(TILES, np.ones(9), dimensions=[1]),
+    "extremes": expand(SMALL, {"dataset": tuple(DATASETS)[4:], "latent_dim": (1, 2, 3), "kl_weight": (0.0, 1.0)}),
+    "diverged": expand(SMALL, {"dataset": ("tiny",), "latent_dim": (2, 3), "model": ("ae", "vae"), "seed": (0, 1)}),
+}
+NOT_IN = {  # figures that the runs of a grid have nothing for
+    "sizes and classes": {"heat_maps", "traversals"},
+    "extremes": set(),
+    "diverged": {"rate_distortion", "heat_maps", "dose_response", "samples_by_kl_weight", "manifold_by_kl_weight"},
 }
 
 
-@pytest.mark.parametrize("message", BAD)
-def test_a_wrong_shape_is_an_error_that_names_it_before_anything_is_drawn(message):
-    with pytest.raises(ValueError, match=re.escape(message)):
-        BAD[message]()
-    assert not plt.get_fignums()
+@pytest.fixture(scope="module")
+def grids(tmp_path_factory):
+    workdir, made = tmp_path_factory.mktemp("grids"), {}
+    for name, configs in GRIDS.items():
+        for config in configs:
+            write_run(workdir / name, config, diverged=name == "diverged" and config.seed == 0)
+        values = {c: {"diverged_epoch": 1} if name == "diverged" and c.seed == 0 else measured(c) for c in configs}
+        made[name] = make_inputs(workdir / name, configs, values=values)
+    return made
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("grid", GRIDS)
+def test_every_figure_copes_with_every_kind_of_run_and_nothing_is_cut_off(grids, grid, name):
+    """Data sets of several sizes and class lists in one grid, no labels, one image, one class, black, NaN."""
+    with figures.in_style():
+        drawing = FIGURES[name].draw(grids[grid])
+        assert (drawing is None) == (name in NOT_IN[grid])
+        if drawing is not None:
+            drawing.figure.canvas.draw()
+            box, page = drawing.figure.get_tightbbox(), drawing.figure.bbox_inches
+            assert box.x0 > -0.01
+            assert box.y0 > -0.01
+            assert box.x1 < page.x1 + 0.01
+            assert box.y1 < page.y1 + 0.01
+
+
+# Which settings are shown.
+
+
+def test_whole_rows_and_columns_are_shown_with_the_base_and_the_extremes():
+    experiment = experiments.load("kl_weight")
+    chosen = choose_settings(experiment.configs, experiment.base, 12)
+    assert len(chosen) == 12
+    rows = {dim: [c.kl_weight for c in chosen if c.latent_dim == dim] for dim in (2, 16)}
+    assert rows[2] == rows[16]
+    assert {0.1, 1.0, 8.0} < set(rows[2])
+
+
+def test_settings_that_fit_are_all_shown_models_of_a_setting_side_by_side():
+    configs = expand(Config(), {"latent_dim": (3, 2), "model": ("vae", "ae"), "kl_weight": (4.0, 1.0), "seed": (5, 1)})
+    chosen = make_inputs(None, configs).choose()
+    assert chosen.note == ""
+    assert [(c.latent_dim, c.model, c.kl_weight, c.seed) for c in chosen.configs] == [
+        (2, "ae", 1, 5), (2, "vae", 1, 5), (2, "vae", 4, 5), (3, "ae", 1, 5), (3, "vae", 1, 5), (3, "vae", 4, 5),
+    ]  # fmt: skip
+    assert [len(line) for line in lines_of(chosen.configs)] == [3, 3]
+    assert make_inputs(None, []).choose().configs == []
+
+
+def test_the_order_of_models_and_their_names_are_the_registrys(monkeypatch):
+    configs = expand(Config(), {"model": ("vae", "ae")})
+    turned = {"vae": inputs.MODELS["vae"]._replace(title="β-VAE"), "ae": inputs.MODELS["ae"]}
+    monkeypatch.setattr(inputs, "MODELS", turned)
+    shown = make_inputs(None, configs)
+    assert [shown.label(config) for config in shown.choose().configs] == ["β-VAE", "AE"]
+
+
+@pytest.mark.parametrize(
+    ("most", "keep", "expected"),
+    [
+        (9, 3, [1, 2, 3, 4, 5, 6, 7]), (3, 6, [1, 6, 7]), (3, 1, [1, 4, 7]), (2, 2, [2, 7]), (2, 7, [1, 7]),
+        (1, 2, [2]), (1, None, [4]), (5, 99, [1, 3, 4, 5, 7]),
+    ],
+)  # fmt: skip
+def test_values_are_chosen_evenly_with_both_ends_and_the_one_to_keep(most, keep, expected):
+    assert spaced([1, 2, 3, 4, 5, 6, 7], most, keep) == expected
+
+
+@pytest.mark.parametrize("models", [("vae",), ("ae", "vae")])
+def test_a_long_grid_is_thinned_and_both_models_stay(models):
+    configs = expand(Config(), {"model": models, "latent_dim": tuple(range(1, 31)), "seed": (0, 1)})
+    chosen = make_inputs(None, configs, base=Config(latent_dim=17)).choose()
+    dims = [config.latent_dim for config in chosen.configs]
+    assert len(chosen.configs) == 12
+    assert [config.model for config in chosen.configs] == list(models) * (12 // len(models))
+    assert {1, 17, 30} <= set(dims)
+    assert chosen.note == f"12 of {30 * len(models)} settings"
+
+
+def test_a_figure_says_that_settings_are_left_out(tmp_path):
+    configs = expand(SMALL, {"dataset": ("tiny",), "kl_weight": tuple(map(float, range(14)))})
+    for config in configs:
+        write_run(tmp_path, config)
+    drawing = decodes.samples(make_inputs(tmp_path, configs))
+    assert drawing.facts == "12 of 14 settings are shown."
+    assert drawing.figure.get_suptitle() == "12 of 14 settings"
+    assert sum(ax.get_title() != "" for ax in drawing.figure.axes) == 12
+    curves = numbers.training_curves(make_inputs(tmp_path, configs))
+    assert curves.facts == "12 of 14 settings are shown."
+
+
+def test_labels_tell_settings_apart_and_leave_out_what_a_model_ignores():
+    grid = {"model": ("ae", "vae"), "kl_weight": (0.5, 1.0), "latent_dim": (2, 8), "seed": (0, 1)}
+    configs = expand(Config(), grid)
+    assert list(dict.fromkeys(map(make_inputs(None, configs).label, configs))) == [
+        "AE, latent_dim 2", "AE, latent_dim 8", "VAE, latent_dim 2, kl_weight 0.5", "VAE, latent_dim 8, kl_weight 0.5",
+        "VAE, latent_dim 2, kl_weight 1", "VAE, latent_dim 8, kl_weight 1",
+    ]  # fmt: skip
+
+
+def test_a_folder_of_data_has_its_own_name_if_no_other_has_the_same():
+    sets = ("mnist_5k", "idx:/a/letters", "idx:/a/x", "idx:/b/x/")
+    shown = make_inputs(None, expand(Config(), {"dataset": sets}))
+    assert [shown.value(config, "dataset") for config in shown.configs] == [
+        "mnist_5k", "letters", "idx:/a/x", "idx:/b/x/",
+    ]  # fmt: skip
+
+
+def test_a_title_names_the_run_and_says_that_it_diverged():
+    (config,) = expand(Config(), {})
+    assert make_inputs(None, [config]).title(config) == f"VAE\n{config.name}"
+    values = {config: {"diverged_epoch": 3}}
+    assert make_inputs(None, [config], values=values).title(config) == f"VAE\n{config.name}\ndiverged in epoch 3"
+
+
+def test_a_long_title_is_broken_between_fields():
+    configs = expand(Config(), {"latent_dim": (2, 16), "kl_weight": (0.25, 1.0), "dataset": ("mnist", "kmnist")})
+    lines = panels.panel_title(make_inputs(None, configs), configs[-1]).split("\n")
+    assert lines == ["VAE, dataset kmnist,", "latent_dim 16, kl_weight 1", configs[-1].name]
+
+
+# What is drawn.
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """An AE and a VAE on each of two data sets of different size and classes."""
+    workdir = tmp_path_factory.mktemp("mixed")
+    configs = expand(SMALL, {"dataset": ("tiny", "/data/letters"), "model": ("ae", "vae")})
+    for config in configs:
+        write_run(workdir, config)
+    return make_inputs(workdir, configs)
+
+
+def test_each_model_reconstructs_images_of_its_own_data_set(mixed, drawn):
+    calls = drawn(images, "reconstructions")
+    decodes.reconstructions(mixed)
+    assert [call[3] for call in calls] == [[str(n) for n in range(10)], [str(n) for n in range(1, 27)]]
+    for (originals, rows, *_), name in zip(calls, ("tiny", "/data/letters"), strict=True):
+        test = DATASETS[name].test
+        firsts = np.array([test.images[np.flatnonzero(test.labels == label)[0]] for label in np.unique(test.labels)])
+        np.testing.assert_allclose(originals, firsts / 255, rtol=1e-6)
+        own = [config for config in mixed.configs if config.dataset == name]
+        assert list(rows) == [mixed.title(config, ["dataset"]) for config in own]
+        for config, row in zip(own, rows.values(), strict=True):
+            run = mixed.run(config)
+            np.testing.assert_array_equal(row, run.decode(run.encode(firsts).mean))
+
+
+def test_one_image_per_class_in_the_order_of_the_classes():
+    pixels = np.arange(20)
+    first, labels = decodes.one_per_class(Split(pixels, None), 26)
+    np.testing.assert_array_equal(first, pixels[:10])
+    assert labels is None
+    first, labels = decodes.one_per_class(Split(pixels[:4], np.array([2, 0, 2, 1])), 26)
+    np.testing.assert_array_equal(first, [1, 3, 0])
+    assert labels == [0, 1, 2]
+    assert decodes.one_per_class(Split(pixels, pixels + 5), 3)[1] == [5, 15, 24]
+
+
+def test_codes_are_shown_by_class_with_one_limit_for_all_models_of_a_data_set(mixed, drawn):
+    calls = drawn(planes, "latent_scatter")
+    drawing = latents.latent_space(mixed)
+    limits = [ax.get_xlim() for ax in drawing.figure.axes]
+    assert limits[0] == limits[1] != limits[2] == limits[3]  # two models of each data set
+    for config, call in zip(mixed.choose().configs, calls, strict=True):
+        test = DATASETS[config.dataset].test
+        np.testing.assert_array_equal(call[0], mixed.run(config).encode(test.images).mean)
+        np.testing.assert_array_equal(call[1], test.labels)
+        assert call[7] == np.unique(DATASETS[config.dataset].train.labels).tolist()
+
+
+def fake_run(codes):
+    """A run whose encoder returns these codes, and whose decoder a grey image of the first coordinate."""
+    codes = np.asarray(codes, np.float32)
+    config = Config(dataset="tiny", latent_dim=codes.shape[1])
+
+    def decode(z):
+        return np.broadcast_to(np.asarray(z, np.float32)[:, :1, None], (len(z), 4, 4))
+
+    return config, TrainedRun(config, {}, lambda pixels: runs.Codes(codes[: len(pixels)], None), decode, None, None)
+
+
+def inputs_of(codes):
+    config, run = fake_run(codes)
+    made = make_inputs(None, [config], base=config)
+    made._runs[config] = run
+    return made
+
+
+def test_more_dimensions_are_projected_onto_the_axes_of_most_variance_and_the_prior_stays_at_the_origin(drawn):
+    """Codes spread by 3 along (1, 1, 0)/√2 and by 2 along the third axis, with their mean at 10 along the first."""
+    calls = drawn(planes, "latent_scatter")
+    angle = 2 * np.pi * np.arange(40) / 40
+    along, third = 10 + 3 * np.cos(angle), 2 * np.sin(angle)
+    drawing = latents.latent_space(inputs_of(np.stack([along / 2**0.5, along / 2**0.5, third], axis=1)))
+    (codes, *_), ax = calls[0], drawing.figure.axes[0]
+    np.testing.assert_allclose(np.abs(codes[:, 0]), along, rtol=1e-5)  # float32 codes
+    np.testing.assert_allclose(np.abs(codes[:, 1]), np.abs(third), atol=1e-5)
+    assert ax.get_xlabel() == "principal axis 1 (69 % of variance)"  # 9 / (9 + 4)
+    assert ax.get_ylabel() == "axis 2 (31 %)"
+    assert [np.linalg.norm(line.get_xydata(), axis=1).mean() for line in ax.get_lines()] == pytest.approx([1, 2])
+
+
+def test_the_caption_says_what_share_of_the_codes_is_beyond_two_standard_deviations():
+    codes = np.zeros((40, 2))
+    codes[:10] = [2.1, 0]
+    codes[10:12] = [1.4, 1.4]  # 1.98 from the origin
+    drawing = latents.latent_space(inputs_of(codes))
+    assert drawing.facts == (
+        "Codes that are drawn farther from 0 than two standard deviations: VAE 25 %. "
+        "Of N(0, I), 13.5 % in 2 dimensions."
+    )
+    assert [text.get_text() for text in drawing.figure.axes[0].texts][-1] == "25 % beyond 2 sd"
+    for dims, share in ((1, "4.6 %"), (2, "13.5 %")):  # both against the exact share
+        assert share == f"{100 * scipy.stats.chi2.sf(4, dims):.1f} %" == latents.OUTSIDE_2SD[dims]
+
+
+def test_one_dimension_is_spread_at_random_over_the_other_axis(drawn):
+    calls = drawn(planes, "latent_scatter")
+    values = np.linspace(-8, 8, 40)
+    ax = latents.latent_space(inputs_of(values[:, None])).figure.axes[0]
+    np.testing.assert_allclose(calls[0][0][:, 0], values, rtol=1e-6)
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("z₁", "(spread at random)")
+    assert np.ptp(calls[0][0][:, 1]) > 8  # over most of the panel
+    assert all(len(set(line.get_xdata())) == 1 for line in ax.get_lines())  # no circles
+
+
+def test_posteriors_have_their_variance(mixed, drawn):
+    calls = drawn(planes, "posterior_ellipses")
+    latents.posteriors(mixed)
+    for config, call in zip(mixed.choose().configs, calls, strict=True):
+        mean, logvar = mixed.run(config).encode(DATASETS[config.dataset].test.images)
+        np.testing.assert_array_equal(call[0], mean)
+        assert (call[1] is None) == (logvar is None) == (config.model == "ae")
+
+
+def test_maps_of_holes_are_of_labelled_data_on_one_scale_with_one_colour_bar(grids, drawn, in_memory):
+    calls, shown = drawn(planes, "plausibility_map"), grids["sizes and classes"]
+    drawing = latents.holes(shown)
+    panels = [ax for ax in drawing.figure.axes if ax.images]
+    assert len(panels) == len(calls) == 12  # four models of each of three data sets; one has no labels
+    assert len({ax.images[0].get_clim() for ax in panels}) == 1
+    assert len([ax for ax in drawing.figure.axes if "nearest training image" in ax.get_ylabel()]) == 1
+    assert {text.get_text() for ax in panels for text in ax.texts} >= {"25 % of N(0, I) in holes"}
+    labelled = [config for config in shown.configs if config.dataset != "unlabelled"]
+    for config, (distance, codes, labels, limit, *_) in zip(shown.choose(labelled).configs, calls, strict=True):
+        run, own = shown.run(config), DATASETS[config.dataset]
+        np.testing.assert_array_equal(labels, own.test.labels)
+        np.testing.assert_array_equal(codes, run.encode(own.test.images).mean)
+        corner = limit * (1 - 1 / latents.MAP_SIDE)  # the centre of the last cell
+        reference = in_memory(own)
+        for place, z in (((0, -1), [corner, corner]), ((-1, -1), [corner, -corner])):  # row 0 is the top
+            alone = reference.distances(run.decode(np.array([z])))[0] / reference.threshold
+            assert distance[place] == pytest.approx(alone, rel=1e-3, abs=1e-4)  # float32 pixels
+
+
+def test_the_manifold_is_decoded_at_equal_shares_of_the_prior(drawn):
+    calls = drawn(images, "manifold")
+    decodes.manifold(inputs_of(np.zeros((40, 2))))
+    ((decoded, z1, z2, *_),) = calls
+    shares = (np.arange(15) + 0.5) / 15
+    np.testing.assert_allclose(scipy.stats.norm.cdf(z1), shares, rtol=1e-5)
+    np.testing.assert_allclose(scipy.stats.norm.cdf(z2), shares, rtol=1e-5)
+    np.testing.assert_allclose(decoded[:, :, 0, 0], np.broadcast_to(z1, (15, 15)))  # the fake decoder shows z₁
+
+
+def test_samples_are_decodes_of_the_same_draws_of_the_prior(drawn):
+    calls = drawn(images, "samples")
+    decodes.samples(inputs_of(np.zeros((40, 2))))
+    decodes.samples(inputs_of(np.ones((40, 2))))
+    np.testing.assert_array_equal(calls[0][0], calls[1][0])
+    first = calls[0][0][:, 0, 0]
+    assert first.shape == (64,)
+    assert scipy.stats.kstest(first, "norm").pvalue > 0.05
+
+
+def test_a_sheet_has_two_rows_of_each_sampler(drawn):
+    calls = drawn(images, "image_grid")
+    codes = np.random.default_rng(0).normal(5, 0.1, (40, 2))
+    decodes.samplers(inputs_of(codes))
+    ((tiles, _, rows),) = calls
+    assert rows == ["N(0, I)", "", "Gaussian", "", "mixture", "", "codes", ""]
+    assert np.abs(tiles[:2, :, 0, 0].mean()) < 1  # 24 draws of N(0, 1)
+    np.testing.assert_allclose(tiles[2:, :, 0, 0].mean(axis=1), 5, atol=0.2)
+
+
+def test_interpolations_run_straight_between_codes_of_the_classes_named(drawn):
+    calls = drawn(images, "interpolations")
+    codes = np.arange(80).reshape(40, 2)
+    decodes.interpolations(inputs_of(codes))
+    ((paths, _, _, names),) = calls
+    assert names == ["0 → 5", "1 → 6", "2 → 7", "3 → 8", "4 → 9"]
+    for row, path in enumerate(paths):  # tiny's first images are of classes 0 to 9
+        np.testing.assert_allclose(path[[0, 5, 10], 0, 0], [2 * row, 2 * row + 5, 2 * row + 10], rtol=1e-6)
+
+
+def test_a_traversal_moves_one_dimension_and_the_one_that_varies_most_first(drawn):
+    calls, asked = drawn(images, "traversals"), []
+    made = inputs_of(np.random.default_rng(0).normal([1, 2, 3], [1, 5, 2], (40, 3)))
+    (config,) = made.configs
+    run = made.run(config)
+    made._runs[config] = run._replace(decode=lambda z: asked.append(np.array(z)) or run.decode(z))
+    decodes.traversals(made)
+    codes = run.encode(DATASETS["tiny"].test.images).mean
+    ((_, values, _, dimensions, _),) = calls
+    assert dimensions == [1, 2, 0]
+    z = asked[0].reshape(3, 11, 3) - codes.mean(axis=0)
+    for row, dimension in enumerate(dimensions):
+        np.testing.assert_allclose(z[row, :, dimension], values * codes.std(axis=0)[dimension], rtol=1e-3, atol=1e-5)
+        assert np.count_nonzero(np.abs(np.delete(z[row], dimension, axis=1)) > 1e-6) == 0
+
+
+def test_sheets_by_kl_weight_have_axes_for_each_data_set_and_the_first_seed_in_each_cell(tmp_path, drawn):
+    calls = drawn(images, "sheets")
+    grid = {"dataset": ("tiny", "wide"), "kl_weight": (4.0, 0.5), "seed": (0, 1)}
+    configs = expand(SMALL, grid)[:-2]  # wide at 0.5 is not trained
+    for config in configs:
+        write_run(tmp_path, config)
+    shown = make_inputs(tmp_path, configs)
+    drawing = decodes.samples_by_kl_weight(shown)
+    decodes.manifold_by_kl_weight(shown)
+    assert len(drawing.figure.axes) == 2
+    (tiny, rows, columns, *_), (wide, *_), (manifolds, *_), _ = calls
+    assert (rows, columns) == (["VAE\ndataset tiny"], ["0.5", "4"])
+    assert tiny.shape[-2:] == (4, 4)
+    assert wide.shape[-2:] == (30, 34)
+    assert np.isnan(wide[0, 0]).all()
+    run = shown.run(configs[2])
+    assert (run.config.kl_weight, run.config.seed) == (0.5, 0)
+    z = np.random.default_rng(0).standard_normal((36, 2), np.float32)
+    np.testing.assert_allclose(tiny[0, 0].reshape(36, 4, 4), run.decode(z), atol=1e-6)
+    low, high = scipy.stats.norm.ppf([0.5 / 12, 11.5 / 12])
+    corners = run.decode(np.array([[low, high], [high, low]], np.float32))  # top left, bottom right
+    np.testing.assert_allclose([manifolds[0, 0, 0, 0], manifolds[0, 0, -1, -1]], corners, atol=1e-6)
+    assert decodes.samples_by_kl_weight(make_inputs(tmp_path, configs[:2])) is None
+
+
+# Numbers.
+
+
+def test_training_curves_are_those_of_the_metrics_by_data_set(tmp_path, drawn):
+    calls = drawn(plots, "training_curve")
+    configs = expand(SMALL, {"dataset": ("tiny", "wide"), "model": ("ae", "vae"), "seed": (0, 1)})
+    for config in configs:
+        write_run(tmp_path, config)
+    numbers.training_curves(make_inputs(tmp_path, configs))
+    assert [ylabel.split("\n")[:2] for _, ylabel, _ in calls] == [
+        [name, f"{split} {term}"]
+        for name in ("tiny", "wide")
+        for split in ("train", "validation")
+        for term in ("loss", "distortion", "rate")
+    ]
+    curves = calls[3][0]
+    np.testing.assert_array_equal(curves["AE, dataset tiny"], [[91, 92], [92, 93]])
+    assert np.isnan(curves["AE, dataset wide"]).all()  # it keeps its colour
+    assert np.isnan(calls[2][0]["AE, dataset tiny"]).all()  # an AE has no rate
+
+
+def test_a_sweep_is_the_numbers_against_what_was_swept(drawn):
+    calls = drawn(plots, "sweep_curve")
+    configs = expand(Config(), {"model": ("ae", "vae"), "kl_weight": (4.0, 0.5, 1.0), "seed": (0, 1)})
+    values = {config: measured(config) for config in configs[:-1]}  # kl_weight 1, seed 1 is missing
+    drawing = numbers.sweep(make_inputs(None, configs, values=values))
+    (x, distortion, name, ylabel, logx, *_) = calls[1]
+    assert (x, name, ylabel, logx) == ([0.5, 1.0, 4.0], "kl_weight", "test distortion\n(nats per image)", True)
+    assert list(distortion) == ["VAE"]  # an AE has no KL weight
+    np.testing.assert_array_equal(distortion["VAE"], [[100.5, 101.5], [101, np.nan], [104, 105]])
+    assert [ax.get_ylabel().replace("\n", " ") for ax in drawing.figure.axes] == [
+        MEASUREMENTS[name].heading
+        for name in ("test_elbo", "test_distortion", "test_rate", "test_active_units", "prior_frechet")
+    ]
+
+
+def test_the_number_with_most_values_is_swept_and_the_others_are_lines(drawn):
+    calls = drawn(plots, "sweep_curve")
+    grid = {"model": ("ae", "vae"), "learning_rate": (0.1, 0.2), "latent_dim": (2, 3, 4), "activation": ("relu", "elu")}
+    configs = expand(Config(), {name: grid[name] for name in ("model", "learning_rate", "latent_dim")})
+    numbers.sweep(make_inputs(None, configs))
+    x, lines, name, *_ = calls[0]
+    assert (x, name) == ([2, 3, 4], "latent_dim")
+    assert list(lines) == [f"{model}, learning_rate {rate}" for rate in (0.1, 0.2) for model in ("AE", "VAE")]
+    calls.clear()
+    numbers.sweep(make_inputs(None, expand(Config(), {"activation": grid["activation"]})))
+    assert (calls[0][2], calls[0][6]) == ("activation", ["relu", "elu"])
+
+
+def test_rate_and_distortion_are_paired_by_weight_and_seed(drawn):
+    calls = drawn(plots, "rate_distortion")
+    configs = expand(Config(), {"model": ("ae", "vae"), "kl_weight": (0.5, 1.0, 4.0), "seed": (0, 1)})
+    numbers.rate_distortion(make_inputs(None, configs))
+    ((rate, distortion, names, _, shades),) = calls
+    assert names == ["0.5", "1", "4"]
+    assert shades is None  # one latent_dim
+    assert list(rate) == list(distortion) == ["VAE"]
+    np.testing.assert_allclose(rate["VAE"], [[6.1, 7.1], [3.1, 4.1], [0.85, 1.85]])
+    np.testing.assert_allclose(distortion["VAE"], [[100.5, 101.5], [101, 102], [104, 105]])
+
+
+def test_data_sets_have_rate_distortion_planes_of_their_own(drawn):
+    calls = drawn(plots, "rate_distortion")
+    numbers.rate_distortion(make_inputs(None, expand(Config(), {"dataset": ("tiny", "wide"), "kl_weight": (1.0, 2.0)})))
+    assert [list(call[0]) for call in calls] == [["VAE, dataset tiny"], ["VAE, dataset wide"]]
+
+
+def test_dose_response_is_over_the_weight(drawn):
+    calls = drawn(plots, "sweep_curve")
+    numbers.dose_response(make_inputs(None, expand(Config(), {"kl_weight": (0.5, 1.0, 4.0), "seed": (0, 1)})))
+    assert [call[3].split("\n(")[0].replace("\n", " ") for call in calls] == [
+        MEASUREMENTS[name].label for name in ("hole_mass_prior", "prior_frechet", "test_distortion")
+    ]
+    np.testing.assert_array_equal(calls[0][1]["VAE"], np.full((3, 2), 0.25))
+
+
+def test_kl_bars_are_sorted_in_each_run(drawn):
+    calls = drawn(plots, "bars")
+    numbers.kl_per_dimension(make_inputs(None, expand(Config(), {"kl_weight": (0.5, 1.0, 4.0), "seed": (0, 1)})))
+    ((values, *_),) = calls
+    assert list(values) == ["VAE, kl_weight 0.5", "VAE, kl_weight 1", "VAE, kl_weight 4"]
+    np.testing.assert_allclose(values["VAE, kl_weight 4"], [[0.75, 0.1], [1.75, 0.1]])
+
+
+def test_heat_maps_have_the_mean_and_the_spread_of_their_cell_and_bright_is_better(drawn):
+    calls = drawn(plots, "heat_map")
+    configs = expand(Config(), {"latent_dim": (2, 8), "kl_weight": (0.5, 1.0, 4.0), "seed": (0, 1)})
+    values = {c: {"test_active_units": -c.kl_weight, "prior_frechet": 10 * c.latent_dim + 2 * c.seed} for c in configs}
+    del values[configs[-1]]  # the last cell has one seed
+    drawing = numbers.heat_maps(make_inputs(None, configs, values=values))
+    units, frechet = calls
+    assert (frechet[2], frechet[3]) == (["2", "8"], ["0.5", "1", "4"])
+    np.testing.assert_allclose(units[0], -np.array([[0.5, 1, 4]] * 2))
+    np.testing.assert_allclose(frechet[0], [[21] * 3, [81, 81, 80]])
+    np.testing.assert_allclose(frechet[1], [[2**0.5] * 3, [2**0.5] * 2 + [np.nan]])
+    shades = [np.dot(ax.images[0].to_rgba([low, high])[:, :3], [0.3, 0.6, 0.1])
+              for ax, low, high in zip(drawing.figure.axes, (-4, 21), (-0.5, 81), strict=True)]  # fmt: skip
+    assert shades[0][0] < shades[0][1]
+    assert shades[1][0] > shades[1][1]  # a small distance is better
+    assert numbers.heat_maps(make_inputs(None, configs[:2])) is None
+
+
+def test_data_sets_have_heat_maps_of_their_own(drawn):
+    calls = drawn(plots, "heat_map")
+    grid = {"dataset": ("tiny", "wide"), "latent_dim": (2, 8), "kl_weight": (0.5, 1.0)}
+    configs = expand(Config(), grid)
+    values = {config: {"prior_frechet": 1.0 if config.dataset == "tiny" else 2.0} for config in configs}
+    drawing = numbers.heat_maps(make_inputs(None, configs, values=values))
+    assert [call[0].mean() for call in calls] == [1.0, 2.0]
+    assert [ax.get_title() for ax in drawing.figure.axes] == ["VAE, dataset tiny", "VAE, dataset wide"]
+
+
+# From an experiment to files.
+
+
+def test_every_figure_of_every_experiment_exists():
+    for name in experiments.names():
+        figures.check(experiments.load(name).figures)
+        assert experiments.load(name).figures
+
+
+def test_an_unknown_figure_suggests_the_nearest(tmp_path):
+    with pytest.raises(ConfigError, match=r"unknown figure 'latent_spaces'; did you mean 'latent_space'"):
+        figures.draw(Experiment(name="e", question="?", figures=("latent_spaces",)), Results((), {}, {}), tmp_path)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_has_a_title_and_a_caption(name):
+    entry = FIGURES[name]
+    assert "\n" not in entry.title
+    assert not entry.title.endswith(".")
+    assert len(entry.caption.split()) > 15
+    assert "  " not in entry.caption
+
+
+@pytest.fixture
+def experiment(tmp_path, monkeypatch):
+    """An experiment with three trained runs and one that is missing, at a low resolution."""
+    monkeypatch.setattr(style, "DPI", 40)
+    made = Experiment(
+        name="e", question="?", base=SMALL, grid={"dataset": ("tiny", "one image"), "model": ("ae", "vae")},
+        figures=("samples", "latent_space", "training_curves"),
+    )  # fmt: skip
+    for config in made.configs[:-1]:
+        write_run(tmp_path, config)
+    return made
+
+
+def draw(experiment, workdir, **options):
+    rows = {config.name: measured(config) for config in experiment.configs}
+    return figures.draw(experiment, Results(experiment.configs, rows, {}), workdir, **options)
+
+
+def test_draw_leaves_a_png_and_a_pdf_of_every_figure(experiment, tmp_path):
+    seen = []
+    pictures, failures = draw(experiment, tmp_path, progress=lambda *what: seen.append(what))
+    assert [picture.name for picture in pictures] == list(experiment.figures)
+    assert failures == []
+    assert seen == [(0, 3, "samples"), (1, 3, "latent_space"), (2, 3, "training_curves")]
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {
+        f"{name}.{suffix}" for name in experiment.figures for suffix in ("png", "pdf")
+    }
+    for picture in pictures:
+        with Image.open(tmp_path / "figures" / f"{picture.name}.png") as image:
+            assert np.ptp(np.asarray(image.convert("L"))) > 100
+        assert (tmp_path / "figures" / f"{picture.name}.pdf").read_bytes().startswith(b"%PDF")
+    assert pictures[1].title == "Latent space"
+    assert "two standard deviations: AE, dataset tiny " in pictures[1].caption
+
+
+@pytest.mark.parametrize("error", [UserError("the disk is full"), ZeroDivisionError("of\nthis")])
+def test_a_figure_that_fails_is_recorded_and_does_not_stop_the_others(experiment, tmp_path, monkeypatch, error):
+    for suffix in ("png", "pdf"):
+        path = tmp_path / "figures" / f"latent_space.{suffix}"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("of an earlier launch")
+
+    def fail(inputs):
+        raise error
+
+    monkeypatch.setitem(FIGURES, "latent_space", FIGURES["latent_space"]._replace(draw=fail))
+    pictures, failures = draw(experiment, tmp_path)
+    assert [picture.name for picture in pictures] == ["samples", "training_curves"]
+    (failure,) = failures
+    expected = "the disk is full" if isinstance(error, UserError) else "ZeroDivisionError: of this"
+    assert failure == ("latent_space", expected)
+    assert not list((tmp_path / "figures").glob("latent_space.*"))
+
+
+def test_what_the_display_of_progress_raises_ends_the_drawing(experiment, tmp_path):
+    def stop(*what):
+        raise UserError("stop")
+
+    with pytest.raises(UserError, match="stop"):
+        draw(experiment, tmp_path, progress=stop)
+
+
+def test_nothing_is_drawn_of_runs_that_are_not_trained(tmp_path):
+    made = Experiment(name="e", question="?", figures=tuple(FIGURES))
+    assert draw(made, tmp_path) == ([], [])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_new_figure_is_one_decorated_function(monkeypatch, experiment, tmp_path):
+    monkeypatch.setattr(registry, "FIGURES", FIGURES)
+    monkeypatch.setitem(FIGURES, "new", None)
+
+    @registry.figure
+    def new(inputs):
+        """A new one.
+
+        It says what to
+        look for.
+        """
+        return decodes.samples(inputs)._replace(facts="3 runs.")
+
+    pictures, failures = draw(dataclasses.replace(experiment, figures=("new",)), tmp_path)
+    assert (pictures, failures) == ([("new", "A new one", "It says what to look for. 3 runs.")], [])
+
+
+PROGRAM = """
+import hashlib, sys
+import vae_jax.figures
+from vae_jax.figures import plots, style
+figure = plots.training_curve({"AE": [[3.0, 2.0], [4.0, 2.5]]}, "loss (nats per image)").figure
+print(hashlib.sha256(style.to_png(figure) + style.to_pdf(figure)).hexdigest())
+assert "matplotlib.pyplot" not in sys.modules
+"""
+
+
+def test_figures_do_not_depend_on_the_users_backend_and_settings(tmp_path):
+    """A notebook exports its backend to every process it starts; a user may have any look, or a broken file."""
+    (tmp_path / "look").write_text("text.usetex: True\nnonsense: 3\naxes.facecolor: red\nlines.linewidth: abc\n")
+    (tmp_path / "broken").write_bytes(b"\xff\xfe\x00")
+    surroundings = [
+        {"MPLBACKEND": "module://no_such_module.backend_inline", "MATPLOTLIBRC": str(tmp_path / "look")},
+        {"MPLBACKEND": "nonsense", "MATPLOTLIBRC": str(tmp_path / "broken")},
+    ]
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", PROGRAM], cwd=ROOT, env=os.environ | extra, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        for extra in surroundings
+    ]  # fmt: skip
+    ended = [(*process.communicate(), process.returncode) for process in started]
+    figure = plots.training_curve({"AE": [[3.0, 2.0], [4.0, 2.5]]}, "loss (nats per image)").figure
+    expected = hashlib.sha256(style.to_png(figure) + style.to_pdf(figure)).hexdigest()
+    assert [(out.strip(), code) for out, _, code in ended] == [(expected, 0)] * 2, ended

@@ -12,7 +12,6 @@ import math
 import os
 import re
 import resource
-import shutil
 import socket
 import time
 import zipfile
@@ -33,16 +32,16 @@ from tensorflow_datasets.core.utils import Size
 from tensorflow_datasets.image_classification.mnist import MNIST
 from test_classifier import made_up
 from test_data_idx import NAMES, idx_bytes
-from test_sweeps import StopAfter
 
-from vae_jax import checkpoints, data, lock, report, sweeps, workdir
-from vae_jax.config import Config, Experiment
+from vae_jax import checkpoints, data, page, results, session, sweeps, training, workdir
+from vae_jax.checkpoints import Checkpoint
+from vae_jax.config import Config, Experiment, Options
 from vae_jax.data import preparation, tfds
-from vae_jax.evaluation import claims, classifier
-from vae_jax.files import UserError, write_json
-from vae_jax.interrupts import StoppedError
-from vae_jax.results import SUMMARY_COLUMNS
+from vae_jax.evaluation import classifier, recipe
+from vae_jax.measurements import MEASUREMENTS
+from vae_jax.programs import make_program
 from vae_jax.runs import load_run
+from vae_jax.workdir import UserError, write_json
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
 MOST_SECONDS = 1.0
@@ -171,8 +170,6 @@ def unwrap(path: Path, content: bytes) -> tuple[bytes, Callable[[bytes], bytes]]
     if path.suffix == ".safetensors":
         end = 8 + int.from_bytes(content[:8], "little")
         return content[8:end], lambda inner: len(inner).to_bytes(8, "little") + inner + content[end:]
-    if path.name == "metadata":  # the record of a checkpoint
-        return content, sign
     return content, lambda inner: inner
 
 
@@ -192,15 +189,6 @@ def unwrap_npz(content: bytes) -> tuple[bytes, Callable[[bytes], bytes]]:
     return arrays[first], wrap
 
 
-def sign(text: bytes) -> bytes:
-    try:
-        record = json.loads(text)
-        del record["sha256"]
-        return json.dumps(record | {"sha256": checkpoints._digest(record)}).encode()
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return text
-
-
 def read_files(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
@@ -217,21 +205,9 @@ def restore(folder: Path, contents: dict[Path, bytes]) -> None:
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    """A workdir with a trained run, and the two checkpoints that it left when it was stopped on the way."""
-    folder, aside = tmp_path_factory.mktemp("tiny"), tmp_path_factory.mktemp("aside")
-    save = checkpoints.Saver.save
-
-    def save_and_wait(self, checkpoint):
-        save(self, checkpoint)
-        self.wait()
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checkpoints.Saver, "save", save_and_wait)
-        with pytest.raises(StoppedError):
-            sweeps.train_due([CONFIG], folder, sweeps.Options(checkpoint_every_seconds=0), StopAfter(2))
-    shutil.copytree(folder / "checkpoints", aside / "checkpoints")
-    sweeps.train_due([CONFIG], folder)
-    (aside / "checkpoints").rename(folder / "checkpoints")
+    """A workdir with a trained run."""
+    folder = tmp_path_factory.mktemp("tiny")
+    assert sweeps.train_and_evaluate([CONFIG], folder, Options(evaluate="never")) == []
     return folder
 
 
@@ -273,22 +249,30 @@ def params_safetensors(folder, tiny):
 
 
 def experiment(folder):
-    """A workdir whose runs are evaluated; every number of every claim is there."""
+    """A workdir whose runs are evaluated and have every number, but for one that failed."""
     workdir.write_record(folder, EXPERIMENT, {"wall_seconds": 1.5, "device": {"kind": "cpu", "count": 1}})
-    keys = {measurement.key for claim in claims.CLAIMS for measurement in claim.measurements}
     random = np.random.default_rng(0)
     for config in EXPERIMENT.configs:
-        numbers = {key: float(random.normal()) for key in sorted(keys | set(SUMMARY_COLUMNS))}
-        write_json(workdir.run_dir(folder, config) / "evaluation.json", numbers | {"test_kl_per_dimension": [0.5, 1]})
+        numbers = {
+            name: entry.kind([0.5, 1]) if entry.kind is list else entry.kind(random.normal())
+            for name, entry in MEASUREMENTS.items()
+            if name != "diverged_epoch"
+        }
+        write_json(workdir.run_dir(folder, config) / "evaluation.json", numbers)
+    write_json(workdir.run_dir(folder, config) / "evaluation.json", {"evaluation": "0f", "failed": "a reason"})
+
+
+def write_report(folder, held=EXPERIMENT):
+    page.write(held, folder, results.collect(folder, held.configs), [])
 
 
 def experiment_json(folder, tiny):
     def read(folder):
         with contextlib.suppress(UserError):
-            workdir.claim(folder, EXPERIMENT)
+            workdir.check_workdir(folder, EXPERIMENT)
         held = workdir.read_experiment(folder)
         assert all(isinstance(config, Config) for config in held.configs)
-        report.write(held, folder, [])
+        write_report(folder, held)
 
     experiment(folder)
     return Format(folder, "experiment.json", read)
@@ -296,22 +280,22 @@ def experiment_json(folder, tiny):
 
 def evaluation_json(folder, tiny):
     experiment(folder)
-    return Format(folder, "runs/*/evaluation.json", lambda folder: report.write(EXPERIMENT, folder, []))
+    return Format(folder, "runs/*/evaluation.json", write_report)
 
 
 def lock_json(folder, tiny):
     def read(folder):
-        with lock.hold(folder):
-            assert (folder / "lock-0.json").exists()
+        with session.hold(folder):
+            assert (folder / "lock.json").exists()
 
-    write_json(folder / "lock-0.json", {"host": socket.gethostname(), "pid": 3, "since": "2025-03-14T09:26:53+00:00"})
-    return Format(folder, "lock-0.json", read)
+    write_json(folder / "lock.json", {"host": socket.gethostname(), "pid": 3, "since": "2025-03-14T09:26:53+00:00"})
+    return Format(folder, "lock.json", read)
 
 
 def figure_png(folder, tiny):
     pixels = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
     Image.fromarray(pixels).save(folder / "figure.png")
-    return Format(folder, "figure.png", lambda folder: report.embed(folder / "figure.png"))
+    return Format(folder, "figure.png", lambda folder: page.embed(folder / "figure.png"))
 
 
 def idx_files(folder, tiny):
@@ -387,7 +371,9 @@ def classifier_safetensors(folder, tiny):
     whole = classifier.load_or_train(digits, folder)
 
     def read(folder):
-        found = classifier.load_or_train(digits, folder)
+        classifier._loaded.clear()  # or it would not be read again
+        with contextlib.redirect_stderr(io.StringIO()):
+            found = classifier.load_or_train(digits, folder)
         assert (found.digest, found.accuracy) == (whole.digest, whole.accuracy)
         features, probabilities = found.predict(digits.test.images / np.float32(255))
         assert (features.shape, probabilities.shape) == ((30, 128), (30, 3))
@@ -399,31 +385,26 @@ def untrained(network, images, labels, seed):
     return network.init(jax.random.key(seed), jnp.zeros((1, *images.shape[1:])))["params"]
 
 
-def checkpoint_files(aside, tiny):
-    (folder,) = checkpoints.folders(tiny)
+def checkpoint_files(folder, tiny):
+    program = make_program(CONFIG, (8, 8))
+    state = jax.tree.map(
+        lambda leaf: np.asarray(leaf)[0], training.init_states(program, training.hyperparameters([CONFIG]))
+    )
     saved = {}
-    for step in (2, 1):  # the older one is found where the newer one is away
-        saved[step] = checkpoints.newest(folder)
-        (folder / str(step)).rename(aside / str(step))
-    for step in (2, 1):
-        (aside / str(step)).rename(folder / str(step))
-    assert [checkpoint.epoch for checkpoint in saved.values()] == [2, 1]
-
-    def signature(step):
-        return json.loads((folder / str(step) / "record" / "metadata").read_bytes())["sha256"]
-
-    signatures = {step: signature(step) for step in saved}
+    for epoch in (1, 2):
+        metrics = [{"epoch": e, "train_loss": e / 3} for e in range(1, epoch + 1)]
+        timing = [{"epoch": e, "seconds": 0.1, "images_per_second": 3.0} for e in range(1, epoch + 1)]
+        saved[epoch] = Checkpoint(epoch, metrics, timing, state._replace(step=np.int32(epoch)))
+        checkpoints.write(folder, CONFIG, saved[epoch])
 
     def read(folder):
         with contextlib.redirect_stderr(io.StringIO()) as said:
-            found = checkpoints.newest(folder)
-        for step in saved:
-            assert f"{folder / str(step)} is damaged" in said.getvalue() or (found and found.epoch >= step)
+            found = checkpoints.newest(folder, CONFIG, program)
+        for epoch in checkpoints.epochs(folder):
+            assert f"{checkpoints.path_of(folder, epoch)} is damaged" in said.getvalue() or found.epoch >= epoch
         if found:
-            assert_equal(found.states, saved[found.epoch].states)
-            # Who signs a record anew may say other things in it, but not of the arrays.
-            if signature(found.epoch) == signatures[found.epoch]:
-                assert found[:-1] == saved[found.epoch][:-1]
+            assert found[:3] == saved[found.epoch][:3]
+            assert_equal(found.state, saved[found.epoch].state)
 
     return Format(folder, "*", read)
 
@@ -459,7 +440,7 @@ def peak_kilobytes():
 @pytest.fixture(scope="module", params=FORMATS, ids=lambda make: make.__name__)
 def fuzzed(request, tiny, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classifier, "_train", untrained)
+        patch.setattr(recipe, "train", untrained)
         fuzzed = Fuzzed(request.param(tmp_path_factory.mktemp(request.param.__name__), tiny))
         yield fuzzed
         restore(fuzzed.form.folder, fuzzed.whole)

@@ -1,6 +1,7 @@
 """The command line: flags are the Config, exit codes, messages of one line, and a launch from end to end."""
 
 import csv
+import dataclasses
 import json
 import os
 import shlex
@@ -17,22 +18,23 @@ from hypothesis import strategies as st
 from test_config import values_of
 
 import experiments
+from experiments import flags as launch_flags
 from experiments import launch
-from scripts import evaluate as evaluate_script
-from scripts import figures as figures_script
-from vae_jax import evaluation, gallery, lock, provenance, sweeps
-from vae_jax.config import FIELDS, Config, expand, format_value
-from vae_jax.workdir import OF_A_LAUNCH, is_trained, read_experiment, run_dir
+from vae_jax import provenance, session, sweeps
+from vae_jax.config import FIELDS, Config, expand
+from vae_jax.fields import format_value, format_values
+from vae_jax.figures import style
+from vae_jax.workdir import LAUNCH_ENTRIES, is_trained, read_experiment, run_dir, write_record
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
 def run_main(capsys):
-    """Calls a `main`; gives back its exit code and what it wrote to stdout and stderr."""
+    """Calls the launcher; returns its exit code and what it wrote to stdout and stderr."""
 
-    def run(*flags, main=launch.main):
-        code = main([f"{main.__module__.split('.')[-1]}.py", *map(str, flags)])
+    def run(*flags):
+        code = launch.main(["launch.py", *map(str, flags)])
         return code, *capsys.readouterr()
 
     return run
@@ -50,20 +52,18 @@ def tiny_file(tiny_experiment, tmp_path):
     return path
 
 
-def is_one_line(message, program="launch.py"):
+def is_one_line(message, program="launch"):
     return message.startswith(f"{program}: ") and message.endswith("\n") and message.count("\n") == 1
 
 
 @given(st.data())
 def test_every_field_is_a_flag_and_a_list_is_a_grid(data):
     names = data.draw(st.lists(st.sampled_from(sorted(FIELDS)), unique=True, max_size=4))
-    given_values = {name: tuple(data.draw(st.lists(values_of(FIELDS[name]), min_size=1, max_size=3))) for name in names}
-    flags = launch.define_flags()
-    flags(["launch.py", *(f"--{name}={','.join(map(format_value, given_values[name]))}" for name in names)])
-    assert launch.override_values(flags) == given_values
-    again = launch.define_flags()
-    again(["launch.py", *(flags[name].serialize() for name in names)])
-    assert launch.override_values(again) == given_values
+    expected = {name: tuple(data.draw(st.lists(values_of(FIELDS[name]), min_size=1, max_size=3))) for name in names}
+    values = launch_flags.parse(["launch.py", *(f"--{name}={format_values(expected[name])}" for name in names)])
+    assert launch_flags.overrides(values) == expected
+    again = launch_flags.parse(["launch.py", *(values[name].serialize() for name in names)])
+    assert launch_flags.overrides(again) == expected
 
 
 def test_flags_override_the_experiment(run_main, tmp_path):
@@ -72,14 +72,29 @@ def test_flags_override_the_experiment(run_main, tmp_path):
     grid = {"latent_dim": (3,), "hidden_dims": ((), (8, 4)), "kl_weight": (0.5, 2.0)}
     configs = expand(Config(num_epochs=50), grid)
     assert code == 0
-    assert out.splitlines()[:-1] == [f"to do    {config.name}" for config in configs]
+    assert out.splitlines()[-4:] == [f"to do    {config.name}" for config in configs]
 
 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--latent_dims=3"], "Unknown command line flag 'latent_dims'. Did you mean: latent_dim"),
-        (["--latent_dim=0"], "latent_dim must be a whole number from 1 to 4096, not 0"),
+        (["--latent_dims=3"], "unknown flag --latent_dims; did you mean --latent_dim?"),
+        (["--beta=4"], "unknown flag --beta; did you mean --kl_weight?"),
+        (["--lr", "0.1"], "unknown flag --lr; did you mean --learning_rate?"),
+        (["--epochs=1"], "did you mean --num_epochs?"),
+        (["--batch=1"], "did you mean --batch_size?"),
+        (["--bs=1"], "did you mean --batch_size?"),
+        (["--latent=1"], "did you mean --latent_dim?"),
+        (["--dim=1"], "did you mean --latent_dim?"),
+        (["--z=1"], "did you mean --latent_dim?"),
+        (["--gamma=1"], "did you mean --kl_weight?"),
+        (["--kl-weight=1"], "did you mean --kl_weight?"),
+        (["--output_dir=x"], "did you mean --workdir?"),
+        (["--distributed"], "unknown flag --distributed; did you mean --cluster?"),
+        (["--coordinator=h:1"], "did you mean --cluster?"),
+        (["--num_samples=5"], "did you mean --num_likelihood_samples?"),
+        (["--xyzzy=1"], "unknown flag --xyzzy (see --help)"),
+        (["--latent_dim=0"], "latent_dim must be a whole number from 1 to 4096, not '0'"),
         (["--latent_dim=2,x"], "latent_dim must be a whole number from 1 to 4096, not 'x'"),
         (["--learning_rate=nan"], "learning_rate must be a number from"),
         (["--seed="], "seed must be a whole number"),
@@ -87,13 +102,22 @@ def test_flags_override_the_experiment(run_main, tmp_path):
         (["--likelihood=bernouli"], "did you mean 'bernoulli'"),
         (["--schedule=warmup_cosine", "--num_epochs=1"], "lr_warmup_epochs (1) must be less than num_epochs (1)"),
         (["--experiment=ae_vs_va"], "unknown experiment 'ae_vs_va'; did you mean 'ae_vs_vae'?"),
-        (["--experiment="], "there are ae_vs_vae, kl_weight, latent_dim, train, or a path to a .py file"),
+        (["--experiment="], "choose ae_vs_vae, kl_weight, latent_dim, train, or the path of a .py file"),
         (["--experiment=nowhere/e.py"], "there is no experiment file nowhere/e.py"),
         (["--dataset=mnst"], "did you mean 'mnist'"),
         (["--dataset=idx:"], "dataset must be"),
         (["ae_vs_vae"], "'ae_vs_vae' is not a flag; write --name=value"),
         (["--", "--seed=1"], "'--seed=1' is not a flag"),
-        (["--tensorboard=maybe"], "tensorboard"),
+        (["--tensorboard=maybe"], "flag --tensorboard=maybe: choose true | false"),
+        (["--notrain=1"], "--notrain=1 does not take an argument"),
+        (["--evaluate=neve"], "flag --evaluate=neve: choose due | again | never"),
+        (["--num_likelihood_samples=0"], "num_likelihood_samples"),
+        (["--runs_per_device=0"], "runs_per_device"),
+        (["--checkpoint_every_seconds=-1"], "checkpoint_every_seconds"),
+        (["--checkpoint_every_seconds=nan"], "--checkpoint_every_seconds must be finite, not nan"),
+        (["--workdir="], "--workdir is empty"),
+        (["--data_dir="], "--data_dir is empty"),
+        (["--seed=1\n2"], "seed must be a whole number"),
         (["--flagfile=nowhere/flags"], "nowhere/flags"),
         (["--workdir"], "Missing value for flag --workdir"),
     ],
@@ -111,28 +135,53 @@ def test_wrong_usage_is_one_line_and_exit_code_2(run_main, tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("EXPERIMENT = ", "does not load: SyntaxError"),
-        ("raise RuntimeError('no')", "does not load: RuntimeError: no"),
+        ("EXPERIMENT = ", "own.py: SyntaxError: invalid syntax (own.py, line 2)"),
+        ("raise RuntimeError('no\\n way')", "own.py, line 2: RuntimeError: no way"),
+        ("import sys; sys.exit()", "own.py, line 2: SystemExit"),
         ("x = 1", "defines no EXPERIMENT"),
         ("EXPERIMENT = 3", "defines no EXPERIMENT"),
-        ("EXPERIMENT = Experiment(name='e')", "does not load: TypeError"),
-        ("EXPERIMENT = Experiment(name='e', question='?', base=None)", "base is a Config"),
-        ("EXPERIMENT = Experiment(name='e', question='?', grid=3)", "grid a dict of lists"),
-        ("EXPERIMENT = Experiment(name='e', question='?', grid={'seed': 3})", "grid a dict of lists"),
-        ("EXPERIMENT = Experiment(name='e', question='?', grid={'seed': ()})", "has no runs"),
-        ("EXPERIMENT = Experiment(name='e', question='?', grid={'beta': (1,)})", "unknown field 'beta'"),
-        ("EXPERIMENT = Experiment(name='e', question='?', grid={'model': 'vae'})", "model must be ae | vae, not 'v'"),
+        ("EXPERIMENT = Experiment(name='e')", "line 2: TypeError: Experiment.__init__() missing 1 required"),
+        ("EXPERIMENT = Experiment(name=3, question='?')", "line 2: name must be a str that can name a folder, not 3"),
+        ("EXPERIMENT = Experiment(name='e', question='?', base=None)", "line 2: base must be a Config, not None"),
+        ("EXPERIMENT = Experiment(name='e', question='?', grid=3)", "grid must be a dict"),
+        ("EXPERIMENT = Experiment(name='e', question='?', grid={'seed': ()})", "needs at least one value"),
+        ("EXPERIMENT = Experiment(name='e', question='?', grid={'beta': (1,)})", "did you mean 'kl_weight'?"),
+        ("\n\nBASE = Config(beta=4)", "line 4: unknown field 'beta'; did you mean 'kl_weight'?"),
+        ("BASE = Config(hidden_dims=64)", "line 2: hidden_dims must be a tuple of ints, each from 1 to 65536, not 64"),
         ("EXPERIMENT = Experiment(name='e', question='?', figures=('sample',))", "did you mean 'samples'"),
+        ("EXPERIMENT = Experiment(name='e', question='?', figures=('x',))", "unknown figure 'x'; choose from "),
     ],
 )
 def test_a_wrong_experiment_file_is_exit_code_2(run_main, tmp_path, content, message):
     path = tmp_path / "own.py"
     path.write_text(f"from vae_jax.config import Config, Experiment\n{content}\n")
-    code, out, err = run_main(f"--experiment={path}", f"--workdir={tmp_path / 'workdir'}")
-    assert (code, out) == (2, "")
-    assert is_one_line(err)
-    assert message in err
+    for dry_run in ((), ("--dry_run",)):
+        code, out, err = run_main(f"--experiment={path}", f"--workdir={tmp_path / 'workdir'}", *dry_run)
+        assert (code, out) == (2, "")
+        assert is_one_line(err)
+        assert message in err
     assert not (tmp_path / "workdir").exists()
+
+
+def test_figures_are_known_by_their_source(tmp_path, monkeypatch):
+    (tmp_path / "drawn.py").write_text(
+        "@figure\ndef plain(): ...\n@registry.figure\ndef dotted(): ...\n@figure('title')\ndef called(): ...\n"
+        "@other\ndef helper(): ...\ndef undecorated(): ...\n"
+    )
+    monkeypatch.setattr(experiments, "FIGURES", tmp_path)
+    assert experiments.figure_names() == ["plain", "dotted", "called"]
+
+
+def test_the_shipped_experiments_name_known_figures():
+    for name in experiments.names():
+        experiments.check_figures(experiments.load(name))
+
+
+def test_an_experiment_file_may_be_at_home(run_main, tiny_file, monkeypatch):
+    monkeypatch.setenv("HOME", str(tiny_file.parent))
+    code, out, _ = run_main("--experiment=~/tiny.py", "--dry_run")
+    assert code == 0
+    assert out.startswith("tiny: Why?\n")
 
 
 def test_what_is_not_there_or_not_right_is_one_line_and_exit_code_1(run_main, tiny_workdir, tmp_path):
@@ -144,15 +193,16 @@ def test_what_is_not_there_or_not_right_is_one_line_and_exit_code_1(run_main, ti
     cases = {
         f"mnist is not prepared in {tmp_path}": ["--dataset=mnist", f"--data_dir={tmp_path}"],
         "train-images-idx3-ubyte (or .gz) is not there": [f"--dataset=idx:{idx}"],
-        f"cannot write {tmp_path}/file/below/lock-0.json: Not a directory": [f"--workdir={tmp_path}/file/below"],
-        "cannot write /proc/new/lock-0.json: No such file or directory": ["--workdir=/proc/new"],
-        f"cannot write {tmp_path}/file/lock-0.json: ": [f"--workdir={tmp_path}/file"],
+        f"cannot write {tmp_path}/file/below/lock.json: Not a directory": [f"--workdir={tmp_path}/file/below"],
+        "cannot write /proc/new/lock.json: No such file or directory": ["--workdir=/proc/new"],
+        f"cannot write {tmp_path}/file/lock.json: ": [f"--workdir={tmp_path}/file"],
         "holds experiment 'tiny', not 'ae_vs_vae'; choose another --workdir": [f"--workdir={tiny_workdir}"],
         "home is not empty and holds no experiment": [f"--workdir={tmp_path}/home"],
     }
     before = sorted(tiny_workdir.rglob("*"))
     for message, flags in cases.items():
-        code, out, err = run_main(f"--workdir={tmp_path}/new", *flags)
+        workdir = [] if any(flag.startswith("--workdir") for flag in flags) else [f"--workdir={tmp_path}/new"]
+        code, out, err = run_main("--experiment=ae_vs_vae", *workdir, *flags)
         assert (code, out) == (1, ""), message
         assert is_one_line(err)
         assert message in err
@@ -170,55 +220,88 @@ def test_what_is_not_there_or_not_right_is_one_line_and_exit_code_1(run_main, ti
 
 def test_a_workdir_has_one_writer(run_main, tiny_workdir, tiny_file, tmp_path):
     workdir = shutil.copytree(tiny_workdir, tmp_path / "copied")
-    run = run_dir(workdir, read_experiment(workdir).configs[0])
-    with lock.hold(workdir):
+    with session.hold(workdir):
         before = sorted(workdir.rglob("*"))
-        for flags, main in (
-            ([f"--experiment={tiny_file}", f"--workdir={workdir}"], launch.main),
-            ([f"--workdir={workdir}"], figures_script.main),
-            ([f"--run={run}"], evaluate_script.main),
-        ):
-            code, out, err = run_main(*flags, main=main)
+        for flags in ([f"--experiment={tiny_file}"], ["--train=false"], ["--evaluate=again"]):
+            code, out, err = run_main(f"--workdir={workdir}", *flags)
             assert (code, out) == (1, "")
-            assert is_one_line(err, f"{main.__module__.split('.')[-1]}{'.py' * (main is launch.main)}")
+            assert is_one_line(err)
             assert f"{workdir} is in use (process {os.getpid()} on " in err
         assert sorted(workdir.rglob("*")) == before
 
 
-def test_an_interrupt_says_how_to_go_on(run_main, tiny_file, tmp_path, monkeypatch):
-    def interrupt(configs, workdir, options, stop):
+def test_an_interrupt_says_how_to_continue(run_main, tiny_file, tmp_path, monkeypatch):
+    def interrupt(*args, stop, **kwargs):
         os.kill(os.getpid(), signal.SIGINT)
         while True:
             stop.check()
 
-    monkeypatch.setattr(sweeps, "train_due", interrupt)
+    monkeypatch.setattr(sweeps, "train_and_evaluate", interrupt)
     code, _, err = run_main(f"--experiment={tiny_file}", f"--workdir={tmp_path / 'workdir'}")
     assert code == 130
-    assert "the same command goes on" in err
+    assert "the same command continues" in err
     assert (tmp_path / "workdir" / "experiment.json").exists()
 
 
-def test_tensorboard_needs_its_package(run_main, monkeypatch):
-    monkeypatch.setattr(launch.importlib.util, "find_spec", lambda name: None)
-    code, _, err = run_main("--tensorboard", "--dry_run")
-    assert code == 2
-    assert "pip install 'vae-jax[tensorboard]'" in err
+@pytest.mark.parametrize(
+    ("flag", "package", "extra"),
+    [("--tensorboard", "tensorboardX", "tensorboard"), ("--cluster=tcp://host:8786", "distributed", "cluster")],
+)
+def test_an_extra_needs_its_package_only_when_it_is_asked_for(run_main, monkeypatch, flag, package, extra):
+    asked = []
+    monkeypatch.setattr(launch_flags.importlib.util, "find_spec", asked.append)
+    assert run_main("--dry_run")[0] == 0
+    assert asked == []
+    code, out, err = run_main(flag, "--dry_run")
+    assert (code, out, asked) == (2, "", [package])
+    assert is_one_line(err)
+    assert f"pip install 'vae-jax[{extra}]'" in err
 
 
-def test_help_tells_every_flag_with_its_default(run_main):
+def options_of(*flags):
+    return launch_flags.options(launch_flags.parse(["launch.py", *flags]))
+
+
+def test_options_have_the_documented_defaults():
+    assert options_of() == launch_flags.Options()
+    text = launch_flags.help_text("", launch_flags.define_flags())
+    for name in ("num_likelihood_samples", "checkpoint_every_seconds", "train", "evaluate", "tensorboard"):
+        described = text.split(f"  --{name} ")[1].split("\n  --")[0]
+        assert f"default: {format_value(launch_flags.Options._field_defaults[name])}" in described
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--evaluate"], {"evaluate": "due"}), (["--evaluate=true"], {"evaluate": "due"}),
+        (["--evaluate=again"], {"evaluate": "again"}), (["--evaluate=false"], {"evaluate": "never"}),
+        (["--noevaluate"], {"evaluate": "never"}), (["--evaluate=never"], {"evaluate": "never"}),
+        (["--notrain"], {"train": False}), (["--train=False"], {"train": False}), (["--train"], {"train": True}),
+        (["--tensorboard"], {"tensorboard": True}), (["--data_dir=a"], {"data_dir": "a"}),
+        (["--num_likelihood_samples=5000"], {"num_likelihood_samples": 5000}),
+        (["--runs_per_device=3"], {"runs_per_device": 3}),
+        (["--checkpoint_every_seconds=0.5"], {"checkpoint_every_seconds": 0.5}),
+    ],
+)  # fmt: skip
+def test_options_are_values(flags, expected):
+    assert options_of(*flags) == launch_flags.Options(**expected)
+
+
+def test_help_describes_every_flag_with_its_default(run_main):
     code, out, err = run_main("--help")
     assert (code, err) == (0, "")
     assert run_main("-h") == (code, out, err)
-    lines = {line.split()[0]: line for line in out.splitlines() if line.startswith("  --")}
-    assert set(lines) == {f"--{name}" for name in (*FIELDS, *launch.define_flags()) if name != "h"}
+    assert max(map(len, out.splitlines())) <= 120
+    described = {text.split()[0]: " ".join(text.split()[1:]) for text in out.split("\n  --")[1:]}
+    assert set(described) == {name for name in launch_flags.define_flags() if name != "h"}
     for name, field in FIELDS.items():
-        assert field.metadata["doc"] in lines[f"--{name}"]
-        assert field.metadata["unit"] in lines[f"--{name}"]
-        assert lines[f"--{name}"].endswith(f"; default {format_value(field.default)}")
-    assert lines["--experiment"].endswith("default ae_vs_vae")
+        assert field.metadata["doc"] in described[name]
+        assert field.metadata["unit"] in described[name]
+        assert described[name].endswith(f"; default: {format_value(field.default)}")
+    assert "or ae_vs_vae" in described["experiment"]
 
 
-def test_the_list_tells_every_experiment_and_its_question(run_main):
+def test_the_list_has_every_experiment_and_its_question(run_main):
     code, out, _ = run_main("--list")
     assert code == 0
     assert dict(line.split(maxsplit=1) for line in out.splitlines()) == {
@@ -226,26 +309,119 @@ def test_the_list_tells_every_experiment_and_its_question(run_main):
     }
 
 
-def test_a_dry_run_tells_what_is_done_and_touches_nothing(run_main, tiny_experiment, tiny_file, tiny_workdir, tmp_path):
-    code, out, _ = run_main(f"--experiment={tiny_file}", f"--workdir={tiny_workdir}", "--seed=1,2", "--dry_run")
-    assert code == 0
-    configs = tiny_experiment.override({"seed": (1, 2)}).configs
-    states = ("trained", "to do  ")
-    assert out.splitlines() == [
-        *(f"{states[config.seed - 1]}  {config.name}" for config in configs),
-        f"tiny: 4 runs, 2 trained, in {tiny_workdir}",
+def test_a_flag_given_twice_is_reported(run_main):
+    flags = ["--seed=1", "--experiment=train", "--seed=3,2", "--kl_weight=1"]
+    code, out, err = run_main(*flags, "--dry_run")
+    assert (code, err) == (0, "launch: --seed given twice; using the last, 3,2\n")
+    assert "varies   seed: 3, 2\n" in out
+    *_, err = run_main(*flags, "--seed=4", "--train", "--notrain", "--dry_run")
+    assert err.splitlines() == [
+        "launch: --train given twice; using the last, false", "launch: --seed given 3 times; using the last, 4",
+    ]  # fmt: skip
+
+
+def dry_run(run_main, *flags):
+    code, out, err = run_main(*flags, "--dry_run", "--workdir=nowhere")
+    assert (code, err) == (0, "")
+    return out.splitlines()
+
+
+def test_a_dry_run_shows_what_varies_and_what_was_changed(run_main):
+    flags = ["--latent_dim=2,8", "--hidden_dims=512x256", "--model=ae", "--kl_weight=4", "--num_epochs=50"]
+    lines = dry_run(run_main, "--experiment=ae_vs_vae", *flags)
+    assert lines[1:7] == [
+        "varies   latent_dim: 2, 8",
+        "varies   seed: 0, 1, 2",
+        "changed  model: ae, vae -> ae",
+        "changed  hidden_dims: 512 -> 512x256",
+        "changed  latent_dim: 2 -> 2, 8",
+        "changed  kl_weight: 1 -> 4 (no run reads it)",
     ]
+    assert lines[7] == "6 runs of 2 programs, 0 trained, in nowhere"
+    assert len(lines) == 8 + 6
+
+
+def test_a_dry_run_tells_two_networks_from_one_of_two_layers(run_main):
+    lines = dry_run(run_main, "--experiment=train", "--hidden_dims=512,256")
+    message = "varies   hidden_dims: 512, 256 (2 networks of one hidden layer; write 512x256 for one network of 2)"
+    assert message in lines
+    assert "changed  hidden_dims: 512 -> 512, 256" in lines
+    assert "2 runs of 2 programs, 0 trained, in nowhere" in lines
+    assert not any("networks" in line for line in dry_run(run_main, "--experiment=train", "--hidden_dims=512x256,64"))
+    lines = dry_run(run_main, "--experiment=train", "--hidden_dims=512x256")
+    assert "1 run of 1 program, 0 trained, in nowhere" in lines
+
+
+def test_a_dry_run_shows_what_is_trained_and_touches_nothing(run_main, tiny_experiment, tiny_file, tmp_path):
+    workdir = tmp_path / "trained"
+    configs = tiny_experiment.override({"seed": (1, 2)}).configs
+    # The second was trained by version 0.1.0.
+    for name in (configs[0].name, configs[2].legacy_name):
+        (workdir / "runs" / name).mkdir(parents=True)
+        for file in ("config.json", "metrics.jsonl", "params.safetensors"):
+            (workdir / "runs" / name / file).touch()
+    before = sorted(workdir.rglob("*"))
+    code, out, _ = run_main(f"--experiment={tiny_file}", f"--workdir={workdir}", "--seed=1,2", "--dry_run")
+    assert code == 0
+    states = ("trained", "to do  ")
+    assert out.splitlines()[-5:] == [
+        f"4 runs of 2 programs, 2 trained, in {workdir}",
+        *(f"{states[config.seed - 1]}  {config.name}" for config in configs),
+    ]
+    assert sorted(workdir.rglob("*")) == before
     run_main(f"--workdir={tmp_path}/new", "--dry_run")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_workdir_knows_its_experiment(run_main, tiny_experiment, tmp_path):
+    write_record(tmp_path, tiny_experiment, {})
+    code, out, _ = run_main(f"--workdir={tmp_path}", "--dry_run", "--seed=0,1,2")
+    assert code == 0
+    assert out.startswith("tiny: Does it run?\n")
+    assert f"6 runs of 2 programs, 0 trained, in {tmp_path}\n" in out
+    # Without a record, and without --workdir, it is the default.
+    assert run_main(f"--workdir={tmp_path}/new", "--dry_run")[1].startswith("ae_vs_vae: ")
+    assert run_main("--dry_run")[1].startswith("ae_vs_vae: ")
+    # A name takes precedence; the launch then refuses the workdir of another experiment.
+    assert run_main(f"--workdir={tmp_path}", "--experiment=train", "--dry_run")[1].startswith("train: ")
+    assert run_main(f"--workdir={tmp_path}", "--experiment=train")[0] == 1
+
+
+def test_without_training_there_must_be_a_trained_run(run_main, tiny_experiment, tmp_path):
+    write_record(tmp_path, tiny_experiment, {})
+    before = sorted(tmp_path.rglob("*"))
+    code, out, err = run_main(f"--workdir={tmp_path}", "--train=false")
+    assert (code, out) == (1, "")
+    assert err == f"launch: {tmp_path} holds no trained run of tiny; launch without --train=false\n"
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("changes", [{"figures": "sample"}, {"base": {"schedule": "warmup_cosine", "num_epochs": 1}}])
+def test_an_edited_record_is_one_line(run_main, tiny_experiment, tmp_path, changes):
+    write_record(tmp_path, tiny_experiment, {})
+    record = json.loads((tmp_path / "experiment.json").read_text())
+    (tmp_path / "experiment.json").write_text(json.dumps(record | changes))
+    code, out, err = run_main(f"--workdir={tmp_path}")
+    assert (code, out) == (1, "")
+    assert is_one_line(err)
+    assert f"{tmp_path}/experiment.json is damaged (" in err
+
+
+def test_a_figure_that_is_no_more_is_one_line(run_main, tiny_experiment, tmp_path):
+    write_record(tmp_path, dataclasses.replace(tiny_experiment, figures=("sample",)), {})
+    code, out, err = run_main(f"--workdir={tmp_path}")
+    assert (code, out) == (2, "")
+    assert is_one_line(err)
 
 
 def test_workdirs_lie_in_runs_by_default_and_may_be_at_home(run_main, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert run_main("--dry_run", "--experiment=train")[1].endswith("in runs/train\n")
-    assert run_main("--dry_run", "--workdir=~/a")[1].endswith(f"in {tmp_path}/home/a\n")
-    code, _, err = run_main("--workdir=~/a", main=figures_script.main)
-    assert (code, err) == (1, f"figures: {tmp_path}/home/a holds no experiment (there is no experiment.json in it)\n")
+    assert "1 run of 1 program, 0 trained, in runs/train\n" in run_main("--dry_run", "--experiment=train")[1]
+    assert f", in {tmp_path}/home/a\n" in run_main("--dry_run", "--workdir=~/a")[1]
+    code, _, err = run_main("--workdir=~nobody-of-this-name/a", "--dry_run")
+    assert (code, is_one_line(err)) == (1, True)
+    assert "there is no home directory" in err
 
 
 @pytest.fixture(scope="module")
@@ -275,14 +451,13 @@ def test_a_launch_leaves_every_file(launched, tiny_experiment):
     expected |= {f"figures/{name}.{suffix}" for name in tiny_experiment.figures for suffix in ("png", "pdf")}
     expected |= {"experiment.json", "results.csv", "report.html"}
     assert expected <= {str(path.relative_to(workdir)) for path in workdir.rglob("*") if path.is_file()}
-    assert {path.name for path in workdir.iterdir()} == OF_A_LAUNCH - {"checkpoints", "lock-0.json"} | {
-        "experiment.json"
-    }
+    assert {path.name for path in workdir.iterdir()} == LAUNCH_ENTRIES - {"lock.json"} | {"experiment.json"}
     assert read_experiment(workdir).configs == tiny_experiment.configs
     record = json.loads((workdir / "experiment.json").read_text())
     assert shlex.split(record["command"]) == ["python", "-m", "experiments.launch", *flags]
     assert record["runs"] == [config.name for config in tiny_experiment.configs]
-    assert record["data"]["mnist_5k"]["counts"] == {"train": 3667, "validation": 333, "test": 1000}
+    (split,) = record["data"]["mnist_5k"]["splits"]
+    assert split["counts"] == {"train": 3667, "validation": 333, "test": 1000}
     assert record["device"]["platform"] == "cpu"
     assert 0 < record["wall_seconds"] < 300
     assert "Why &lt;not&gt;?" in (workdir / "report.html").read_text()
@@ -290,8 +465,9 @@ def test_a_launch_leaves_every_file(launched, tiny_experiment):
 
 def test_a_launch_prints_its_numbers_and_where_its_report_is(launched):
     workdir, _, process = launched
-    header, ae, vae, *_ = process.stdout.splitlines()
+    header, *lines = process.stdout.splitlines()
     assert header.split()[:2] == ["model", "seeds"]
+    ae, vae = (line for line in lines if line.split()[:1] in (["ae"], ["vae"]))
     assert [line.split()[:2] for line in (ae, vae)] == [["ae", "2"], ["vae", "2"]]
     assert process.stdout.endswith(f"\nReport: {workdir / 'report.html'}\n")
     rows = list(csv.DictReader((workdir / "results.csv").read_text().splitlines()))
@@ -313,10 +489,8 @@ def finished(launched, tmp_path, monkeypatch):
     def fail(*args, **kwargs):
         raise AssertionError("trained or evaluated again")
 
-    monkeypatch.setattr(sweeps, "_compile", fail)
-    monkeypatch.setattr(evaluation, "evaluate_run", fail)
-    savefig = gallery.Figure.savefig
-    monkeypatch.setattr(gallery.Figure, "savefig", lambda self, *args, **kw: savefig(self, *args, **{**kw, "dpi": 30}))
+    monkeypatch.setattr(sweeps, "work", fail)
+    monkeypatch.setattr(style, "DPI", 30)
     return shutil.copytree(launched[0], tmp_path / "finished")
 
 
@@ -327,7 +501,9 @@ def written(workdir):
 def test_the_same_command_does_nothing_twice(launched, finished, run_main):
     before = written(finished)
     code, out, err = run_main(*launched[1][:-1], f"--workdir={finished}")
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert err.startswith("own: 4 runs, all trained, ")
+    assert err.endswith("\ndrawing 0/2 training_curves\ndrawing 2/2\n")
     assert out.split("Report:")[0] == launched[2].stdout.split("Report:")[0]
     after = written(finished)
     assert after.keys() == before.keys()
@@ -341,46 +517,13 @@ def test_figures_and_report_are_drawn_again(finished, run_main):
     for path in (finished / "figures").iterdir():
         path.unlink()
     (finished / "report.html").unlink()
-    code, out, err = run_main(f"--workdir={finished}", main=figures_script.main)
-    assert (code, err) == (0, "")
-    assert out == f"2 figures in {finished}/figures\nReport: {finished}/report.html\n"
+    code, out, err = run_main(f"--workdir={finished}", "--train=false")
+    assert (code, err.splitlines()[-1]) == (0, "drawing 2/2")
+    assert out.endswith(f"\nReport: {finished}/report.html\n")
     after = written(finished)
     assert after.keys() == before.keys()
     changed = {path.relative_to(finished).parts[0] for path in before if after[path] != before[path]}
-    assert changed == {"report.html", "figures"}
-
-
-@pytest.mark.parametrize(
-    ("flags", "code", "message"),
-    [
-        ([], 2, "--workdir"), (["--workdr=x"], 2, "Did you mean: workdir"), (["x", "--workdir=x"], 2, "'x'"),
-        (["--workdir=nowhere"], 1, "nowhere holds no experiment"),
-    ],
-)  # fmt: skip
-def test_wrong_usage_of_the_figures_script(run_main, tmp_path, monkeypatch, flags, code, message):
-    monkeypatch.chdir(tmp_path)
-    assert run_main(*flags, main=figures_script.main)[0] == code
-    _, out, err = run_main(*flags, main=figures_script.main)
-    assert (out, message in err) == ("", True)
-    assert is_one_line(err, "figures")
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("changes", [{"figures": ["sample"]}, {"base": {"schedule": "warmup_cosine", "num_epochs": 1}}])
-def test_an_experiment_that_is_no_more_is_one_line(run_main, tiny_workdir, tmp_path, changes):
-    """Its experiment.json is of another version, or was edited."""
-    record = json.loads((tiny_workdir / "experiment.json").read_text())
-    (tmp_path / "experiment.json").write_text(json.dumps(record | changes))
-    code, out, err = run_main(f"--workdir={tmp_path}", main=figures_script.main)
-    assert (code, out) == (1, "")
-    assert is_one_line(err, "figures")
-
-
-def test_help_of_the_figures_script(run_main):
-    code, out, err = run_main("--help", main=figures_script.main)
-    assert (code, err) == (0, "")
-    assert "--workdir" in out
-    assert "without training" in out
+    assert changed == {"experiment.json", "results.csv", "report.html", "figures"}
 
 
 def test_a_damaged_run_is_one_line(run_main, tiny_workdir, tiny_file, tmp_path):
@@ -391,7 +534,7 @@ def test_a_damaged_run_is_one_line(run_main, tiny_workdir, tiny_file, tmp_path):
     assert is_trained(path.parent)
     code, _, err = run_main(f"--experiment={tiny_file}", f"--workdir={workdir}")
     assert code == 1
-    assert is_one_line(err)
+    assert is_one_line(err.splitlines(keepends=True)[-1])  # after the lines of progress
     assert f"{path} is damaged" in err
 
 

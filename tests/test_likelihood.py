@@ -12,9 +12,10 @@ import scipy.stats
 
 from vae_jax import training
 from vae_jax.config import Config
-from vae_jax.evaluation import likelihood
-from vae_jax.models import make_model
-from vae_jax.objectives import LIKELIHOODS, Pixels, log_density_parts
+from vae_jax.evaluation import likelihood, marginal, subsets
+from vae_jax.networks import init_params
+from vae_jax.objectives import LIKELIHOODS, Reconstruction, log_density_parts
+from vae_jax.programs import make_program
 from vae_jax.runs import trained_run
 
 SIGMA = 0.005  # of a pixel
@@ -48,7 +49,7 @@ def linear_gaussian(latent_dim, widening=1.3, shape=(3, 2)):
         },
     }
     params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), params)
-    run = trained_run(config, make_model(config, shape), params)
+    run = trained_run(config, make_program(config, shape), params)
     z = random.standard_normal((40, latent_dim))
     x = 0.5 + z @ W.T + SIGMA * random.standard_normal((40, num_pixels))
     exact = scipy.stats.multivariate_normal(np.full(num_pixels, 0.5), W @ W.T + SIGMA**2 * np.eye(num_pixels)).logpdf(x)
@@ -58,9 +59,9 @@ def linear_gaussian(latent_dim, widening=1.3, shape=(3, 2)):
 @pytest.mark.parametrize("latent_dim", [1, 2])
 def test_quadrature_is_exact_for_a_linear_gaussian_model(latent_dim):
     run, pixels, exact = linear_gaussian(latent_dim)
-    actual = likelihood.exact_log_likelihood(run, pixels)
+    actual = marginal.exact_log_likelihood(run, pixels)
     assert actual.resolved
-    assert actual.error < likelihood.GRID_TOLERANCE
+    assert actual.error < marginal.GRID_TOLERANCE
     # float32: squared errors of ((x - m)/σ)² with x/σ up to 100 keep about 1e-3 nats.
     np.testing.assert_allclose(actual.values, exact, atol=5e-3)
 
@@ -68,19 +69,19 @@ def test_quadrature_is_exact_for_a_linear_gaussian_model(latent_dim):
 @pytest.mark.parametrize("latent_dim", [1, 2, 4])
 def test_importance_sampling_finds_the_exact_marginal(latent_dim):
     run, pixels, exact = linear_gaussian(latent_dim)
-    actual = likelihood.importance_sampled(run, pixels, 3000)
+    actual = marginal.importance_sampled(run, pixels, 3000)
     assert actual.resolved
     assert abs(actual.values.mean() - exact.mean()) < 4 * actual.error + 2e-3  # 4 standard errors, and float32
     # With the true posterior every weight is p(x): no variance, exact from the first sample.
     run, pixels, exact = linear_gaussian(latent_dim, widening=1.0)
     for num_samples in (1, 10, 100):  # 100 are two steps, the second of them not full
-        few = likelihood.importance_sampled(run, pixels, num_samples)
+        few = marginal.importance_sampled(run, pixels, num_samples)
         np.testing.assert_allclose(few.values, exact, atol=5e-3)
 
 
 def test_the_stated_error_is_the_spread_over_seeds():
     run, pixels, _ = linear_gaussian(2, widening=1.5)
-    estimates = [likelihood.importance_sampled(run, pixels, 200, seed=seed) for seed in range(3, 23)]
+    estimates = [marginal.importance_sampled(run, pixels, 200, seed=seed) for seed in range(3, 23)]
     spread = np.std([estimate.values.mean() for estimate in estimates], ddof=1)
     assert 0.5 < spread / np.mean([estimate.error for estimate in estimates]) < 2  # 20 seeds: sd known to ±16 %
 
@@ -89,7 +90,7 @@ def test_elbo_bound_and_exact_are_in_order_and_rise_with_k():
     run, pixels, exact = linear_gaussian(2, widening=2.0)
     terms = likelihood.elbo_terms(run, pixels)
     elbo = -(terms.distortion + terms.rate).mean()
-    bounds = [likelihood.importance_sampled(run, pixels, k) for k in (1, 5, 50, 500)]
+    bounds = [marginal.importance_sampled(run, pixels, k) for k in (1, 5, 50, 500)]
     levels = [bound.values.mean() for bound in bounds]
     slack = 4 * max(bound.error for bound in bounds[1:])
     assert elbo < levels[1] + slack
@@ -101,7 +102,7 @@ def test_elbo_bound_and_exact_are_in_order_and_rise_with_k():
 def test_posterior_kl_is_the_closed_form():
     run, pixels, _ = linear_gaussian(2, widening=2.0)
     terms = likelihood.elbo_terms(run, np.tile(pixels, (100, 1, 1)))  # the ELBO's own noise goes down
-    exact = likelihood.exact_log_likelihood(run, pixels).values.mean()
+    exact = marginal.exact_log_likelihood(run, pixels).values.mean()
     gap = exact + (terms.distortion + terms.rate).mean()
     noise = terms.distortion.std() / np.sqrt(len(terms.distortion))
     assert gap == pytest.approx(4 - 1 - np.log(4), abs=4 * noise + 5e-3)
@@ -110,26 +111,94 @@ def test_posterior_kl_is_the_closed_form():
 def test_narrow_posteriors_are_not_called_resolved(monkeypatch):
     run, pixels, _ = linear_gaussian(1)
     run.params["decoder"]["logvar"] = jnp.float32(2 * np.log(1e-7))
-    monkeypatch.setattr(likelihood, "MOST_GRID_POINTS", 20_000)
-    assert not likelihood.exact_log_likelihood(run, pixels).resolved
-    assert not likelihood.importance_sampled(run, pixels, 100).resolved
+    monkeypatch.setattr(marginal, "MAX_GRID_POINTS", 20_000)
+    assert not marginal.exact_log_likelihood(run, pixels).resolved
+    assert not marginal.importance_sampled(run, pixels, 100).resolved
+
+
+EXTREMES = [
+    *(("mean", value) for value in (100.0, 1e30, np.inf, np.nan)),
+    *(("logvar", value) for value in (-1e4, -1e2, 1e2, 1e4, np.inf, np.nan)),
+]
+
+
+@pytest.mark.parametrize("latent_dim", [1, 2])
+@pytest.mark.parametrize(("part", "value"), EXTREMES)
+def test_extreme_posteriors_end_without_a_warning(latent_dim, part, value):
+    """The marginal does not depend on q(z | x), so it stays exact wherever the encoder points within reach."""
+    run, pixels, exact = linear_gaussian(latent_dim)
+    run.params["encoder"][part]["bias"] = jnp.full(latent_dim, value, jnp.float32)
+    actual = marginal.exact_log_likelihood(run, pixels)
+    assert actual.resolved == (part == "logvar" and not np.isnan(value))
+    if actual.resolved:
+        np.testing.assert_allclose(actual.values, exact, atol=5e-3)
+    sampled = marginal.importance_sampled(run, pixels, 70)
+    assert not sampled.resolved
+    images = np.rint(pixels * 255).astype(np.uint8)
+    numbers = likelihood.evaluate_likelihood(run, images, num_samples=70)
+    assert math.isfinite(numbers["test_log_likelihood_exact"]) == numbers["test_log_likelihood_exact_resolved"]
+    assert math.isfinite(numbers["test_posterior_kl"]) <= numbers["test_log_likelihood_exact_resolved"]
+
+
+def points_of(monkeypatch):
+    """Returns a list to which every later grid adds its number of points."""
+    sizes, integrate = [], marginal._integrate
+    monkeypatch.setattr(
+        marginal, "_integrate", lambda run, pixels, grid: sizes.append(grid.size) or integrate(run, pixels, grid)
+    )
+    return sizes
+
+
+def test_all_grids_of_a_quadrature_together_are_bounded(monkeypatch):
+    run, pixels, _ = linear_gaussian(2)
+    run.params["decoder"]["logvar"] = jnp.float32(2 * np.log(1e-7))  # a posterior that no grid resolves
+    sizes = points_of(monkeypatch)
+    monkeypatch.setattr(marginal, "MAX_GRID_POINTS", 50_000)
+    assert not marginal.exact_log_likelihood(run, pixels).resolved
+    assert len(sizes) > 1
+    assert 50_000 / 8 < sum(sizes) <= 50_000  # the next grid has four times as many
+    sizes.clear()
+    monkeypatch.setattr(marginal, "MAX_PRODUCTS", 30_000 * (12 + 50 * 6 + pixels.size))
+    marginal.exact_log_likelihood(run, pixels)
+    assert 30_000 / 8 < sum(sizes) <= 30_000
+    sizes.clear()
+    monkeypatch.setattr(marginal, "MAX_GRID_POINTS", 10)  # also before the first grid
+    actual = marginal.exact_log_likelihood(run, pixels)
+    assert (sizes, actual.resolved) == ([], False)
+    assert np.isnan(actual.values).all()
+
+
+def test_a_posterior_far_narrower_than_the_truth_does_not_refine_the_grid(monkeypatch):
+    run, pixels, exact = linear_gaussian(2, widening=1e-3)
+    sizes = points_of(monkeypatch)
+    actual = marginal.exact_log_likelihood(run, pixels)
+    assert actual.resolved
+    np.testing.assert_allclose(actual.values, exact, atol=5e-3)
+    assert sum(sizes) < 400_000
+
+
+@pytest.mark.parametrize("elements", [1, 50_000])
+def test_chunks_of_a_grid_do_not_change_the_integral(monkeypatch, elements):
+    run, pixels, exact = linear_gaussian(1)
+    monkeypatch.setattr(marginal, "CHUNK_ELEMENTS", elements)
+    np.testing.assert_allclose(marginal.exact_log_likelihood(run, pixels).values, exact, atol=5e-3)
 
 
 def test_quadrature_is_for_one_or_two_dimensions():
     run, pixels, _ = linear_gaussian(3)
     with pytest.raises(ValueError, match="latent_dim of 1 or 2"):
-        likelihood.exact_log_likelihood(run, pixels)
+        marginal.exact_log_likelihood(run, pixels)
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_densities_as_a_matrix_product(name):
     random = np.random.default_rng(0)
-    pixels = Pixels(jnp.asarray(random.normal(0, 3, (4, 5, 5)), jnp.float32), jnp.float32(-0.7))
+    pixels = Reconstruction(jnp.asarray(random.normal(0, 3, (4, 5, 5)), jnp.float32), jnp.float32(-0.7))
     images = jnp.asarray(random.random((3, 5, 5)), jnp.float32)
     natural, of_z, of_x = log_density_parts(name, pixels, images)
     actual = jnp.einsum("ghw,nhw->gn", natural, images) + of_z[:, None] + of_x[None]
     for g in range(4):
-        one = Pixels(jnp.broadcast_to(pixels.logits[g], images.shape), pixels.logvar)
+        one = Reconstruction(jnp.broadcast_to(pixels.logits[g], images.shape), pixels.logvar)
         np.testing.assert_allclose(actual[g], -LIKELIHOODS[name](one, images), rtol=1e-5, atol=1e-4)
 
 
@@ -148,7 +217,7 @@ def encoder_of(means, logvars):
         "decoder": {},
     }
     params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), params)
-    return trained_run(config, make_model(config, shape), params), np.eye(num_images, dtype=np.float32)[:, None, :]
+    return trained_run(config, make_program(config, shape), params), np.eye(num_images, dtype=np.float32)[:, None, :]
 
 
 def test_mutual_information_of_separate_and_of_equal_posteriors():
@@ -177,6 +246,22 @@ def test_mutual_information_of_a_gaussian_mixture_by_quadrature():
     assert parts["mutual_information"] == pytest.approx(information, abs=0.06)
     marginal = np.trapezoid(mixture * np.log(mixture / scipy.stats.norm.pdf(z)), z)
     assert parts["marginal_kl"] == pytest.approx(marginal, abs=0.06)
+
+
+def test_mutual_information_of_posteriors_narrower_than_rounding():
+    # Each posterior stands alone, so the code tells the image: log 10 nats. (mean / sd)² is 1e32.
+    means = np.random.default_rng(0).normal(0, 1, (10, 2))
+    parts = likelihood.rate_parts(*encoder_of(means, np.full((10, 2), 2 * np.log(1e-16))))
+    assert parts["mutual_information"] == pytest.approx(np.log(10), abs=1e-9)
+
+
+@pytest.mark.parametrize("logvar", [1e4, -1e4])
+def test_rate_parts_of_overflowing_variances_are_not_finite_and_no_error(logvar):
+    parts = likelihood.rate_parts(*encoder_of(np.ones((4, 2)), np.full((4, 2), logvar)))
+    assert not math.isfinite(parts["mutual_information"])
+    assert parts["active_units"] == 0
+    nothing = likelihood.rate_parts(*encoder_of(np.full((4, 2), np.nan), np.zeros((4, 2))))
+    assert math.isnan(nothing["active_units"])
 
 
 def test_active_units_and_kl_per_dimension():
@@ -209,32 +294,32 @@ def trained():
     runs = {}
     for name in ("vae", "ae"):
         config = Config(model=name, hidden_dims=(32,), binarization="threshold", batch_size=50, num_epochs=12)
-        model = make_model(config, (6, 6))
+        program = make_program(config, (6, 6))
         numbers = training.hyperparameters([config])
-        states = training.init_states(model, numbers)
+        states = training.init_states(program, numbers)
         for epoch in range(config.num_epochs):
-            states, _ = training.train_epoch(model, images[:500], states, numbers, np.int32(epoch))
-        runs[name] = trained_run(config, model, jax.tree.map(lambda leaf: leaf[0], states.params))
+            states, _ = training.train_epoch(program, images[:500], states, numbers, np.int32(epoch))
+        runs[name] = trained_run(config, program, jax.tree.map(lambda leaf: leaf[0], states.params))
     return runs, images[500:]
 
 
 def test_quadrature_and_5000_samples_agree_on_a_trained_model(trained):
     runs, images = trained
-    pixels = likelihood.observed_pixels(runs["vae"].config, images)
-    exact = likelihood.exact_log_likelihood(runs["vae"], pixels)
-    sampled = likelihood.importance_sampled(runs["vae"], pixels, 5000)
+    pixels = likelihood.evaluation_pixels(runs["vae"], images)
+    exact = marginal.exact_log_likelihood(runs["vae"], pixels)
+    sampled = marginal.importance_sampled(runs["vae"], pixels, 5000)
     assert exact.resolved
     assert sampled.resolved
-    assert abs(exact.values.mean() - sampled.values.mean()) < 4 * sampled.error + likelihood.GRID_TOLERANCE
+    assert abs(exact.values.mean() - sampled.values.mean()) < 4 * sampled.error + marginal.GRID_TOLERANCE
 
 
 def test_the_density_of_all_binary_images_sums_to_one():
     """Four pixels have sixteen images: Σ p(x) = 1 for any parameters."""
     config = Config(hidden_dims=(5,), binarization="threshold")
-    model = make_model(config, (2, 2))
-    params = model.init(jax.random.key(3), jnp.zeros((1, 2, 2)))["params"]
+    program = make_program(config, (2, 2))
+    params = init_params(program.network, jax.random.key(3))
     everything = ((np.arange(16)[:, None] >> np.arange(4)) % 2).reshape(16, 2, 2).astype(np.float32)
-    exact = likelihood.exact_log_likelihood(trained_run(config, model, params), everything)
+    exact = marginal.exact_log_likelihood(trained_run(config, program, params), everything)
     assert np.exp(exact.values).sum() == pytest.approx(1, abs=1e-4)  # float32
 
 
@@ -253,17 +338,34 @@ def test_numbers_of_a_run(trained):
 
 def test_dynamic_pixels_are_the_same_for_every_estimate():
     config = Config(binarization="dynamic")
+    run = trained_run(config, make_program(config, (4, 4)), {})
     grey = np.full((50, 4, 4), 100, np.uint8)
-    first, second = (likelihood.observed_pixels(config, grey) for _ in range(2))
+    first, second = (likelihood.evaluation_pixels(run, grey) for _ in range(2))
     np.testing.assert_array_equal(first, second)
     assert set(np.unique(first)) == {0, 1}
 
 
+def test_many_or_large_images_are_evaluated_on_a_random_subset(trained, monkeypatch):
+    runs, images = trained
+    monkeypatch.setattr(subsets, "MAX_PIXELS", 40 * 36)
+    monkeypatch.setattr(marginal, "MAX_PRODUCTS", 10 * 500 * (2 * 32 + 32 * 36 + 50 * 36))
+    seen, of_samples = [], []
+    terms, sample = likelihood.elbo_terms, marginal.importance_sampled
+    monkeypatch.setattr(likelihood, "elbo_terms", lambda run, pixels: seen.append(pixels) or terms(run, pixels))
+    monkeypatch.setattr(
+        marginal, "importance_sampled", lambda run, pixels, k: of_samples.append(pixels) or sample(run, pixels, k)
+    )
+    numbers = likelihood.evaluate_likelihood(runs["vae"], images, num_samples=5)
+    assert seen[0].shape == (40, 6, 6)
+    assert not np.array_equal(seen[0], likelihood.evaluation_pixels(runs["vae"], images)[:40])
+    assert of_samples[0].shape == (10, 6, 6)
+    assert numbers["test_log_likelihood_images"] == 10
+
+
 def test_what_is_no_likelihood_is_not_called_one(trained):
     runs, images = trained
-    grey = trained_run(
-        dataclasses.replace(runs["vae"].config, binarization="none"), runs["vae"].model, runs["vae"].params
-    )
+    config = dataclasses.replace(runs["vae"].config, binarization="none")
+    grey = trained_run(config, make_program(config, (6, 6)), runs["vae"].params)
     numbers = likelihood.evaluate_likelihood(grey, images, num_samples=5)
     assert not [name for name in numbers if "log_likelihood" in name]
     assert {"test_not_a_likelihood_sampled", "test_not_a_likelihood_exact"} <= set(numbers)

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from jax.test_util import check_grads
 
 from vae_jax import objectives
-from vae_jax.objectives import Pixels, Posterior
+from vae_jax.models import MODELS
+from vae_jax.objectives import Posterior, Reconstruction
 
 RTOL = 1e-5  # float32 has 24 bits; sums over a few hundred terms keep five decimal digits
 
 
-def pixels(logits, logvar=0.0):
-    return Pixels(jnp.asarray(logits, jnp.float32), jnp.float32(logvar))
+def reconstruction(logits, logvar=0.0):
+    return Reconstruction(jnp.asarray(logits, jnp.float32), jnp.float32(logvar))
 
 
 def made_up(seed, batch=3, side=5):
@@ -55,7 +56,9 @@ def test_bernoulli_against_float64():
     logits, images = made_up(0)
     p = scipy.special.expit(logits)
     expected = -(images * np.log(p) + (1 - images) * np.log1p(-p)).sum(axis=(1, 2))
-    np.testing.assert_allclose(objectives.bernoulli_nll(pixels(logits), jnp.float32(images)), expected, rtol=RTOL)
+    np.testing.assert_allclose(
+        objectives.bernoulli_nll(reconstruction(logits), jnp.float32(images)), expected, rtol=RTOL
+    )
 
 
 def test_continuous_bernoulli_against_float64_quadrature():
@@ -67,7 +70,7 @@ def test_continuous_bernoulli_against_float64_quadrature():
         return scipy.integrate.quad(lambda x: np.exp(x * log_p + (1 - x) * log_q), 0, 1)[0]
 
     density = images * log_p + (1 - images) * log_q - np.log(np.vectorize(integral)(log_p, log_q))
-    actual = objectives.continuous_bernoulli_nll(pixels(logits), jnp.float32(images))
+    actual = objectives.continuous_bernoulli_nll(reconstruction(logits), jnp.float32(images))
     np.testing.assert_allclose(actual, -density.sum(axis=(1, 2)), rtol=RTOL, atol=1e-4)
 
 
@@ -75,7 +78,7 @@ def test_continuous_bernoulli_against_float64_quadrature():
 def test_gaussian_against_scipy(logvar):
     logits, images = made_up(2)
     expected = -scipy.stats.norm.logpdf(images, scipy.special.expit(logits), np.exp(logvar / 2)).sum(axis=(1, 2))
-    actual = objectives.gaussian_nll(pixels(logits, logvar), jnp.float32(images))
+    actual = objectives.gaussian_nll(reconstruction(logits, logvar), jnp.float32(images))
     np.testing.assert_allclose(actual, expected, rtol=RTOL)
 
 
@@ -87,9 +90,9 @@ def test_pixel_mean_is_the_mean_of_the_density():
         weight = scipy.integrate.quad(lambda x: lam**x * (1 - lam) ** (1 - x), 0, 1)[0]
         return scipy.integrate.quad(lambda x: x * lam**x * (1 - lam) ** (1 - x), 0, 1)[0] / weight
 
-    actual = objectives.pixel_mean("continuous_bernoulli", pixels(logits))
+    actual = objectives.pixel_mean("continuous_bernoulli", reconstruction(logits))
     np.testing.assert_allclose(actual, np.vectorize(mean)(lam), atol=5e-6)
-    np.testing.assert_allclose(objectives.pixel_mean("bernoulli", pixels(logits)), lam, rtol=RTOL)
+    np.testing.assert_allclose(objectives.pixel_mean("bernoulli", reconstruction(logits)), lam, rtol=RTOL)
 
 
 @pytest.mark.parametrize("nll", objectives.LIKELIHOODS.values())
@@ -98,7 +101,7 @@ def test_likelihoods_are_finite_with_their_gradients_at_extreme_logits(nll):
     images = jnp.array([[[1.0, 0.0, 0.5, 1.0, 0.0, 1.0]]])
 
     def loss(logits):
-        return nll(Pixels(logits, jnp.float32(0)), images)[0]
+        return nll(Reconstruction(logits, jnp.float32(0)), images)[0]
 
     value, gradient = jax.value_and_grad(loss)(logits)
     assert np.isfinite(value)
@@ -109,7 +112,7 @@ def test_the_elbo_is_finite_with_its_gradient_at_extreme_logvars():
     def loss(logvar):
         z = objectives.reparameterize(jax.random.key(0), jnp.zeros((1, 2)), logvar)
         logits = jnp.clip(z, -200, 200)[:, :, None]
-        nll = objectives.bernoulli_nll(Pixels(logits, jnp.float32(0)), jnp.ones((1, 2, 1)))
+        nll = objectives.bernoulli_nll(Reconstruction(logits, jnp.float32(0)), jnp.ones((1, 2, 1)))
         return nll[0] + objectives.gaussian_kl(jnp.zeros((1, 2)), logvar).sum()
 
     value, gradient = jax.value_and_grad(loss)(jnp.array([[50.0, -50.0]]))
@@ -122,7 +125,7 @@ def test_gradients_by_finite_differences(name):
     logits, images = made_up(3, batch=2, side=3)
 
     def loss(logits, logvar, mean, posterior_logvar):
-        nll = objectives.LIKELIHOODS[name](Pixels(logits, logvar), jnp.asarray(images))
+        nll = objectives.LIKELIHOODS[name](Reconstruction(logits, logvar), jnp.asarray(images))
         return nll.sum() + objectives.gaussian_kl(mean, posterior_logvar).sum()
 
     with jax.enable_x64(True):
@@ -132,7 +135,7 @@ def test_gradients_by_finite_differences(name):
 
 def test_shapes_must_agree():
     with pytest.raises(ValueError, match="differ in shape"):
-        objectives.bernoulli_nll(pixels(np.zeros((2, 4, 4))), jnp.zeros((1, 4, 4)))
+        objectives.bernoulli_nll(reconstruction(np.zeros((2, 4, 4))), jnp.zeros((1, 4, 4)))
 
 
 def linear_model(logvar):
@@ -142,27 +145,31 @@ def linear_model(logvar):
         mean = images[:, 0, :]
         return Posterior(mean, None if logvar is None else jnp.full_like(mean, logvar))
 
-    return encode, lambda z: Pixels(z[:, None, :], jnp.float32(0))
+    return encode, lambda z: Reconstruction(z[:, None, :], jnp.float32(0))
 
 
 IMAGES = np.array([[[1.0, 0.0]], [[0.5, 1.0]]], np.float32)
 
 
+def hyperparameters(kl_weight=1.0, free_bits=0.0):
+    return {"kl_weight": jnp.float32(kl_weight), "free_bits": jnp.float32(free_bits)}
+
+
 def test_ae_objective_hand_computed():
     terms = objectives.ae_objective(
-        *linear_model(None), objectives.bernoulli_nll, IMAGES, jax.random.key(0), jnp.float32(3), jnp.float32(0)
+        *linear_model(None), objectives.bernoulli_nll, IMAGES, jax.random.key(0), hyperparameters(3)
     )
     softplus = np.log1p(np.exp([[1.0, 0.0], [0.5, 1.0]]))
     expected = softplus.sum(1) - [1.0, 0.25 + 1.0]
-    np.testing.assert_allclose(terms.loss, expected, rtol=RTOL)
+    np.testing.assert_allclose(terms.loss(), expected, rtol=RTOL)
     np.testing.assert_allclose(terms.distortion, expected, rtol=RTOL)
     np.testing.assert_array_equal(terms.rate, [0, 0])
 
 
 def test_vae_with_no_kl_weight_and_no_variance_is_the_ae():
     def loss(objective, logvar):
-        arguments = objectives.bernoulli_nll, IMAGES, jax.random.key(1), jnp.float32(0), jnp.float32(0)
-        return objective(*linear_model(logvar), *arguments).loss
+        arguments = objectives.bernoulli_nll, IMAGES, jax.random.key(1), hyperparameters(kl_weight=0)
+        return objective(*linear_model(logvar), *arguments).loss()
 
     ae = loss(objectives.ae_objective, None)
     np.testing.assert_array_equal(loss(objectives.vae_objective, -210.0), ae)  # exp(-105) is 0 in float32
@@ -175,16 +182,33 @@ def test_vae_objective_weighs_the_kl_and_gives_free_bits():
 
     def cost(free_bits):  # KL of a dimension is mean²/2: [[.5, 0], [.125, .5]]
         key = jax.random.key(2)
-        return objectives.vae_objective(*linear_model(0.0), nll, IMAGES, key, jnp.float32(4), jnp.float32(free_bits))
+        return objectives.vae_objective(*linear_model(0.0), nll, IMAGES, key, hyperparameters(4, free_bits))
 
     terms = cost(0)
     np.testing.assert_allclose(terms.rate, [0.5, 0.625], rtol=RTOL)
-    np.testing.assert_allclose(terms.loss, terms.distortion + 4 * terms.rate, rtol=RTOL)
+    np.testing.assert_allclose(terms.loss(), terms.distortion + 4 * terms.rate, rtol=RTOL)
     z = objectives.reparameterize(jax.random.key(2), IMAGES[:, 0], jnp.zeros((2, 2)))
-    np.testing.assert_allclose(terms.distortion, nll(Pixels(z[:, None], jnp.float32(0)), IMAGES), rtol=RTOL)
+    np.testing.assert_allclose(terms.distortion, nll(Reconstruction(z[:, None], jnp.float32(0)), IMAGES), rtol=RTOL)
     free = cost(0.2)
-    np.testing.assert_allclose(free.penalty, [0.5 + 0.2, 0.2 + 0.5], rtol=RTOL)
+    np.testing.assert_allclose(free.penalty, 4 * np.array([0.5 + 0.2, 0.2 + 0.5]), rtol=RTOL)
     np.testing.assert_allclose(free.rate, terms.rate)
+    np.testing.assert_allclose(free.loss(0.25), free.distortion + free.penalty / 4, rtol=RTOL)  # warm-up
+
+
+def test_a_vae_needs_a_variance():
+    with pytest.raises(ValueError, match="log-variance"):
+        objectives.vae_objective(
+            *linear_model(None), objectives.bernoulli_nll, IMAGES, jax.random.key(0), hyperparameters()
+        )
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_has_an_objective(name):
+    logvar = 0.0 if MODELS[name].has_variance else None
+    arguments = objectives.bernoulli_nll, IMAGES, jax.random.key(0), hyperparameters()
+    terms = objectives.objective_of(name)(*linear_model(logvar), *arguments)
+    assert terms.loss().shape == (2,)
+    assert MODELS[name].baseline in {None, *MODELS}
 
 
 def test_reparameterize_has_the_moments_it_is_asked_for():

@@ -1,13 +1,15 @@
-"""Tables: one row per evaluated run, mean ± sd over seeds by hand, dashes where a model has no such number."""
+"""Runs are read once; tables have mean ± sd over seeds by hand, marks where means compare, dashes where none is."""
 
 import csv
+import dataclasses
 
 import pytest
 
-from vae_jax.config import Config, Experiment
-from vae_jax.files import UserError, write_json
-from vae_jax.results import SUMMARY_COLUMNS, Table, collect, format_table, mean_sd, summarize, write_csv
-from vae_jax.workdir import run_dir
+from vae_jax import results
+from vae_jax.config import Config, Experiment, expand
+from vae_jax.measurements import MEASUREMENTS
+from vae_jax.results import SUMMARY, Results, Table, collect, format_table, glossary, mean_sd, summarize, write_csv
+from vae_jax.workdir import DataIdentity, UserError, run_dir, write_config, write_json, write_metrics, write_timing
 
 EXPERIMENT = Experiment(
     name="e", question="?", base=Config(), grid={"model": ("ae", "vae"), "kl_weight": (0.5, 1.0), "seed": (0, 1)}
@@ -15,86 +17,227 @@ EXPERIMENT = Experiment(
 AE0, AE1, WEAK0, WEAK1, VAE0, VAE1 = EXPERIMENT.configs
 
 
-def numbers(loss, rate=None):
-    """What an evaluation says of a run."""
-    of_a_vae = {} if rate is None else {"test_rate": rate, "test_elbo": -loss}
-    return {"test_loss": loss, "test_distortion": loss - (rate or 0), **of_a_vae, "test_mse": 0.04, "train_seconds": 3}
+def numbers(distortion, rate=None):
+    """What evaluation.json holds of a run."""
+    of_a_vae = {} if rate is None else {"test_rate": rate, "test_elbo": -distortion - rate, "test_active_units": 2}
+    return {"test_distortion": distortion, "test_mse": 0.04, **of_a_vae}
+
+
+def with_rows(rows, reasons=()):
+    """Results with the numbers of each Config, whose runs may have failed."""
+    reasons = dict(reasons)
+    return Results(
+        (*rows, *reasons), {config.name: row for config, row in rows.items()},
+        {config.name: reason for config, reason in reasons.items()},
+    )  # fmt: skip
 
 
 @pytest.fixture
 def workdir(tmp_path):
-    """Five of the six runs are evaluated, one of them with a loss that was not finite."""
+    """Of six runs, one is not trained, one diverged, and one failed."""
     evaluations = {
-        AE0: numbers(100.0), AE1: numbers(103.0), WEAK0: numbers(151.25, 6.5), VAE0: numbers(150.0, 5.0),
-        VAE1: {**numbers(150.0, 6.0), "test_loss": None},
+        AE0: numbers(100.0), AE1: numbers(103.0), WEAK0: numbers(144.75, 6.5), WEAK1: {"failed": "a NaN in the codes"},
+        VAE0: {"diverged_epoch": 3},
     }  # fmt: skip
     for config, evaluation in evaluations.items():
-        write_json(run_dir(tmp_path, config) / "evaluation.json", evaluation)
+        write_json(run_dir(tmp_path, config) / "evaluation.json", {"evaluation": "0f", **evaluation})
     return tmp_path
 
 
-def test_a_row_per_evaluated_run_with_what_varies_and_its_numbers(workdir):
-    rows = collect(workdir, EXPERIMENT.configs)
-    assert [row["run"] for row in rows] == [config.name for config in (AE0, AE1, WEAK0, VAE0, VAE1)]
-    assert rows[0] == {"run": AE0.name, "model": "ae", "seed": "0", **numbers(100.0)}  # an AE has no kl_weight
-    assert rows[2] == {"run": WEAK0.name, "model": "vae", "kl_weight": "0.5", "seed": "0", **numbers(151.25, 6.5)}
-    assert collect(workdir / "nowhere", EXPERIMENT.configs) == []
+def train(workdir, config, elbo=-150.5):
+    """Writes the files of a trained run."""
+    folder = run_dir(workdir, config)
+    write_config(folder, config, DataIdentity("0f", None, {"train": 1}))
+    row = {"train_loss": 1.0, "validation_elbo": elbo}
+    write_metrics(folder, [{"epoch": epoch, **row} for epoch in range(1, config.num_epochs + 1)])
+    write_timing(folder, [{"epoch": epoch, "seconds": 0.5} for epoch in range(1, config.num_epochs + 1)])
+    (folder / "params.safetensors").write_bytes(b"")
+    return folder
 
 
-def test_the_model_is_told_even_where_it_does_not_vary(workdir):
-    assert collect(workdir, [AE0]) == [{"run": AE0.name, "model": "ae", **numbers(100.0)}]
+def test_collect_reads_what_every_run_has(workdir):
+    found = collect(workdir, EXPERIMENT.configs)
+    assert [config for config, _ in found.evaluated] == [AE0, AE1, WEAK0, VAE0]
+    assert found.row_of(AE0) == numbers(100.0)
+    assert found.row_of(WEAK0) == numbers(144.75, 6.5)
+    assert found.row_of(VAE1) == found.row_of(WEAK1) == {}
+    assert found.failures == [(WEAK1.name, "a NaN in the codes")]
+    assert found.diverged == [(VAE0.name, 3)]
+    assert found.measured == [
+        "test_distortion", "test_mse", "test_rate", "test_elbo", "test_active_units", "diverged_epoch",
+    ]  # fmt: skip
+    assert collect(workdir / "nowhere", EXPERIMENT.configs).evaluated == []
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "3", '{"test_loss": "low"}', '{"test_loss": true}', "[" * 9999])
-def test_a_damaged_evaluation_is_a_user_error(workdir, content):
-    path = run_dir(workdir, AE0) / "evaluation.json"
+def test_the_numbers_of_training_are_the_last_elbo_and_the_time(workdir):
+    for config in (WEAK0, VAE0):
+        train(workdir, config)
+    found = collect(workdir, EXPERIMENT.configs)
+    assert found.row_of(WEAK0)["validation_elbo"] == -150.5
+    assert found.row_of(WEAK0)["train_seconds"] == 25.0  # 50 epochs
+    # The parameters of a diverged run are not those that were asked for, so it has no ELBO.
+    assert found.row_of(VAE0) == {"diverged_epoch": 3, "train_seconds": 25.0}
+
+
+def test_files_are_read_once(workdir, monkeypatch):
+    found = collect(workdir, EXPERIMENT.configs)
+    monkeypatch.setattr(results, "read_json", None)  # would fail if it were called
+    assert len(found.evaluated) == 4
+    assert len(summarize(found).rows) == 3
+
+
+def test_a_run_whose_training_failed_has_a_reason(tmp_path):
+    write_json(run_dir(tmp_path, AE0) / "failed.json", {"failed": "out of memory"})
+    found = collect(tmp_path, [AE0, AE1])
+    assert (found.failures, found.evaluated) == ([(AE0.name, "out of memory")], [])
+    train(tmp_path, AE0)  # a later launch
+    assert collect(tmp_path, [AE0, AE1]).failures == []
+
+
+def test_a_failure_without_a_reason_is_a_failure(tmp_path):
+    write_json(run_dir(tmp_path, AE0) / "evaluation.json", {"failed": ""})
+    assert collect(tmp_path, [AE0]).failures == [(AE0.name, "unknown reason")]
+
+
+def test_a_run_of_which_a_part_failed_has_no_numbers(tmp_path):
+    write_json(run_dir(tmp_path, AE0) / "evaluation.json", {**numbers(100.0), "failed": "samples: out of memory"})
+    found = collect(tmp_path, [AE0])
+    assert (found.evaluated, found.failures) == ([], [(AE0.name, "samples: out of memory")])
+
+
+def test_what_is_no_measurement_is_left_out(tmp_path):
+    write_json(run_dir(tmp_path, AE0) / "evaluation.json", {"evaluation": "0f", "step_0.1_change": 1.0, "new": [1]})
+    assert collect(tmp_path, [AE0]).row_of(AE0) == {}
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", "3", '{"test_loss": "low"}', '{"test_loss": true}', '{"test_loss": [1]}', '{"test_loss": 1e300}',
+     '{"test_kl_per_dimension": 1}', '{"test_kl_per_dimension": ["a"]}', '{"test_log_likelihood_exact_resolved": 1}',
+     '{"failed": 3}', '{"failed": null}', "[" * 9999],
+)  # fmt: skip
+@pytest.mark.parametrize("file", ["evaluation.json", "failed.json"])
+def test_a_damaged_file_is_one_line(workdir, content, file):
+    config = AE0 if file == "evaluation.json" else VAE1
+    path = run_dir(workdir, config) / file
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(content)
-    with pytest.raises(UserError, match=f"^{path} is damaged .*; delete it and launch again"):
+    with pytest.raises(UserError, match=f"^{path} is damaged .*; delete it and launch again") as error:
         collect(workdir, EXPERIMENT.configs)
+    assert "\n" not in str(error.value)
 
 
-def test_an_evaluation_may_hold_lists(workdir):
-    """For figures; tables leave them out."""
-    write_json(run_dir(workdir, AE0) / "evaluation.json", {**numbers(100.0), "active": [0.5, 0.25], "by": {"a": 1}})
-    row, *_ = collect(workdir, [AE0])
-    assert row["active"] == [0.5, 0.25]
+def test_an_evaluation_may_hold_lists_truths_and_nothing(tmp_path):
+    row = {"test_kl_per_dimension": [0.5, 0.25], "test_log_likelihood_exact_resolved": True, "test_loss": None}
+    write_json(run_dir(tmp_path, AE0) / "evaluation.json", row)
+    assert collect(tmp_path, [AE0]).row_of(AE0) == row
 
 
-def test_csv_reads_back_with_empty_cells_for_what_a_run_has_not(workdir):
-    rows = collect(workdir, EXPERIMENT.configs)
-    write_csv(workdir / "results.csv", rows)
+def test_csv_has_a_row_per_run_and_the_reason_of_a_failure(workdir):
+    write_csv(workdir / "results.csv", collect(workdir, EXPERIMENT.configs))
     text = (workdir / "results.csv").read_text()
     assert text.splitlines()[0] == (
-        "run,model,kl_weight,seed,test_loss,test_distortion,test_rate,test_elbo,test_mse,train_seconds"
+        "run,model,kl_weight,seed,test_distortion,test_mse,test_rate,test_elbo,test_active_units,diverged_epoch,failed"
     )
-    back = list(csv.DictReader(text.splitlines()))
-    assert [{name: cell for name, cell in row.items() if cell} for row in back] == [
-        {name: str(value) for name, value in row.items() if value is not None} for row in rows
+    assert [[cell for cell in row.values() if cell] for row in csv.DictReader(text.splitlines())] == [
+        [AE0.name, "ae", "0", "100.0", "0.04"],  # an AE has no kl_weight
+        [AE1.name, "ae", "1", "103.0", "0.04"],
+        [WEAK0.name, "vae", "0.5", "0", "144.75", "0.04", "6.5", "-151.25", "2"],
+        [WEAK1.name, "vae", "0.5", "1", "a NaN in the codes"],
+        [VAE0.name, "vae", "1", "0", "3"],
     ]
 
 
-def test_csv_keeps_commas_and_every_digit(tmp_path):
-    write_csv(tmp_path / "results.csv", [{"dataset": 'idx:a,"b"', "test_loss": 0.1 + 0.2}])
+def test_csv_keeps_commas_lines_and_every_digit_and_leaves_lists_out(tmp_path):
+    config, other = Config(dataset='idx:a,"b"', model="ae"), Config(model="ae")
+    found = with_rows({config: {"test_loss": 0.1 + 0.2, "test_kl_per_dimension": [1.0]}}, {other: "two\nlines"})
+    write_csv(tmp_path / "results.csv", found)
     with open(tmp_path / "results.csv", newline="") as file:
-        assert list(csv.DictReader(file)) == [{"dataset": 'idx:a,"b"', "test_loss": "0.30000000000000004"}]
+        first, second = csv.DictReader(file)
+    assert first == {
+        "run": config.name, "model": "ae", "dataset": 'idx:a,"b"', "test_loss": "0.30000000000000004", "failed": "",
+    }  # fmt: skip
+    assert second["failed"] == "two\nlines"
 
 
 def test_no_runs_are_tables_without_rows(tmp_path):
-    write_csv(tmp_path / "results.csv", [])
-    assert (tmp_path / "results.csv").read_text().strip() == ""
-    assert format_table(summarize(EXPERIMENT.configs, [])).startswith("model  kl_weight  seeds  loss (nats)")
+    empty = Results(EXPERIMENT.configs, {}, {})
+    write_csv(tmp_path / "results.csv", empty)
+    assert (tmp_path / "results.csv").read_text() == "run,model,kl_weight,seed,failed\n"
+    assert format_table(summarize(empty)).split()[:4] == ["model", "kl_weight", "seeds", "validation"]
+
+
+def test_the_summary_leads_with_what_may_be_compared():
+    assert SUMMARY[:4] == ("validation_elbo", "prior_frechet", "test_active_units", "test_distortion")
+    assert "test_loss" not in SUMMARY
 
 
 def test_the_summary_is_a_row_per_setting_and_what_is_missing_is_a_dash(workdir):
-    table = summarize(EXPERIMENT.configs, collect(workdir, EXPERIMENT.configs))
-    assert table.columns == ["model", "kl_weight", "seeds", *SUMMARY_COLUMNS.values()]
+    table = summarize(collect(workdir, EXPERIMENT.configs))
+    assert table.columns == ["model", "kl_weight", "seeds", *(MEASUREMENTS[name].label for name in SUMMARY)]
+    assert table.units[:5] == ["", "", "", "nats per image", "squared feature distance"]
     assert table.rows == [
         # (100 + 103) / 2, and sqrt((1.5² + 1.5²) / (2 - 1)) = 2.1213
-        ["ae", "–", "2", "101.50 ± 2.12", "101.50 ± 2.12", "–", "–", "0.0400 ± 0.0000", "3.00"],
-        ["vae", "0.5", "1", "151.25", "144.75", "6.50", "-151.25", "0.0400", "3.00"],
-        # A loss that is not finite has no mean; (5 + 6) / 2 and sqrt(0.5² + 0.5²) = 0.7071.
-        ["vae", "1", "2", "–", "144.50 ± 0.71", "5.50 ± 0.71", "-150.00 ± 0.00", "0.0400 ± 0.0000", "3.00"],
+        ["ae", "–", "2", "–", "–", "–", "101.50 ± 2.12", "–", "0.0400 ± 0.0000", "–"],
+        ["vae", "0.5", "2 (1 failed)", "–", "–", "2.00", "144.75", "6.50", "0.0400", "–"],
+        ["vae", "1", "1 (1 diverged)", "–", "–", "–", "–", "–", "–", "–"],
     ]
+
+
+def test_a_diverged_seed_leaves_no_mean_and_a_failed_seed_is_counted():
+    diverged = summarize(with_rows({VAE0: numbers(150.0, 5.0), VAE1: {"diverged_epoch": 1}}))
+    assert diverged.rows[0][1:3] == ["2 (1 diverged)", "–"]
+    assert set(diverged.rows[0][2:]) == {"–"}
+    all_failed = summarize(with_rows({AE0: numbers(100.0)}, {VAE0: "x", VAE1: "y"}))
+    assert all_failed.rows[1][1:] == ["2 (2 failed)", *["–"] * len(SUMMARY)]
+
+
+def best(rows, column):
+    """The values of the settings that are marked in a column of the summary."""
+    table = summarize(with_rows(rows))
+    index = table.columns.index(MEASUREMENTS[column].label)
+    return [table.rows[row][index] for row, marked in sorted(table.best) if marked == index]
+
+
+def test_the_best_value_of_a_column_is_marked_in_the_direction_of_the_measurement():
+    rows = {
+        dataclasses.replace(VAE0, kl_weight=weight): {
+            "validation_elbo": elbo, "prior_frechet": frechet, "test_active_units": 2, "test_rate": frechet,
+        }
+        for weight, elbo, frechet in ((0.5, -160.0, 400.0), (1.0, -150.0, 300.0), (2.0, -155.0, 350.0))
+    }  # fmt: skip
+    assert best(rows, "validation_elbo") == ["-150.00"]  # higher is better
+    assert best(rows, "prior_frechet") == ["300.00"]  # lower is better
+    assert best(rows, "test_active_units") == best(rows, "test_rate") == []  # no direction
+
+
+def test_the_best_is_that_of_the_means():
+    rows = {
+        dataclasses.replace(VAE0, kl_weight=weight, seed=seed): {"validation_elbo": elbo}
+        for weight, elbos in ((1.0, (-100.0, -160.0)), (2.0, (-120.0, -130.0)))
+        for seed, elbo in enumerate(elbos)
+    }
+    assert best(rows, "validation_elbo") == ["-125.00 ± 7.07"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"dataset": "mnist"}, {"validation_fraction": 0.5}, {"binarization": "dynamic"}, {"likelihood": "gaussian"}],
+    ids=str,
+)
+def test_numbers_of_other_images_or_densities_are_not_compared(changes):
+    other = dataclasses.replace(VAE0, **changes)
+    rows = {VAE0: {"validation_elbo": -150.0}, other: {"validation_elbo": 900.0}}
+    assert best(rows, "validation_elbo") == []
+    rows |= {dataclasses.replace(config, latent_dim=8): {"validation_elbo": -140.0} for config in (VAE0, other)}
+    assert best(rows, "validation_elbo") == ["900.00", "-140.00"]  # one in each group
+
+
+def test_nothing_is_marked_on_a_tie_or_beside_a_dash():
+    tied = {VAE0: {"validation_elbo": -150.001}, WEAK0: {"validation_elbo": -150.0009}}
+    assert best(tied, "validation_elbo") == []
+    alone = {AE0: numbers(100.0), VAE0: {"validation_elbo": -150.0}, WEAK0: {"validation_elbo": None}}
+    assert best(alone, "validation_elbo") == []
 
 
 @pytest.mark.parametrize(
@@ -109,6 +252,30 @@ def test_mean_and_sample_standard_deviation(values, text):
     assert mean_sd(values) == text
 
 
-def test_plain_text_is_aligned_to_the_right():
-    table = Table(["model", "loss (nats)"], [["ae", "101.50 ± 2.12"], ["vae", "–"]])
-    assert format_table(table).split("\n") == ["model    loss (nats)", "   ae  101.50 ± 2.12", "  vae              –"]
+def test_plain_text_is_aligned_and_marks_the_best():
+    table = Table(
+        ["model", "test distortion"], ["", "nats per image"], [["ae", "101.50 ± 2.12"], ["vae", "–"]],
+        frozenset({(0, 1)}),
+    )  # fmt: skip
+    assert format_table(table).split("\n") == [
+        "model   test distortion",
+        "       (nats per image)",
+        "   ae    101.50 ± 2.12*",
+        "  vae                –",
+    ]
+
+
+def test_the_glossary_explains_every_number():
+    table = glossary()
+    assert table.columns == ["name", "meaning", "unit", "better", "source"]
+    assert [row[0] for row in table.rows] == list(MEASUREMENTS)
+    (row,) = glossary(["test_elbo"]).rows
+    assert row[2:] == ["nats per image", "higher", "Kingma & Welling 2014, Auto-Encoding Variational Bayes"]
+    assert glossary(["nmi"]).rows[0][2] == glossary(["nmi"]).rows[0][4] == "–"
+
+
+def test_a_setting_is_described_by_what_it_reads():
+    configs = expand(Config(), {"model": ("ae", "vae"), "latent_dim": (2, 8), "kl_weight": (0.5, 1.0), "seed": (0, 1)})
+    assert results.describe(configs[0], configs) == "latent_dim 2"
+    assert results.describe(configs[-1], configs) == "latent_dim 8, kl_weight 1"
+    assert results.describe(configs[-1], configs, without=("latent_dim",)) == "kl_weight 1"

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import shutil
 import struct
 
@@ -13,16 +14,19 @@ import pytest
 import safetensors.numpy
 
 import vae_jax
-from vae_jax import checkpoints, data, runs, sweeps
-from vae_jax.checkpoints import export_params, import_params
+from vae_jax import arrays, runs, workdir
 from vae_jax.config import Config
-from vae_jax.files import UserError, write_json
+from vae_jax.journal import metrics_row
+from vae_jax.networks import init_params
+from vae_jax.objectives import LIKELIHOODS
+from vae_jax.programs import make_program
 from vae_jax.runs import load_run
-from vae_jax.sweeps import Options, metrics_row, train_due
+from vae_jax.sweeps import Options, train_and_evaluate
 from vae_jax.training import Metrics
-from vae_jax.workdir import is_trained, read_config, read_metrics, read_seconds, run_dir
+from vae_jax.workdir import DataIdentity, UserError, is_trained, read_config, read_metrics, read_seconds, run_dir
 
 FILES = ["config.json", "metrics.jsonl", "params.safetensors", "timing.jsonl"]
+IDENTITY = DataIdentity("0", None, {"train": 1, "validation": 0, "test": 1})
 IMAGES = np.random.default_rng(0).integers(0, 256, (10, 28, 28), np.uint8)
 
 
@@ -34,34 +38,10 @@ def copied(tiny_workdir, tmp_path):
 
 @pytest.fixture(scope="module")
 def logged(tiny_experiment, tmp_path_factory):
-    """The tiny experiment's runs once more in another workdir, with TensorBoard's event files."""
+    """The tiny experiment's runs in another workdir, with TensorBoard's event files."""
     folder = tmp_path_factory.mktemp("logged")
-    train_due(tiny_experiment.configs, folder, Options(tensorboard=True))
+    train_and_evaluate(tiny_experiment.configs, folder, Options(tensorboard=True, evaluate="never"))
     return folder
-
-
-@pytest.fixture
-def no_training(monkeypatch):
-    """From here on a training is a failure."""
-
-    def fail(*args, **kwargs):
-        raise AssertionError("trains")
-
-    monkeypatch.setattr(sweeps, "_compile", fail)
-
-
-def fingerprints(folder):
-    """What changes when a file is written again: number and time."""
-    return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
-
-
-def test_files_of_a_run(tiny_experiment, tiny_workdir):
-    assert {path.name for path in (tiny_workdir / "runs").iterdir()} == {run.name for run in tiny_experiment.configs}
-    for config in tiny_experiment.configs:
-        folder = run_dir(tiny_workdir, config)
-        assert sorted(os.listdir(folder)) == FILES
-        assert read_config(folder) == config
-        assert import_params(folder / "params.safetensors")[0] == config
 
 
 def test_keys_of_the_metrics(tiny_experiment, tiny_workdir):
@@ -120,45 +100,30 @@ def test_event_files_hold_the_metrics(tiny_experiment, logged):
         assert found == {key: np.float32(value) for key, value in expected.items()}
 
 
-def test_a_finished_run_is_not_trained_again(tiny_experiment, tiny_workdir, no_training):
-    before = fingerprints(tiny_workdir)
-    train_due(tiny_experiment.configs, tiny_workdir)
-    assert fingerprints(tiny_workdir) == before
-
-
-def test_a_run_that_was_cut_off_starts_over_and_ends_as_if_it_was_not(tiny_experiment, tiny_workdir, copied):
-    """It trains alone now, and has the parameters that it has when it trains beside others."""
+def test_a_run_that_was_cut_off_without_a_checkpoint_starts_over(tiny_experiment, tiny_workdir, copied):
     config = tiny_experiment.configs[1]
     folder = run_dir(copied, config)
     (folder / "params.safetensors").unlink()
     (folder / "metrics.jsonl").write_text((folder / "metrics.jsonl").read_text().splitlines()[0] + '\n{"epo')
     (folder / "evaluation.json").write_text("{}")  # of the earlier attempt
-    others = {path: print_ for path, print_ in fingerprints(copied).items() if path.parent != folder}
-    train_due(tiny_experiment.configs, copied)
+    train_and_evaluate(tiny_experiment.configs, copied, Options(evaluate="never"))
     assert sorted(os.listdir(folder)) == FILES
     assert [row["epoch"] for row in read_metrics(folder)] == [1, 2]
     whole = run_dir(tiny_workdir, config) / "params.safetensors"
     assert (folder / "params.safetensors").read_bytes() == whole.read_bytes()
-    assert others.items() <= fingerprints(copied).items()
 
 
-def test_without_validation_images_there_are_no_validation_numbers(tiny_experiment, tmp_path, monkeypatch):
-    """Of as many train images, so that no other program has to be compiled."""
-    dataset = runs.load_dataset("mnist_5k", validation_fraction=1 / 12, data_dir=None)
-    without = dataset._replace(validation=dataset.validation.where(np.zeros(333, bool)))
-    assert len(without.validation.images) == len(data.load("mnist_5k", validation_fraction=0).validation.images) == 0
-    monkeypatch.setattr(sweeps, "load_dataset", lambda name, **kwargs: without)
-    configs = tiny_experiment.configs[:2]
-    train_due(configs, tmp_path)
-    for config in configs:
-        for row in read_metrics(run_dir(tmp_path, config)):
-            assert list(row) == ["epoch", "train_loss", "train_distortion"]
+def test_without_validation_images_there_are_no_validation_numbers(tmp_path, write_npz):
+    config = Config(dataset=write_npz(), validation_fraction=0.0, hidden_dims=(4,), num_epochs=1, model="ae")
+    train_and_evaluate([config], tmp_path, Options(evaluate="never"))
+    (row,) = read_metrics(run_dir(tmp_path, config))
+    assert list(row) == ["epoch", "train_loss", "train_distortion"]
 
 
 def test_a_workdir_that_cannot_be_written(tiny_experiment, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"^cannot write .*config\.json: Not a directory"):
-        train_due(tiny_experiment.configs, tmp_path / "file" / "workdir")
+    failures = train_and_evaluate(tiny_experiment.configs[:1], tmp_path / "file" / "workdir", Options(evaluate="never"))
+    assert re.match(r"cannot write .*config\.json: Not a directory", failures[0].reason)
 
 
 @pytest.mark.parametrize("index", [0, 2])
@@ -167,13 +132,13 @@ def test_a_loaded_run_encodes_and_decodes_as_its_network(tiny_experiment, tiny_w
     assert run.config == tiny_experiment.configs[index]
     assert run.name == run.config.name
     codes = run.encode(IMAGES)
-    expected = run.model.apply({"params": run.params}, jnp.float32(IMAGES / 255), method="encode")
+    expected = run.program.network.apply({"params": run.params}, jnp.float32(IMAGES / 255), method="encode")
     np.testing.assert_allclose(codes.mean, expected.mean, rtol=1e-4, atol=1e-5)
     if run.config.model == "ae":
         assert codes.logvar is None
     else:
         np.testing.assert_allclose(codes.logvar, expected.logvar, rtol=1e-4, atol=1e-5)
-    logits = run.model.apply({"params": run.params}, expected.mean, method="decode").logits
+    logits = run.program.network.apply({"params": run.params}, expected.mean, method="decode").logits
     images = run.decode(codes.mean)
     assert images.dtype == np.float32
     np.testing.assert_allclose(images, jax.nn.sigmoid(logits), rtol=1e-4, atol=1e-5)
@@ -189,7 +154,7 @@ def damages():
         def write(path):
             tensors = safetensors.numpy.load(path.read_bytes())
             content = {"config": read_config(path.parent).to_dict(), "image_shape": (28, 28)}
-            content |= {"sha256": checkpoints._digest_of_arrays(tensors)} | changes
+            content |= {"sha256": arrays.digest(tensors)} | changes
             path.write_bytes(safetensors.numpy.save(tensors, metadata={"run": json.dumps(content)}))
 
         return write
@@ -200,22 +165,21 @@ def damages():
     def names_within_names(path):
         flat = {"encoder": np.zeros(3), "encoder/mean": np.zeros(3)}
         content = {"config": read_config(path.parent).to_dict(), "image_shape": (28, 28)}
-        content["sha256"] = checkpoints._digest_of_arrays(flat)
+        content["sha256"] = arrays.digest(flat)
         path.write_bytes(safetensors.numpy.save(flat, metadata={"run": json.dumps(content)}))
 
     def of(**changes):
         def write(path):
             config = dataclasses.replace(read_config(path.parent), **changes)
-            model = runs.make_model(config, (28, 28))
-            params = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 28, 28)))["params"]
-            zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), params)
-            export_params(path, config, zeros, (28, 28))
+            shapes = runs.param_shapes(make_program(config, (28, 28)))
+            zeros = {name: np.zeros(shape, np.float32) for name, (shape, _) in shapes.items()}
+            arrays.write(path, zeros, {"config": config.to_dict(), "image_shape": [28, 28]})
 
         return write
 
     def half(path):
-        _, params, shape = import_params(path)
-        export_params(path, read_config(path.parent), jax.tree.map(np.float16, params), shape)
+        content, header = arrays.read(path)
+        arrays.write(path, {name: array.astype(np.float16) for name, array in content.items()}, header)
 
     def flip_a_bit(path):
         content = bytearray(path.read_bytes())
@@ -254,7 +218,7 @@ def damages():
 def test_parameters_that_are_not_those_of_the_run(tiny_experiment, copied, damage):
     folder = run_dir(copied, tiny_experiment.configs[2])
     damages()[damage](folder / "params.safetensors")
-    with pytest.raises(UserError, match=r"params\.safetensors is .*; delete .* and launch again$") as caught:
+    with pytest.raises(UserError, match=r"params\.safetensors .*; delete .* and launch again$") as caught:
         load_run(folder)
     assert "\n" not in str(caught.value)
     assert is_trained(folder)
@@ -272,16 +236,106 @@ def test_a_notebook_needs_two_lines(tiny_experiment, tiny_workdir):
         vae_jax.load_run("nowhere")
 
 
-def test_an_image_size_that_the_architecture_does_not_take(tmp_path):
-    config = Config(architecture="conv")
-    write_json(tmp_path / "config.json", config.to_dict())
-    export_params(tmp_path / "params.safetensors", config, {}, (28, 30))
-    with pytest.raises(UserError, match=r"params\.safetensors is not of the Config beside it"):
-        load_run(tmp_path)
+def test_what_is_no_finished_run_says_what_to_load(tiny_experiment, copied):
+    folder = run_dir(copied, tiny_experiment.configs[0])
+    messages = {
+        copied: rf"is a workdir; load one of its runs, such as {copied / 'runs'}/ae",
+        copied / "runs": r"runs holds no run; load WORKDIR/runs/NAME",
+        copied / "nowhere": r"there is no folder .*nowhere; load WORKDIR/runs/NAME",
+        folder: r"the run in .* is not finished; launch its experiment again",
+    }
+    (folder / "params.safetensors").unlink()
+    for path, message in messages.items():
+        with pytest.raises(UserError, match=message):
+            load_run(path)
+
+
+@pytest.fixture(scope="module")
+def run(tiny_experiment, tiny_workdir):
+    return load_run(run_dir(tiny_workdir, tiny_experiment.configs[2]))
+
+
+def test_floats_from_0_to_1_are_the_same_images_as_bytes(run):
+    expected = run.encode(IMAGES).mean
+    for dtype in (np.float32, np.float64):
+        np.testing.assert_allclose(run.encode((IMAGES / 255).astype(dtype)).mean, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_decodes_can_be_encoded(run):
+    z = np.random.default_rng(0).normal(size=(5, 2))
+    images = run.decode(z)
+    expected = run.encode(np.rint(images * 255).astype(np.uint8)).mean
+    # Rounding to 256 grey levels moves a pixel by 1/510 at most.
+    np.testing.assert_allclose(run.encode(images).mean, expected, atol=0.05)
+
+
+def test_one_image_and_one_code(run):
+    np.testing.assert_allclose(run.encode(IMAGES[0]).mean, run.encode(IMAGES[:1]).mean)
+    np.testing.assert_allclose(run.decode([0.5, -1]), run.decode(np.array([[0.5, -1.0]])))
+    assert run.encode(IMAGES[0]).mean.shape == (1, 2)
+
+
+def test_no_images_and_no_codes(run):
+    codes = run.encode(IMAGES[:0])
+    assert codes.mean.shape == codes.logvar.shape == (0, 2)
+    assert run.decode(codes.mean).shape == (0, 28, 28)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (IMAGES.reshape(10, 14, 56), r"shape \[N, 28, 28\] or \[28, 28\], not \[10, 14, 56\]"),
+        (IMAGES.reshape(10, 784), r"not \[10, 784\]"),
+        (IMAGES[..., None], r"not \[10, 28, 28, 1\]"),
+        (IMAGES.astype(np.float32), r"must lie in \[0, 1\], not in \[0, 255\]; pass 0 to 255 as uint8"),
+        (IMAGES / 127.5 - 1, r"must lie in \[0, 1\]"),
+        (np.full((28, 28), np.nan), r"must lie in \[0, 1\]"),
+        (IMAGES.astype(np.int64), "uint8 from 0 to 255 or floats in"),
+        ("digits", r"not \[\]"),
+        (IMAGES.astype(object), "not object"),
+    ],
+)
+def test_images_that_are_refused(run, images, message):
+    with pytest.raises(ValueError, match=message):
+        run.encode(images)
+
+
+@pytest.mark.parametrize(
+    ("z", "message"),
+    [(np.zeros((2, 3)), r"shape \[N, 2\] or \[2\], not \[2, 3\]"), (3.0, r"not \[\]"), ([["a", "b"]], "real numbers"),
+     (np.zeros((1, 2), complex), "real numbers")],
+)  # fmt: skip
+def test_codes_that_are_refused(run, z, message):
+    with pytest.raises(ValueError, match=message):
+        run.decode(z)
+
+
+def test_a_notebook_gets_the_data_set_of_a_run(tiny_experiment, tiny_workdir, monkeypatch):
+    folder = run_dir(tiny_workdir, tiny_experiment.configs[0])
+    dataset = vae_jax.load_dataset(folder)
+    assert len(dataset.test.images) == 1000
+    other = dataset._replace(provenance=dataset.provenance | {"sha256": "0"})
+    monkeypatch.setattr(runs, "load_dataset", lambda config, data_dir=None: other)
+    message = r"was trained on other data: the pixels of mnist_5k have changed since; restore"
+    with pytest.raises(UserError, match=message):
+        vae_jax.load_dataset(folder)
 
 
 def test_files_of_a_run_that_are_missing(tiny_experiment, copied):
     for config, name in zip(tiny_experiment.configs, ("config.json", "params.safetensors"), strict=False):
         (run_dir(copied, config) / name).unlink()
-        with pytest.raises(UserError, match=rf"^cannot read .*{name}: No such file"):
+        with pytest.raises(UserError, match=r"holds no run|not finished"):
             load_run(run_dir(copied, config))
+
+
+def test_parameters_of_every_likelihood_are_written_and_read(tmp_path):
+    """A learned variance is a scalar, which has no axis."""
+    for likelihood in LIKELIHOODS:
+        config = Config(likelihood=likelihood, hidden_dims=(4,))
+        program = make_program(config, (8, 8))
+        params = init_params(program.network, jax.random.key(0))
+        folder = tmp_path / likelihood
+        workdir.write_config(folder, config, IDENTITY)
+        workdir.write_metrics(folder, [])
+        runs.write_params(folder, config, params, (8, 8))
+        assert jax.tree.all(jax.tree.map(np.array_equal, load_run(folder).params, params))

@@ -11,7 +11,7 @@ import sklearn.mixture
 
 from vae_jax.config import Config
 from vae_jax.data import Dataset, Split
-from vae_jax.evaluation import samples
+from vae_jax.evaluation import samples, subsets
 from vae_jax.evaluation.classifier import Classifier
 from vae_jax.evaluation.samples import draw_samplers, evaluate_samples, frechet_distance, frechet_from_moments
 from vae_jax.runs import Codes, TrainedRun
@@ -23,7 +23,7 @@ NO_IMAGES = np.zeros((0, 6, 6), np.uint8)
 def run_of(mean, logvar=None, decode=None):
     """A run whose encoder says the same of whatever images it is given."""
     codes = Codes(np.float32(mean), None if logvar is None else np.float32(logvar))
-    return TrainedRun(Config(), {}, lambda _: codes, decode, None)
+    return TrainedRun(Config(), {}, lambda _: codes, decode, None, None)
 
 
 def draw(mean, logvar=None, num_samples=1000, seed=0):
@@ -157,6 +157,50 @@ def test_a_fit_that_is_cut_short_is_no_warning(monkeypatch):
     short = functools.partial(sklearn.mixture.GaussianMixture, max_iter=1)
     monkeypatch.setattr(sklearn.mixture, "GaussianMixture", short)
     assert np.isfinite(draw(np.random.default_rng(6).normal(size=(300, 5)))["mixture"]).all()
+
+
+@pytest.mark.parametrize("dims", [samples.FULL_DIMS, samples.FULL_DIMS + 1])
+def test_the_mixture_of_many_dimensions_has_diagonal_covariances(dims, monkeypatch):
+    kinds, mixture = [], sklearn.mixture.GaussianMixture
+    monkeypatch.setattr(
+        sklearn.mixture, "GaussianMixture",
+        lambda *args, **options: kinds.append(options["covariance_type"]) or mixture(*args, **options),
+    )  # fmt: skip
+    z = np.random.default_rng(7).normal(2, 3, (2000, dims))
+    codes = draw(z, num_samples=4000)["mixture"]
+    assert kinds == ["full" if dims == samples.FULL_DIMS else "diag"]
+    np.testing.assert_allclose(codes.mean(axis=0), 2, atol=10 * 3 / np.sqrt(2000))
+    np.testing.assert_allclose(codes.std(axis=0), 3, rtol=10 / np.sqrt(2 * 2000))
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e30, 3e38])
+def test_extreme_codes_are_drawn_without_a_warning(size):
+    z = np.random.default_rng(8).uniform(-1, 1, (100, 2)) * size
+    for codes in draw(z, np.full_like(z, -1e4)).values():
+        assert codes.shape == (1000, 2)
+
+
+def test_a_single_image_has_one_code():
+    drawn = draw(np.float32([[1.0, 2.0]]), num_samples=5)
+    for name in ("gaussian", "mixture", "aggregate"):
+        np.testing.assert_allclose(drawn[name], np.tile([1.0, 2.0], (5, 1)))
+
+
+def test_many_or_large_images_are_encoded_and_sampled_in_part(monkeypatch):
+    seen = []
+
+    def encode(images):
+        seen.append(images)
+        return Codes(np.zeros((len(images), 2), np.float32), None)
+
+    run = TrainedRun(Config(), {}, encode, None, None, None)
+    images = np.arange(60, dtype=np.uint8)[:, None, None].repeat(4, axis=1)
+    monkeypatch.setattr(samples, "MAX_IMAGES", 30)
+    assert {len(z) for z in draw_samplers(run, images, 50, 0).values()} == {50}
+    monkeypatch.setattr(subsets, "MAX_PIXELS", 80)
+    assert {len(z) for z in draw_samplers(run, images, 50, 0).values()} == {20}
+    assert [len(part) for part in seen] == [30, 20]
+    assert not np.array_equal(seen[0], images[:30])
 
 
 @pytest.mark.parametrize("logvar", [None, 1e3])
@@ -357,11 +401,11 @@ def test_what_is_not_finite_or_too_few_has_no_numbers(blobs):
 
 def test_neighbours_are_sought_among_a_random_part_that_is_always_the_same(monkeypatch):
     rows = np.arange(5000)
-    part = samples._subset(rows, 2000)
+    part = subsets.subset(rows, 2000)
     assert len(np.unique(part)) == 2000
     assert abs(part.mean() - 2499.5) < 5 * 5000 / np.sqrt(12 * 2000)
-    np.testing.assert_array_equal(part, samples._subset(rows, 2000))
-    np.testing.assert_array_equal(samples._subset(rows[:2000], 2000), rows[:2000])
+    np.testing.assert_array_equal(part, subsets.subset(rows, 2000))
+    np.testing.assert_array_equal(subsets.subset(rows[:2000], 2000), rows[:2000])
     sizes = []
     radii = samples._squared_radii
     monkeypatch.setattr(samples, "_squared_radii", lambda points, k: sizes.append(len(points)) or radii(points, k))

@@ -1,4 +1,4 @@
-"""Groups over devices: the same runs bit for bit, however many devices; and fewer runs at once where memory ends."""
+"""The host loop: runs are trained once and whole, resume exactly, on any number of devices; failures stay alone."""
 
 import dataclasses
 import os
@@ -6,327 +6,437 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import Executor, Future
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
-from vae_jax import checkpoints, sweeps
-from vae_jax.config import Config, expand
-from vae_jax.files import UserError
-from vae_jax.interrupts import Stop, StoppedError
-from vae_jax.progress import LINES, Progress
-from vae_jax.sweeps import Options
-from vae_jax.workdir import is_trained, read_metrics, run_dir
+from vae_jax import checkpoints, chunks, evaluation, journal, runs, sweeps
+from vae_jax.config import Config, ConfigError, expand
+from vae_jax.session import Stop, StoppedError
+from vae_jax.sweeps import Failure, Options, train_and_evaluate
+from vae_jax.workdir import UserError, is_trained, read_metrics, run_dir
 
 ROOT = Path(__file__).resolve().parents[1]
-
-# Five runs of one group, on 1, 2, 3 and 8 of eight forced CPU devices: 5, 3 + 2 (one filled up), 2 + 2 + 1, 1 each.
-ON_DEVICES = """
-import sys
-from pathlib import Path
-import jax
-jax.config.update("jax_num_cpu_devices", 8)
-from vae_jax import sweeps
-from vae_jax.config import Config, expand
-configs = expand(Config(hidden_dims=(8,), num_epochs=2, batch_size=512), {"kl_weight": (0.5, 1.0, 2.0, 4.0, 8.0)})
-devices = jax.local_devices()
-for count in (1, 2, 3, 8):
-    jax.local_devices = lambda: devices[:count]
-    sweeps.train_due(configs, Path(sys.argv[1]) / str(count))
-"""
-
-
-def test_any_number_of_devices_gives_the_same_runs(tmp_path):
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
-    subprocess.run([sys.executable, "-c", ON_DEVICES, str(tmp_path)], check=True, env=environment, capture_output=True)
-    expected = {path.parent.name: path.read_bytes() for path in (tmp_path / "1").rglob("params.safetensors")}
-    assert len(expected) == 5
-    for count in ("2", "3", "8"):
-        runs = {path.parent.name: path.read_bytes() for path in (tmp_path / count).rglob("params.safetensors")}
-        assert runs == expected
-
-
-CONFIGS = expand(Config(hidden_dims=(8,), num_epochs=1, batch_size=1024), {"seed": (0, 1, 2, 3, 4)})
-
-
-@pytest.fixture
-def little_memory(monkeypatch):
-    """A device on which more than two runs at once do not fit; which numbers of runs were tried."""
-    compile_, tried = sweeps._compile, []
-
-    def compile_for_little_memory(*args):
-        program = compile_(*args)
-        tried.append(program.runs_at_once)
-
-        def train_epoch(states, epoch):
-            if program.runs_at_once > 2:
-                raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
-            return program.train_epoch(states, epoch)
-
-        return program._replace(train_epoch=train_epoch)
-
-    monkeypatch.setattr(sweeps, "_compile", compile_for_little_memory)
-    return tried
-
-
-def test_out_of_memory_halves_the_runs_at_once_and_goes_on(tmp_path, little_memory, capsys):
-    sweeps.train_due(CONFIGS, tmp_path, Options(runs_per_device=64))  # more than there are
-    assert little_memory == [5, 2]
-    assert "no memory for 5 runs at once" in capsys.readouterr().err
-    assert all(is_trained(run_dir(tmp_path, config)) for config in CONFIGS)
-
-
-@pytest.mark.parametrize(
-    ("error", "raised", "message"),
-    [
-        ("RESOURCE_EXHAUSTED: Out of memory", UserError, r"^no memory for 5 runs like vae-z2\S+; launch fewer"),
-        ("INTERNAL: broken", jax.errors.JaxRuntimeError, "INTERNAL"),
-    ],
-)
-def test_where_one_run_at_once_is_too_many_it_is_said_and_other_errors_are_not_taken_for_memory(
-    tmp_path, monkeypatch, error, raised, message
-):
-    def broken(*args):
-        raise jax.errors.JaxRuntimeError(error)
-
-    monkeypatch.setattr(sweeps, "_train_group", broken)
-    with pytest.raises(raised, match=message):
-        sweeps.train_due(CONFIGS, tmp_path)
-
-
-def test_a_program_that_waits_for_its_turn_holds_no_images():
-    def count():
-        return sum(array.shape[1:] == (28, 28) for array in jax.live_arrays())
-
-    before = count()
-    program = sweeps._compile(CONFIGS, Options())
-    assert count() == before
-    states, _ = program.train_epoch(program.init(), 0)
-    program.validate(states)
-    assert count() == before + 2
-
-
-def test_on_a_cpu_one_run_at_a_time(tmp_path, little_memory):
-    sweeps.train_due(CONFIGS, tmp_path)
-    assert little_memory == [1]
-
-
-def test_adding_values_trains_only_the_new_runs(tmp_path):
-    sweeps.train_due(CONFIGS[:2], tmp_path)
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
-    more = [dataclasses.replace(CONFIGS[0], kl_weight=2.0), *CONFIGS[:2]]
-    sweeps.train_due(more, tmp_path)
-    assert all(is_trained(run_dir(tmp_path, config)) for config in more)
-    assert {path: path.stat().st_mtime_ns for path in before} == before
-
-
 BASE = Config(hidden_dims=(8,), num_epochs=4, batch_size=1024)
-GRID = expand(BASE, {"latent_dim": (2, 3), "seed": (0, 1), "kl_warmup_epochs": (0.0, 3.0)})  # two groups of four
-OF_THE_CLOCK = "timing.jsonl"
+GRID = expand(BASE, {"latent_dim": (2, 3), "kl_warmup_epochs": (0.0, 3.0)})  # two programs of two runs
+TRAIN = Options(evaluate="never")
+
+
+def train(configs, workdir, options=TRAIN, **kwargs):
+    """Trains without evaluation; every run must succeed."""
+    assert train_and_evaluate(configs, workdir, options, **kwargs) == []
 
 
 def files(workdir):
+    """The content of all files that a Config determines."""
     return {
         str(path.relative_to(workdir)): path.read_bytes()
         for path in sorted(workdir.rglob("*"))
-        if path.is_file() and path.name != OF_THE_CLOCK
+        if path.is_file() and path.name != "timing.jsonl"
     }
 
 
 class StopAfter(Stop):
-    """Asks to stop in an epoch, counted over all groups."""
+    """Requests a stop at an epoch, counted over all runs."""
 
     def __init__(self, epoch):
         super().__init__()
-        self.left = epoch
+        self.left, self.passed = epoch, False
 
-    @property
-    def asked(self):  # looked up once after each epoch but a group's last
+    def count(self):
         self.left -= 1
         if self.left == 0:
             self.signum = 15
-        return self.signum is not None
+
+
+@pytest.fixture
+def stop_after(monkeypatch):
+    """Makes Stops that count the epochs of all journals."""
+    stops = []
+    add = journal.Journal.add
+
+    def count(self, *args):
+        add(self, *args)
+        if stops:
+            stops[-1].count()
+
+    monkeypatch.setattr(journal.Journal, "add", count)
+    return lambda epoch: stops.append(StopAfter(epoch)) or stops[-1]
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("uninterrupted")
-    sweeps.train_due(GRID, folder)
-    assert not (folder / "checkpoints").exists()
-    return files(folder)
+    train(GRID, folder)
+    return folder
 
 
-@pytest.mark.parametrize("epochs", [(1, 1, 1, 1, 1), (3, 2)])
-def test_stopped_and_launched_again_ends_as_if_it_had_not_been(tmp_path, uninterrupted, epochs):
+def test_files_of_a_run(uninterrupted):
+    assert {path.name for path in (uninterrupted / "runs").iterdir()} == {config.name for config in GRID}
+    for config in GRID:
+        names = {path.name for path in run_dir(uninterrupted, config).iterdir()}
+        assert names == {"config.json", "metrics.jsonl", "params.safetensors", "timing.jsonl"}
+
+
+@pytest.mark.parametrize("epochs", [(1, 1, 3), (6, 4)])
+def test_stopped_and_launched_again_ends_as_if_it_had_not_been_stopped(tmp_path, uninterrupted, stop_after, epochs):
     for epoch in epochs:
-        stop = StopAfter(epoch)
+        stop = stop_after(epoch)
         with pytest.raises(StoppedError) as error:
-            sweeps.train_due(GRID, tmp_path, stop=stop)
+            train(GRID, tmp_path, stop=stop)
         assert error.value.exit_code == 143
-        assert stop.reached.is_set()
-        assert files(tmp_path) != uninterrupted
-    sweeps.train_due(GRID, tmp_path)
-    assert files(tmp_path) == uninterrupted
+        assert files(tmp_path) != files(uninterrupted)
+    train(GRID, tmp_path)
+    assert files(tmp_path) == files(uninterrupted)
 
 
-def test_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
+def test_a_run_resumes_from_its_own_epoch(tmp_path, stop_after, monkeypatch):
     with pytest.raises(StoppedError):
-        sweeps.train_due(GRID, tmp_path, stop=StopAfter(3))
-    assert [len(path.read_text().splitlines()) for path in tmp_path.rglob("metrics.jsonl")] == [3] * 4
-    groups = sweeps._groups(GRID, tmp_path)
-    assert [(len(members.configs), members.epoch) for members in groups] == [(4, 3), (4, 0)]
+        train(GRID[:1], tmp_path, stop=stop_after(3))
+    folder = run_dir(tmp_path, GRID[0])
+    assert checkpoints.epochs(folder) == [3]
+    assert len((folder / "metrics.jsonl").read_text().splitlines()) == 3
+    started = []
+    add = journal.Journal.add
+    monkeypatch.setattr(journal.Journal, "add", lambda self, *args: started.append(self.epoch) or add(self, *args))
+    train(GRID[:1], tmp_path)
+    assert started == [3]
 
 
 def test_every_epoch_may_have_a_checkpoint_and_the_last_two_are_kept(tmp_path, uninterrupted, monkeypatch):
     kept = []
-    remove = checkpoints.Saver.remove
-    wait = checkpoints.Saver.save
+    finish = journal.Journal.finish
 
-    def save_and_wait(self, checkpoint):
-        wait(self, checkpoint)
-        self.wait()
+    def look_and_finish(self, states):
+        kept.append(checkpoints.epochs(self.folders[0]))
+        finish(self, states)
 
-    def look_and_remove(self):
-        kept.append(sorted(path.name for path in self.folder.iterdir()))
-        remove(self)
-
-    monkeypatch.setattr(checkpoints.Saver, "save", save_and_wait)
-    monkeypatch.setattr(checkpoints.Saver, "remove", look_and_remove)
-    sweeps.train_due(GRID, tmp_path, Options(checkpoint_every_seconds=0))
-    assert kept == [["2", "3"], ["2", "3"]]
-    assert files(tmp_path) == uninterrupted
+    monkeypatch.setattr(journal.Journal, "finish", look_and_finish)
+    monkeypatch.setattr(journal.Saver, "is_due", property(lambda self: self.wait() or True))  # waits for the one before
+    train(GRID, tmp_path, TRAIN._replace(checkpoint_every_seconds=0))
+    assert kept == [[2, 3]] * 4
+    assert files(tmp_path) == files(uninterrupted)
 
 
-def test_a_part_of_a_group_goes_on_without_the_others(tmp_path, uninterrupted):
+def test_a_finished_run_is_not_trained_again(uninterrupted, monkeypatch):
+    monkeypatch.setattr(chunks, "train", None)
+    before = {path: path.stat().st_mtime_ns for path in uninterrupted.rglob("*")}
+    train(GRID, uninterrupted)
+    assert {path: path.stat().st_mtime_ns for path in uninterrupted.rglob("*")} == before
+
+
+def test_adding_values_trains_only_the_new_runs(tmp_path, uninterrupted):
+    shutil.copytree(uninterrupted, tmp_path, dirs_exist_ok=True)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    more = [dataclasses.replace(GRID[0], seed=1), *GRID]
+    train(more, tmp_path)
+    assert is_trained(run_dir(tmp_path, more[0]))
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_without_training_nothing_is_trained(tmp_path):
+    train(GRID, tmp_path, TRAIN._replace(train=False))
+    assert files(tmp_path) == {}
+
+
+def test_runs_trained_together_are_saved_and_resumed_one_by_one(tmp_path, stop_after):
+    options = TRAIN._replace(runs_per_device=2)
+    train(GRID[:2], tmp_path / "whole", options)
     with pytest.raises(StoppedError):
-        sweeps.train_due(GRID, tmp_path, stop=StopAfter(2))
-    sweeps.train_due(GRID[1:2], tmp_path)
-    assert len(list((tmp_path / "checkpoints").iterdir())) == 1  # what the others need is still there
-    sweeps.train_due([*GRID[4:], *GRID[:4]], tmp_path)
-    assert files(tmp_path) == uninterrupted
+        train(GRID[:2], tmp_path / "stopped", options, stop=stop_after(2))
+    assert [checkpoints.epochs(run_dir(tmp_path / "stopped", config)) for config in GRID[:2]] == [[2], [2]]
+    train(GRID[:2], tmp_path / "stopped", options)
+    assert files(tmp_path / "stopped") == files(tmp_path / "whole")
 
 
-def test_of_two_checkpoints_of_a_run_the_later_one_counts(tmp_path, uninterrupted):
+def test_runs_of_different_epochs_continue_in_one_chunk(tmp_path, stop_after):
+    """vmap rounds differently, so only what was trained alone is compared bit for bit."""
     with pytest.raises(StoppedError):
-        sweeps.train_due(GRID, tmp_path, stop=StopAfter(1))
-    with pytest.raises(StoppedError):
-        sweeps.train_due(GRID[1:3], tmp_path, stop=StopAfter(2))
-    groups = sweeps._groups(GRID, tmp_path)
-    found = [(members.configs, members.epoch) for members in groups]
-    assert found == [(list(GRID[1:3]), 3), ([GRID[0], GRID[3]], 1), (list(GRID[4:]), 0)]
-    sweeps.train_due(GRID, tmp_path)
-    assert files(tmp_path) == uninterrupted
+        train(GRID[:1], tmp_path, stop=stop_after(2))
+    train(GRID[:2], tmp_path, TRAIN._replace(runs_per_device=2))
+    train(GRID[:2], tmp_path / "alone")
+    for config in GRID[:2]:
+        name = f"runs/{config.name}/params.safetensors"
+        assert (tmp_path / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
 
 
-def test_a_training_that_died_with_an_error_goes_on_from_its_last_checkpoint(tmp_path, uninterrupted, monkeypatch):
-    compile_ = sweeps._compile
-
-    def broken(*args):
-        program = compile_(*args)
-
-        def train_epoch(states, epoch):
-            if epoch == 3:
-                raise OSError("the machine is gone")
-            return program.train_epoch(states, epoch)
-
-        return program._replace(train_epoch=train_epoch)
-
-    monkeypatch.setattr(sweeps, "_compile", broken)
-    with pytest.raises(OSError, match="the machine is gone"):
-        sweeps.train_due(GRID, tmp_path, Options(checkpoint_every_seconds=0))
-    monkeypatch.setattr(sweeps, "_compile", compile_)
-    assert list(tmp_path.rglob("*.safetensors")) == []
-    sweeps.train_due(GRID, tmp_path)
-    assert files(tmp_path) == uninterrupted
+# Runs of two programs on 1, 2 and 3 of forced CPU devices.
+ON_DEVICES = """
+import sys
+from pathlib import Path
+import jax
+jax.config.update("jax_num_cpu_devices", 3)
+sys.path.insert(0, "tests")
+from test_sweeps import GRID, TRAIN
+from vae_jax.sweeps import train_and_evaluate
+devices = jax.local_devices()
+for count in (1, 2, 3):
+    jax.local_devices = lambda: devices[:count]
+    assert train_and_evaluate(GRID, Path(sys.argv[1]) / str(count), TRAIN) == []
+"""
 
 
-class Vanish(Stop):
-    """Deletes the workdir after the second epoch."""
-
-    def __init__(self, workdir):
-        super().__init__()
-        self.workdir, self.epochs = workdir, 0
-
-    @property
-    def asked(self):
-        self.epochs += 1
-        if self.epochs == 2:
-            shutil.rmtree(self.workdir)
-        return False
+def test_any_number_of_devices_gives_the_same_runs(tmp_path, uninterrupted):
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", ON_DEVICES, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for count in ("1", "2", "3"):
+        assert files(tmp_path / count) == files(uninterrupted)
 
 
-def test_a_workdir_that_vanishes_is_one_line_and_not_half_made_anew(tmp_path):
-    workdir = tmp_path / "workdir"
-    with pytest.raises(UserError, match=rf"^{workdir}/runs/\S+ has vanished or was emptied; launch again$"):
-        sweeps.train_due(GRID[:1], workdir, stop=Vanish(workdir))
-    assert not workdir.exists()
+@pytest.fixture
+def little_memory(monkeypatch):
+    """A device that does not take more than two runs at once; records which numbers of runs were tried."""
+    tried = []
+    train_one_epoch = chunks._train_one_epoch
+
+    def train_with_little_memory(compiled, states, hyperparameters, images, own_journal):
+        count = len(own_journal.configs)
+        if count not in tried:
+            tried.append(count)
+        if count > 2:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+        return train_one_epoch(compiled, states, hyperparameters, images, own_journal)
+
+    monkeypatch.setattr(chunks, "_train_one_epoch", train_with_little_memory)
+    monkeypatch.setattr(chunks, "_most_at_once", {})
+    return tried
+
+
+SEEDS = expand(dataclasses.replace(BASE, num_epochs=1), {"seed": (0, 1, 2, 3, 4)})
+
+
+def test_a_device_without_room_for_all_runs_takes_half(tmp_path, little_memory, capsys):
+    train(SEEDS, tmp_path, TRAIN._replace(runs_per_device=64))
+    assert little_memory == [5, 2, 1]
+    assert "no memory for 5 runs at once" in capsys.readouterr().err
+    assert all(is_trained(run_dir(tmp_path, config)) for config in SEEDS)
+
+
+def test_on_a_cpu_runs_are_trained_one_at_a_time(tmp_path, little_memory):
+    train(SEEDS[:3], tmp_path)
+    assert little_memory == [1]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: x"), r"no memory on the device for vae-\S+"),
+        (jax.errors.JaxRuntimeError("INTERNAL: broken\nmore"), "JaxRuntimeError: INTERNAL: broken"),
+        (ZeroDivisionError(), "ZeroDivisionError"),
+        (UserError("no room"), "no room"),
+    ],
+)
+def test_a_run_that_cannot_be_trained_is_recorded_and_the_others_go_on(tmp_path, monkeypatch, error, reason):
+    train_together, attempts = chunks._train_together, []
+
+    def break_one(members, *args):
+        if members[0][0] == GRID[1]:
+            attempts.append(members)
+            raise error
+        train_together(members, *args)
+
+    monkeypatch.setattr(chunks, "_train_together", break_one)
+    failures = train_and_evaluate(GRID[:3], tmp_path, TRAIN)
+    assert [failure.run for failure in failures] == [GRID[1].name]
+    assert re.fullmatch(reason, failures[0].reason)
+    assert "failed" in (run_dir(tmp_path, GRID[1]) / "failed.json").read_text()
+    assert [is_trained(run_dir(tmp_path, config)) for config in GRID[:3]] == [True, False, True]
+    is_users = isinstance(error, UserError) or "RESOURCE" in str(error)
+    assert len(attempts) == (1 if is_users else sweeps.ATTEMPTS)  # a user must act first, or it may be chance
+    monkeypatch.undo()
+    train(GRID[:3], tmp_path)
+    assert not (run_dir(tmp_path, GRID[1]) / "failed.json").exists()
+
+
+def test_a_run_that_cannot_be_evaluated_is_returned_and_the_others_go_on(uninterrupted, tmp_path, monkeypatch):
+    shutil.copytree(uninterrupted, tmp_path, dirs_exist_ok=True)
+    evaluated = []
+
+    def evaluate_run(folder, **kwargs):
+        evaluated.append(folder.name)
+        return {"failed": "no digits"} if folder.name == GRID[0].name else {}
+
+    monkeypatch.setattr(evaluation, "evaluate_run", evaluate_run)
+    monkeypatch.setattr(evaluation, "is_current", lambda folder: False)
+    failures = train_and_evaluate(GRID, tmp_path)
+    assert failures == [Failure(GRID[0].name, "evaluation: no digits")]
+    assert sorted(evaluated) == sorted(config.name for config in GRID)
+
+
+@pytest.mark.parametrize(("evaluate", "expected"), [("due", 1), ("again", 2), ("never", 0)])
+def test_which_runs_are_evaluated(uninterrupted, tmp_path, monkeypatch, evaluate, expected):
+    shutil.copytree(uninterrupted, tmp_path, dirs_exist_ok=True)
+    evaluated = []
+    monkeypatch.setattr(evaluation, "evaluate_run", lambda folder, **kwargs: evaluated.append(folder) or {})
+    monkeypatch.setattr(evaluation, "is_current", lambda folder: folder.name == GRID[1].name)
+    assert train_and_evaluate(GRID[:2], tmp_path, Options(evaluate=evaluate)) == []
+    assert len(evaluated) == expected
+
+
+def test_a_training_that_died_resumes_from_its_last_checkpoint(tmp_path, uninterrupted, monkeypatch):
+    train_one_epoch = chunks._train_one_epoch
+
+    def die(compiled, states, hyperparameters, images, own_journal):
+        if own_journal.epoch == 3:
+            raise UserError("the machine is gone")
+        return train_one_epoch(compiled, states, hyperparameters, images, own_journal)
+
+    monkeypatch.setattr(chunks, "_train_one_epoch", die)
+    failures = train_and_evaluate(GRID, tmp_path, TRAIN._replace(checkpoint_every_seconds=0))
+    assert len(failures) == 4
+    assert list(tmp_path.rglob("params.safetensors")) == []
+    monkeypatch.undo()
+    train(GRID, tmp_path)
+    assert files(tmp_path) == files(uninterrupted)
+
+
+def test_a_folder_that_vanishes_is_one_line_and_not_half_made_again(tmp_path, monkeypatch):
+    add = journal.Journal.add
+
+    def vanish(self, *args):
+        add(self, *args)
+        shutil.rmtree(tmp_path / "runs", ignore_errors=True)
+
+    monkeypatch.setattr(journal.Journal, "add", vanish)
+    (failure,) = train_and_evaluate(GRID[:1], tmp_path, TRAIN)
+    assert re.fullmatch(rf"{tmp_path}/runs/\S+ has vanished or was emptied; launch again", failure.reason)
+    assert not any(tmp_path.rglob("metrics.jsonl"))
+
+
+def test_a_worker_that_was_given_up_leaves_a_finished_run_alone(tmp_path, uninterrupted, monkeypatch):
+    """Another worker finishes the run while this one is in its second epoch."""
+    add = journal.Journal.add
+    target = run_dir(tmp_path, GRID[0])
+
+    def finish_elsewhere(self, *args):
+        add(self, *args)
+        if self.epoch == 2:
+            shutil.rmtree(target)
+            shutil.copytree(run_dir(uninterrupted, GRID[0]), target)
+            self.write()
+
+    monkeypatch.setattr(journal.Journal, "add", finish_elsewhere)
+    train(GRID[:1], tmp_path)
+    assert files(tmp_path) == {name: content for name, content in files(uninterrupted).items() if GRID[0].name in name}
 
 
 FULL = """
 import resource, sys
 from pathlib import Path
 from vae_jax import sweeps
-from vae_jax.config import Config, expand
-from vae_jax.files import UserError
 sys.path.insert(0, "tests")
-from test_sweeps import GRID
+from test_sweeps import GRID, TRAIN
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
-try:
-    sweeps.train_due(GRID, Path(sys.argv[1]), sweeps.Options(checkpoint_every_seconds=0))
-except UserError as error:
-    sys.exit(str(error))
+for failure in sweeps.train_and_evaluate(GRID[:2], Path(sys.argv[1]), TRAIN._replace(checkpoint_every_seconds=0)):
+    print(failure.reason)
 """
 
 
 @pytest.mark.parametrize("size", [100, 1_000, 20_000])  # bytes: config.json, metrics.jsonl, a checkpoint find no room
-def test_a_full_disk_is_one_line_and_with_room_the_same_command_goes_on(tmp_path, uninterrupted, size):
+def test_a_full_disk_is_one_line_and_with_room_the_same_command_finishes(tmp_path, uninterrupted, size):
     done = subprocess.run([sys.executable, "-c", FULL, tmp_path, str(size)], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 1
+    assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
-    assert re.fullmatch(r"cannot write .*: File too large; make room .*", done.stderr.splitlines()[-1])
-    assert not any(".tmp" in name and "orbax" not in name for name in files(tmp_path))
-    sweeps.train_due(GRID, tmp_path)
-    assert files(tmp_path) == uninterrupted
+    assert re.fullmatch(r"cannot write .*: File too large; make room .*", done.stdout.splitlines()[-1])
+    assert not any(".tmp" in name for name in files(tmp_path))
+    train(GRID, tmp_path)
+    assert files(tmp_path) == files(uninterrupted)
 
 
-def test_images_of_another_size_are_refused(tmp_path, monkeypatch):
+def changed(dataset, **changes):
+    train_split = dataset.train._replace(images=255 - dataset.train.images)
+    return dataset._replace(train=train_split, provenance=dataset.provenance | changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"sha256": "0"}, "pixels"),
+        ({"labels_sha256": "0"}, "labels"),
+        ({"counts": {"train": 1, "validation": 1, "test": 1}}, "splits"),
+    ],
+)
+def test_runs_of_other_data_are_refused_by_name(tmp_path, uninterrupted, stop_after, monkeypatch, changes, what):
     with pytest.raises(StoppedError):
-        sweeps.train_due(GRID[:1], tmp_path, stop=StopAfter(1))
-    dataset = sweeps.load_dataset("mnist_5k", validation_fraction=1 / 12, data_dir=None)
-    small = dataset._replace(train=dataset.train._replace(images=dataset.train.images[:, 2:-2, 2:-2]))
-    monkeypatch.setattr(sweeps, "load_dataset", lambda *args, **kwargs: small)
-    with pytest.raises(UserError, match="images of another size"):
-        sweeps.train_due(GRID[:1], tmp_path)
+        train(GRID[:1], tmp_path, stop=stop_after(1))
+    dataset = changed(runs.load_dataset(GRID[0]), **changes)
+    for module in (runs, sweeps, chunks):
+        monkeypatch.setattr(module, "load_dataset", lambda config, data_dir=None: dataset)
+    for workdir in (tmp_path, uninterrupted):  # a run to resume, and a finished one
+        with pytest.raises(UserError, match=rf"^{GRID[0].name} was trained on other data: the {what} of mnist_5k"):
+            train(GRID[:1], workdir)
+    with pytest.raises(UserError, match="was trained on other data"):
+        runs.dataset_of(runs.load_run(run_dir(uninterrupted, GRID[0])))
 
 
-def test_a_group_of_diverged_runs_ends_and_its_neighbours_do_not_notice(tmp_path):
-    """A huge learning rate beside a sound one: bit for bit the sound run alone, and the parameters it had before."""
+def test_the_whole_grid_is_checked_before_the_first_step(tmp_path, monkeypatch):
+    dataset = runs.load_dataset(GRID[0])
+    tiny = dataset._replace(train=dataset.train._replace(images=dataset.train.images[:, :3, :3]))
+    monkeypatch.setattr(sweeps, "load_dataset", lambda config, data_dir=None: tiny)
+    configs = expand(BASE, {"architecture": ("mlp", "conv")})
+    with pytest.raises(ConfigError, match="at least 4 x 4"):
+        train(configs, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_diverged_runs_end_early_and_keep_their_last_finite_parameters(tmp_path):
     sound = dataclasses.replace(BASE, optimizer="sgd", learning_rate=1e-4)
     broken = dataclasses.replace(sound, learning_rate=1e6)
-    sweeps.train_due([sound, broken], tmp_path / "both")
-    sweeps.train_due([sound], tmp_path / "sound")
-    sweeps.train_due([broken], tmp_path / "broken")
+    train([sound, broken], tmp_path / "both")
+    train([sound], tmp_path / "sound")
+    train([broken], tmp_path / "broken")
     assert files(tmp_path / "both") == files(tmp_path / "sound") | files(tmp_path / "broken")
     rows = read_metrics(run_dir(tmp_path / "broken", broken))
     assert [(row["epoch"], row["train_loss"], row.get("diverged")) for row in rows] == [(1, None, True)]
     assert len(read_metrics(run_dir(tmp_path / "sound", sound))) == 4
-    _, params, _ = checkpoints.import_params(run_dir(tmp_path / "broken", broken) / "params.safetensors")
+    params = runs.load_run(run_dir(tmp_path / "broken", broken)).params
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
 
 
-def test_progress_is_of_the_whole_sweep(capsys):
-    progress = Progress(num_groups=2, num_runs=3, num_images=300)
-    rows = [{"train_loss": loss, "train_distortion": 1.0} for loss in (1.0, None)]
-    for _ in range(100):
-        progress.epoch(rows, 2, 0.01)
-    progress.group(2)
-    for _ in range(100):
-        progress.epoch(rows[:1], 1, 0.02)
-    progress.group(1)
-    progress.close()
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == LINES
-    assert lines[9] == "0/3 runs, 0/2 groups done, 50 %, 200 images/s, 00:00 left, loss nan, distortion 1.00"
-    assert lines[-1] == "2/3 runs, 1/2 groups done, 100 %, 100 images/s, 00:00 left, loss 1.00, distortion 1.00"
+class Elsewhere(Executor):
+    """An executor whose first futures fail as a cluster's do."""
+
+    def __init__(self, *errors):
+        self.errors = list(errors)
+
+    def submit(self, fn, /, *args, **kwargs):
+        future = Future()
+        error = self.errors.pop(0) if self.errors else None
+        if error == "cancelled":
+            future.cancel()
+            future.set_running_or_notify_cancel()
+        elif error:
+            future.set_exception(error)
+        else:
+            future.set_result(fn(*args, **kwargs))
+        return future
+
+
+def test_any_executor_trains_the_same_runs(tmp_path, uninterrupted):
+    train(GRID, tmp_path, executor=Elsewhere(RuntimeError("worker died"), RuntimeError("worker died")))
+    assert files(tmp_path) == files(uninterrupted)
+
+
+def test_a_run_whose_workers_die_again_and_again_has_failed(tmp_path):
+    executor = Elsewhere(*[RuntimeError("worker died")] * sweeps.ATTEMPTS)
+    failures = train_and_evaluate(GRID[:1], tmp_path, TRAIN, executor=executor)
+    assert failures == [Failure(GRID[0].name, "RuntimeError: worker died")]
+
+
+def test_a_lost_cluster_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="the cluster is gone; launch again"):
+        train(GRID[:1], tmp_path, executor=Elsewhere("cancelled"))
+
+
+def test_the_next_program_is_compiled_one_ahead(tmp_path, monkeypatch):
+    identities = sweeps.check(GRID, tmp_path, None)
+    dealt = sweeps._chunks(GRID, identities, tmp_path, TRAIN, is_local=True)
+    assert [len(chunk.configs) for chunk in dealt] == [1, 1, 1, 1]
+    assert [bool(chunk.upcoming) for chunk in dealt] == [False, True, False, False]
+    dealt = sweeps._chunks(GRID, identities, tmp_path, TRAIN._replace(runs_per_device=8), is_local=False)
+    assert [(len(chunk.configs), bool(chunk.upcoming)) for chunk in dealt] == [(2, False), (2, False)]

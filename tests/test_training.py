@@ -12,21 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vae_jax import objectives, training
-from vae_jax.config import Config, static_part
-from vae_jax.models import make_model
+from vae_jax.config import Config
+from vae_jax.programs import make_program
 
 CONFIG = Config(hidden_dims=(16,), batch_size=8, num_epochs=4)
 IMAGES = np.random.default_rng(0).integers(0, 256, (21, 6, 6), np.uint8)  # 21 = 8 + 8 + 5: the last batch is short
 
 
-def train(configs, epochs=2, images=IMAGES, **kwargs):
-    """States and last metrics after some epochs."""
-    model = make_model(static_part(configs[0]), images.shape[1:])
-    numbers = training.hyperparameters(configs)
-    states = training.init_states(model, numbers)
+def train(configs, epochs=2, images=IMAGES):
+    """Trains runs of one program for some epochs; returns program, hyperparameters, states and last metrics."""
+    program = make_program(configs[0], images.shape[1:])
+    hyperparameters = training.hyperparameters(configs)
+    states = training.init_states(program, hyperparameters)
     for epoch in range(epochs):
-        states, metrics = training.train_epoch(model, images, states, numbers, np.int32(epoch), **kwargs)
-    return model, numbers, states, metrics
+        states, metrics = training.train_epoch(program, images, states, hyperparameters, np.int32(epoch))
+    return program, hyperparameters, states, metrics
 
 
 def equal(a, b):
@@ -41,6 +41,7 @@ def run_of(tree, index):
 @given(st.integers(1, 200), st.integers(1, 64), st.integers(0, 2**31 - 1))
 def test_every_image_once_an_epoch(num_images, batch_size, seed):
     indices, weights = training.batches(jax.random.key(seed), num_images, batch_size)
+    batch_size = min(batch_size, num_images)  # a larger batch would be padding
     assert indices.shape == weights.shape == (-(-num_images // batch_size), batch_size)
     counted = np.asarray(indices)[np.asarray(weights) == 1]
     np.testing.assert_array_equal(np.sort(counted), np.arange(num_images))
@@ -63,41 +64,38 @@ def test_same_seed_same_run_bit_for_bit_and_another_seed_another():
     assert not equal(first.params, other.params)
 
 
-def test_a_run_in_a_group_is_the_run_alone():
+def test_runs_trained_together_are_the_runs_alone():
     configs = [
         dataclasses.replace(CONFIG, seed=seed, kl_weight=kl_weight, learning_rate=rate)
         for seed, kl_weight, rate in ((0, 1.0, 1e-3), (1, 4.0, 1e-3), (0, 0.5, 1e-2))
     ]
-    _, _, together, metrics = train(configs)
-    _, _, vectorized, _ = train(configs, runs_at_once=2)  # 3 runs as 2 + 1
+    _, _, together, _ = train(configs)
     for index, config in enumerate(configs):
-        _, _, alone, metrics_alone = train([config])
-        assert equal(run_of(together, index), run_of(alone, 0))
-        assert equal(run_of(metrics, index), run_of(metrics_alone, 0))
+        _, _, alone, _ = train([config])
         # vmap sums in another order: 6 steps of Adam at float32 agree to about 1e-5 of a step of 1e-2.
         close = jax.tree.map(
             lambda a, b: np.allclose(a, b, rtol=1e-3, atol=1e-5),
-            run_of(vectorized.params, index), run_of(alone.params, 0),
+            run_of(together.params, index), run_of(alone.params, 0),
         )  # fmt: skip
         assert jax.tree.all(close)
 
 
 @pytest.fixture
 def spied(monkeypatch):
-    """What the VAE's objective is called with in each step of a training: images, ε and KL weight, in order."""
+    """Records the images and ε of each call of the VAE's objective, in order."""
     calls = []
-    objective = training.OBJECTIVES["vae"]
+    objective = objectives.vae_objective
 
-    def spy(encode, decode, nll, images, key, kl_weight, free_bits):
+    def spy(encode, decode, nll, images, key, hyperparameters):
         own_key, eps_key = key, jax.random.wrap_key_data(jax.random.key_data(key))
         zeros = jnp.zeros((len(images), 2))
-        eps = objectives.reparameterize(eps_key, zeros, zeros)  # what the objective draws, from the same key
+        eps = objectives.reparameterize(eps_key, zeros, zeros)  # the objective draws the same from the same key
         record = functools.partial(jax.debug.callback, lambda *values: calls.append(tuple(map(np.asarray, values))))
-        record(images, eps, kl_weight, ordered=True)
-        return objective(encode, decode, nll, images, own_key, kl_weight, free_bits)
+        record(images, eps, ordered=True)
+        return objective(encode, decode, nll, images, own_key, hyperparameters)
 
-    jax.clear_caches()  # a program that was compiled before would not call the spy
-    monkeypatch.setitem(training.OBJECTIVES, "vae", spy)
+    jax.clear_caches()  # programs compiled before do not call the spy
+    monkeypatch.setattr(objectives, "vae_objective", spy)
     yield calls
     jax.clear_caches()
 
@@ -124,11 +122,21 @@ def test_dynamic_binarization_is_drawn_anew_each_step_and_threshold_is_not(spied
     assert all(np.all(call[0] == 1) for call in spied)
 
 
-def test_kl_weight_rises_linearly_over_its_warmup(spied):
-    config = dataclasses.replace(CONFIG, kl_weight=6.0, kl_warmup_epochs=2.0)
-    train([config], epochs=3)
+def test_kl_weight_rises_linearly_over_its_warmup(monkeypatch):
+    weights = []
+    loss = objectives.Terms.loss
+
+    def spy(terms, warmup=1.0):
+        if not isinstance(warmup, float):
+            jax.debug.callback(lambda value: weights.append(float(value)), warmup, ordered=True)
+        return loss(terms, warmup)
+
+    jax.clear_caches()
+    monkeypatch.setattr(objectives.Terms, "loss", spy)
+    train([dataclasses.replace(CONFIG, kl_weight=6.0, kl_warmup_epochs=2.0)], epochs=3)
     jax.effects_barrier()
-    np.testing.assert_allclose([call[2] for call in spied], [0, 1, 2, 3, 4, 5, 6, 6, 6], rtol=1e-6)
+    jax.clear_caches()
+    np.testing.assert_allclose(weights, np.array([0, 1, 2, 3, 4, 5, 6, 6, 6]) / 6, rtol=1e-6)
 
 
 def test_reported_loss_is_the_full_objective_during_warmup():
@@ -136,35 +144,67 @@ def test_reported_loss_is_the_full_objective_during_warmup():
     np.testing.assert_allclose(metrics.loss, metrics.distortion + 6 * metrics.rate, rtol=1e-6)
 
 
+@pytest.mark.parametrize("change", [{"kl_weight": 0.0}, {"free_bits": 100.0}])
+def test_training_minimizes_the_loss_it_reports(change):
+    """With the gradient at the initial parameters: SGD at rate 1 moves them by minus the gradient of the loss."""
+    config = dataclasses.replace(CONFIG, batch_size=21, optimizer="sgd", learning_rate=1.0, binarization="none")
+    config = dataclasses.replace(config, **change)
+    program, hyperparameters = make_program(config, (6, 6)), training.hyperparameters([config])
+    before = training.init_states(program, hyperparameters)
+    state, numbers = run_of(before, 0), {name: value[0] for name, value in hyperparameters.items()}
+
+    def reported(params):
+        key, ones = jax.random.key(9), jnp.ones(21)
+        _, sums = training.train_step(
+            program, state._replace(params=params), numbers, IMAGES, ones, key, steps_per_epoch=1
+        )
+        return sums.loss / 21
+
+    gradients = jax.grad(reported)(state.params)
+    after, _ = training.train_step(program, state, numbers, IMAGES, jnp.ones(21), jax.random.key(9), steps_per_epoch=1)
+    moved = jax.tree.map(lambda old, new: old - new, state.params, after.params)
+    close = jax.tree.map(lambda a, b: np.allclose(a, b, rtol=1e-3, atol=1e-5), moved, gradients)  # float32 differences
+    assert jax.tree.all(close)
+
+
 def test_a_short_batch_is_the_mean_over_its_own_images():
-    """An epoch in one padded batch of 21 + 11 equals an epoch in one exact batch of 21, for an AE (it has no noise)."""
-    ae = dataclasses.replace(CONFIG, model="ae", optimizer="sgd", learning_rate=0.01)
-    results = [train([dataclasses.replace(ae, batch_size=size)], epochs=1) for size in (32, 21)]
-    (_, _, padded, padded_metrics), (_, _, exact, exact_metrics) = results
+    """A step on 21 images padded to 32 equals a step on exactly those 21, for an AE, which has no noise."""
+    config = dataclasses.replace(CONFIG, model="ae", optimizer="sgd", learning_rate=0.01)
+    program, hyperparameters = make_program(config, (6, 6)), training.hyperparameters([config])
+    state = run_of(training.init_states(program, hyperparameters), 0)
+    numbers = run_of(hyperparameters, 0)
+    results = []
+    for indices, weights in (
+        (np.arange(21), np.ones(21)),
+        (np.r_[np.arange(21), np.zeros(11, int)], np.arange(32) < 21),
+    ):
+        arguments = IMAGES[indices], jnp.float32(weights), jax.random.key(0)
+        results.append(training.train_step(program, state, numbers, *arguments, steps_per_epoch=1))
+    (exact, exact_sums), (padded, padded_sums) = results
     close = jax.tree.map(lambda a, b: np.allclose(a, b, rtol=1e-5, atol=1e-6), padded.params, exact.params)
     assert jax.tree.all(close)  # the order of a float32 sum differs
-    np.testing.assert_allclose(padded_metrics.loss, exact_metrics.loss, rtol=1e-5)
+    np.testing.assert_allclose(padded_sums.loss, exact_sums.loss, rtol=1e-5)
 
 
 def test_evaluation_is_a_mean_over_images_whatever_the_batches():
     ae = dataclasses.replace(CONFIG, model="ae")
-    model, numbers, states, _ = train([ae])
+    program, numbers, states, _ = train([ae])
     whole = [
-        training.evaluate(make_model(static_part(dataclasses.replace(ae, batch_size=size)), (6, 6)), IMAGES,
+        training.evaluate(make_program(dataclasses.replace(ae, batch_size=size), (6, 6)), IMAGES,
                           states.params, numbers).loss
         for size in (1, 8, 21, 64)
     ]  # fmt: skip
     np.testing.assert_allclose(whole, np.broadcast_to(whole[0], (4, 1)), rtol=1e-5)
     x = IMAGES / 255
     params = run_of(states.params, 0)
-    logits = np.asarray(model.apply({"params": params}, jnp.float32(x)).logits, np.float64)
+    logits = np.asarray(program.network.apply({"params": params}, jnp.float32(x)).logits, np.float64)
     expected = np.mean(np.sum(np.logaddexp(0, logits) - x * logits, axis=(1, 2)))
     np.testing.assert_allclose(whole[0][0], expected, rtol=1e-5)
 
 
 def test_evaluations_repeat():
-    model, numbers, states, _ = train([CONFIG])
-    first, second = (training.evaluate(model, IMAGES, states.params, numbers) for _ in range(2))
+    program, numbers, states, _ = train([CONFIG])
+    first, second = (training.evaluate(program, IMAGES, states.params, numbers) for _ in range(2))
     assert equal(first, second)
 
 
@@ -227,61 +267,50 @@ def test_training_lowers_the_loss(architecture, model, likelihood):
     assert last.loss < first.loss
 
 
-def test_a_run_that_diverges_is_frozen_and_its_neighbours_do_not_notice():
+def test_a_run_that_diverges_is_frozen_and_the_others_are_not_affected():
     configs = [dataclasses.replace(CONFIG, optimizer="sgd", learning_rate=rate) for rate in (1e-3, 1e6, 1e-4)]
+    sound = [configs[0], dataclasses.replace(configs[1], learning_rate=1e-5), configs[2]]
     _, _, together, metrics = train(configs, epochs=3)
+    _, _, expected, _ = train(sound, epochs=3)
     np.testing.assert_array_equal(together.alive, [True, False, True])
     np.testing.assert_array_equal(np.isfinite(metrics.loss), [True, False, True])
     assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(together.params))
     for index in (0, 2):
-        _, _, alone, _ = train([configs[index]], epochs=3)
-        assert equal(run_of(together, index), run_of(alone, 0))
-    # What is kept is the state from before the epoch that broke, here the first.
+        assert equal(run_of(together, index), run_of(expected, index))
+    # The frozen state is the one from before the epoch in which the run diverged, here the first.
     frozen = run_of(together, 1)
-    initial = training.init_states(make_model(static_part(configs[1]), (6, 6)), training.hyperparameters([configs[1]]))
+    initial = training.init_states(make_program(configs[1], (6, 6)), training.hyperparameters([configs[1]]))
     assert equal(frozen.params, run_of(initial.params, 0))
     assert frozen.step == 0
 
 
-def memory_of_an_epoch(config, count, images, runs_at_once):
-    """What XLA says that a group's epoch takes, and the bytes of one run's state."""
-    model, numbers = make_model(config, images.shape[1:]), training.hyperparameters([config] * count)
-    states = jax.eval_shape(lambda numbers: training.init_states(model, numbers), numbers)
-    lowered = training.train_epoch.lower(model, images, states, numbers, np.int32(0), runs_at_once=runs_at_once)
+def memory_of_an_epoch(config, count, images):
+    """Returns XLA's account of an epoch of `count` runs, and the bytes of one run's state."""
+    program, hyperparameters = make_program(config, images.shape[1:]), training.hyperparameters([config] * count)
+    states = jax.eval_shape(functools.partial(training.init_states, program), hyperparameters)
+    lowered = training.train_epoch.lower(program, images, states, hyperparameters, np.int32(0))
     one = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(states)) // count
     return lowered.compile().memory_analysis(), one
 
 
-@pytest.mark.parametrize("runs_at_once", [1, 8])
-def test_a_group_holds_its_images_once(runs_at_once):
-    """Seven more runs take less than one more copy of the images."""
+def test_runs_trained_together_share_their_images():
+    """Seven more runs take less memory than one more copy of the images."""
     images = np.zeros((60_000, 28, 28), np.uint8)
     sizes = []
     for count in (1, 8):
-        found, _ = memory_of_an_epoch(Config(hidden_dims=(8,)), count, images, min(count, runs_at_once))
+        found, _ = memory_of_an_epoch(Config(hidden_dims=(8,)), count, images)
         sizes.append(found.argument_size_in_bytes + found.temp_size_in_bytes + found.output_size_in_bytes)
     assert images.nbytes < sizes[0]
     assert sizes[1] - sizes[0] < images.nbytes
 
 
-@pytest.mark.parametrize("runs_at_once", [1, 2])
-def test_new_states_are_written_over_the_old_ones(runs_at_once):
-    """Beside the donated states, six more runs take less than the state of one."""
-    images = np.zeros((100, 28, 28), np.uint8)
-    (few, _), (many, one) = (memory_of_an_epoch(Config(), count, images, runs_at_once) for count in (4, 10))
-    assert many.alias_size_in_bytes >= 10 * one
-    assert many.temp_size_in_bytes - few.temp_size_in_bytes < one
+@pytest.mark.parametrize("count", [1, 4])
+def test_new_states_are_written_over_the_old_ones(count):
+    found, one = memory_of_an_epoch(Config(), count, np.zeros((100, 28, 28), np.uint8))
+    assert found.alias_size_in_bytes >= count * one
 
 
-def test_devices_share_the_runs_out_and_change_nothing():
-    """On one device here; test_sweeps.py forces more."""
-    mesh = jax.sharding.Mesh(np.array(jax.devices()[:1]), ("runs",))
-    configs = [dataclasses.replace(CONFIG, seed=seed) for seed in range(2)]
-    model = make_model(static_part(CONFIG), (6, 6))
-    numbers = training.hyperparameters(configs)
-    states = training.init_states(model, numbers, mesh=mesh)
-    for epoch in range(2):
-        states, metrics = training.train_epoch(model, IMAGES, states, numbers, np.int32(epoch), mesh=mesh)
-    _, _, expected, expected_metrics = train(configs)
-    assert equal(states, expected)
-    assert equal(metrics, expected_metrics)
+def test_a_batch_larger_than_the_data_set_takes_no_more_memory():
+    images = np.zeros((60, 28, 28), np.uint8)
+    sizes = [memory_of_an_epoch(Config(batch_size=size), 1, images)[0].temp_size_in_bytes for size in (60, 200_000)]
+    assert sizes[0] == sizes[1]

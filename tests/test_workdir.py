@@ -1,25 +1,41 @@
-"""A workdir's files: experiments round trip, folders of others are left alone, and damage is a UserError, always."""
+"""A workdir's files: whole or absent, read back as written, others' folders left alone, and damage a UserError."""
 
+import errno
 import json
+import os
+import stat
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from test_config import configs, values_of
-from test_files import json_values
 
+from vae_jax import workdir
 from vae_jax.config import FIELDS, Config, Experiment
-from vae_jax.files import UserError
 from vae_jax.workdir import (
-    claim,
+    DataIdentity,
+    UserError,
+    check_workdir,
     is_trained,
     read_config,
     read_experiment,
+    read_identity,
+    read_json,
     read_metrics,
     run_dir,
+    write_bytes,
+    write_config,
+    write_json,
     write_metrics,
     write_record,
 )
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda children: st.lists(children) | st.dictionaries(st.text(), children),
+    max_leaves=10,
+)
+
 
 EXPERIMENT = Experiment(
     name="e", question="Why?", base=Config(num_epochs=2), grid={"hidden_dims": ((), (8, 4)), "seed": (0, 1)}
@@ -27,6 +43,7 @@ EXPERIMENT = Experiment(
 RECORD = {"started": "2025-03-14T09:26:53+00:00", "wall_seconds": None}
 ROWS = [{"epoch": n, "train_loss": 9.5 / n, "train_distortion": None} for n in (1, 2)]
 
+names = st.from_regex(r"[\w(][\w ()+=,.-]{0,30}[\w)]", fullmatch=True)
 # Any subset of the fields, each with some of its values.
 grids = st.lists(st.sampled_from(sorted(set(FIELDS) - {"lr_warmup_epochs", "num_epochs"})), unique=True, max_size=3)
 grids = grids.flatmap(
@@ -42,59 +59,58 @@ def scratch(tmp_path_factory):
     return tmp_path_factory.mktemp("scratch")
 
 
-@given(st.text(), st.text(), configs, grids, st.lists(st.text()).map(tuple))
+@given(names, st.text(), configs, grids, st.lists(st.text(), unique=True).map(tuple))
 def test_an_experiment_reads_back_with_the_same_runs(scratch, name, question, base, grid, figures):
     experiment = Experiment(name=name, question=question, base=base, grid=grid, figures=figures)
     write_record(scratch, experiment, RECORD)
     back = read_experiment(scratch)
-    assert back.configs == experiment.configs
-    assert (back.name, back.question, back.figures) == (name, question, figures)
+    assert back == experiment
     assert RECORD.items() <= json.loads((scratch / "experiment.json").read_text()).items()
 
 
 @pytest.mark.parametrize("place", ["runs", "checkpoints", "runs/a", "runs/a/tensorboard", "results.csv"])
 def test_a_link_that_may_lead_out_is_refused_by_name_and_the_workdir_may_be_one(tmp_path, place):
-    outside, workdir = tmp_path / "outside", tmp_path / "workdir"
+    outside, held = tmp_path / "outside", tmp_path / "workdir"
     outside.mkdir()
     write_record(outside / "real", EXPERIMENT, RECORD)
-    workdir.symlink_to(outside / "real")
-    claim(workdir, EXPERIMENT)
-    (workdir / place).parent.mkdir(parents=True, exist_ok=True)
-    (workdir / place).symlink_to(outside)
-    with pytest.raises(UserError, match=f"^{workdir / place} is a link, and may lead out of the workdir; "):
-        claim(workdir, EXPERIMENT)
+    held.symlink_to(outside / "real")
+    check_workdir(held, EXPERIMENT)
+    (held / place).parent.mkdir(parents=True, exist_ok=True)
+    (held / place).symlink_to(outside)
+    with pytest.raises(UserError, match=f"^{held / place} is a symbolic link and may lead out of the workdir; "):
+        check_workdir(held, EXPERIMENT)
 
 
 def test_empty_new_and_own_folders_are_claimed(tmp_path):
-    claim(tmp_path / "new", EXPERIMENT)
-    claim(tmp_path, EXPERIMENT)
+    check_workdir(tmp_path / "new", EXPERIMENT)
+    check_workdir(tmp_path, EXPERIMENT)
     assert list(tmp_path.iterdir()) == []
     write_record(tmp_path, EXPERIMENT, RECORD)
-    claim(tmp_path, EXPERIMENT.override({"seed": (5, 6)}))
+    check_workdir(tmp_path, EXPERIMENT.override({"seed": (5, 6)}))
 
 
 def test_folders_of_others_are_refused_and_left_alone(tmp_path):
     write_record(tmp_path / "other", Experiment(name="other", question="?"), RECORD)
     with pytest.raises(UserError, match="other holds experiment 'other', not 'e'; choose another --workdir"):
-        claim(tmp_path / "other", EXPERIMENT)
+        check_workdir(tmp_path / "other", EXPERIMENT)
     (tmp_path / "home" / "runs").mkdir(parents=True)
     (tmp_path / "home" / "thesis.tex").write_text("x")
     with pytest.raises(UserError, match="home is not empty and holds no experiment; choose another --workdir"):
-        claim(tmp_path / "home", EXPERIMENT)
+        check_workdir(tmp_path / "home", EXPERIMENT)
     with pytest.raises(UserError, match=r"cannot use workdir .*thesis\.tex: Not a directory"):
-        claim(tmp_path / "home" / "thesis.tex", EXPERIMENT)
+        check_workdir(tmp_path / "home" / "thesis.tex", EXPERIMENT)
 
 
 def test_the_way_out_of_a_damaged_experiment_works(tmp_path):
     """What the message says, "delete it and launch again", is accepted beside the files that a launch leaves."""
-    for name in ("runs", "classifiers", "figures"):
+    for name in ("runs", "checkpoints", "figures"):
         (tmp_path / name).mkdir()
     for name in ("results.csv", "report.html", "experiment.json"):
         (tmp_path / name).write_text("")
     with pytest.raises(UserError, match=r"experiment\.json is damaged .*; delete it and launch again"):
-        claim(tmp_path, EXPERIMENT)
+        check_workdir(tmp_path, EXPERIMENT)
     (tmp_path / "experiment.json").unlink()
-    claim(tmp_path, EXPERIMENT)
+    check_workdir(tmp_path, EXPERIMENT)
 
 
 @pytest.mark.parametrize("missing", ["config.json", "metrics.jsonl", "params.safetensors"])
@@ -107,7 +123,7 @@ def test_a_run_without_one_of_its_files_is_not_trained(tmp_path, missing):
 
 
 def test_no_experiment(tmp_path):
-    with pytest.raises(UserError, match=r"holds no experiment \(there is no experiment.json in it\)"):
+    with pytest.raises(UserError, match=r"holds no experiment \(it has no experiment.json\)"):
         read_experiment(tmp_path)
 
 
@@ -133,6 +149,27 @@ def write_run(folder, rows=ROWS):
     (folder / "config.json").write_text(json.dumps(EXPERIMENT.base.to_dict()))
     write_metrics(folder, rows)
     return folder
+
+
+IDENTITY = DataIdentity("12ab", None, {"train": 10, "validation": 0, "test": 2})
+
+
+def test_a_config_reads_back_with_the_identity_of_its_data(tmp_path):
+    write_config(tmp_path, EXPERIMENT.base, IDENTITY)
+    assert read_config(tmp_path) == EXPERIMENT.base
+    assert read_identity(tmp_path) == IDENTITY
+
+
+def test_a_config_of_version_0_1_0_has_no_identity(tmp_path):
+    assert read_config(write_run(tmp_path)) == EXPERIMENT.base
+    assert read_identity(tmp_path) is None
+
+
+@pytest.mark.parametrize("data", [None, {}, {"sha256": "1"}, {"beta": 1}, [1, 2, 3]])
+def test_a_damaged_identity(tmp_path, data):
+    write_json(tmp_path / "config.json", {"config": EXPERIMENT.base.to_dict(), "data": data})
+    with pytest.raises(UserError, match=r"config\.json is damaged .*; delete .* and launch again"):
+        read_config(tmp_path)
 
 
 def test_metrics_are_one_line_of_json_per_epoch(tmp_path):
@@ -189,3 +226,108 @@ def test_damaged_files_load_or_are_a_user_error(scratch, data):
         message = str(error)
     assert str(path.parent) in message
     assert "\n" not in message
+
+
+@given(json_values)
+def test_json_round_trip(tmp_path_factory, value):
+    path = tmp_path_factory.getbasetemp() / "value.json"
+    write_json(path, value)
+    assert read_json(path) == value
+
+
+def test_folders_are_made_and_an_old_file_is_replaced(tmp_path):
+    path = tmp_path / "a" / "b" / "file"
+    write_bytes(path, b"old content")
+    write_bytes(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert os.listdir(path.parent) == ["file"]
+
+
+@pytest.mark.parametrize("function", ["replace"])
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, function):
+    path = tmp_path / "file"
+    write_bytes(path, b"old")
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(workdir.os, function, full)
+    with pytest.raises(UserError, match=rf"^cannot write {path}: No space left on device; "):
+        write_bytes(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_bytes(path, b"old")
+
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workdir.os, "replace", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_bytes(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_place_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "file" / "below", tmp_path / "folder"):
+        with pytest.raises(UserError, match=f"^cannot write {path}: "):
+            write_bytes(path, b"content")
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o002, 0o664)])
+def test_permissions_follow_the_umask(tmp_path, mask, mode):
+    before = os.umask(mask)
+    try:
+        write_bytes(tmp_path / "file", b"")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == mode
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_numbers_that_json_has_not_are_refused(tmp_path, number):
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "file.json", {"loss": [number]})
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b'{"a": 1}}', b"\xff\xfe\x00", b'"\xe9"', b"[" * 100_000, b"1" * 5_000, json.dumps("x").encode()[:-1]],
+)
+def test_damaged_json(tmp_path, content):
+    path = tmp_path / "file.json"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=f"^{path} is damaged .*; delete it and launch again$"):
+        read_json(path)
+
+
+def test_json_that_is_missing_or_too_large(tmp_path):
+    path = tmp_path / "file.json"
+    with pytest.raises(UserError, match=f"^cannot read {path}: No such file"):
+        read_json(path)
+    with pytest.raises(UserError, match=f"^cannot read {tmp_path}: Is a directory"):
+        read_json(tmp_path)
+    path.write_text("[" + " " * 98 + "]")
+    assert read_json(path, max_bytes=100) == []
+    with pytest.raises(UserError, match=f"^{path} is larger than 99 bytes"):
+        read_json(path, max_bytes=99)
+
+
+def test_remove_deletes_a_file_a_folder_or_a_link_and_not_what_it_links_to(tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").write_text("")
+    (tmp_path / "folder" / "inner").mkdir(parents=True)
+    (tmp_path / "folder" / "inner" / "link").symlink_to(tmp_path / "kept")
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "kept")
+    for name in ("folder", "file", "link", "missing"):
+        workdir.remove(tmp_path / name)
+    assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["kept", "kept/file"]

@@ -6,27 +6,47 @@ from pathlib import Path
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     import numpy as np
 
     from vae_jax.config import Config
-    from vae_jax.models import Params
+    from vae_jax.data import Dataset
+    from vae_jax.networks import Params
     from vae_jax.runs import Codes
 
 
 def load_run(
     path: str | PathLike[str],
-) -> "tuple[Config, Params, Callable[[np.ndarray], Codes], Callable[[np.ndarray], np.ndarray]]":
-    """Config, parameters and the two halves of a trained run, from its folder WORKDIR/runs/NAME.
+) -> "tuple[Config, Params, Callable[[Any], Codes], Callable[[Any], np.ndarray]]":
+    """Loads a trained run from its folder, WORKDIR/runs/NAME.
 
-    `encode` takes uint8[N, H, W] images to Codes of `mean` and, for a VAE, `logvar`, float32[N, D]; `decode` takes
-    float32[N, D] to the mean pixels in [0, 1], float32[N, H, W].
+    Returns:
+        config: the run's Config.
+        params: the parameters of its network.
+        encode: maps images, uint8 from 0 to 255 or floats in [0, 1], [N, H, W] or [H, W] for one, to Codes: `mean` and,
+            for a VAE, `logvar`, float32[N, D].
+        decode: maps codes float[N, D] to mean pixels in [0, 1], float32[N, H, W].
 
     Raises:
-        UserError: it is not trained to its end, or a file of it is damaged.
+        UserError: the folder is no run's, the run is unfinished, or one of its files is damaged.
     """
-    # JAX takes a second to import, which --help and wrong flags must not wait for.
-    from vae_jax import runs
+    from vae_jax import runs  # JAX takes a second to import, which --help must not wait for
 
     run = runs.load_run(Path(path).expanduser())
     return run.config, run.params, run.encode, run.decode
+
+
+def load_dataset(path: str | PathLike[str], data_dir: str | None = None) -> "Dataset":
+    """Loads the data set a run was trained on, with splits `train`, `validation` and `test`.
+
+    Args:
+        path: the run's folder, WORKDIR/runs/NAME.
+        data_dir: folder of the prepared data sets; None for the default.
+
+    Raises:
+        UserError: the run or its data set is missing or damaged, or the images are not those it was trained on.
+    """
+    from vae_jax import runs
+
+    return runs.dataset_of(runs.load_run(Path(path).expanduser()), data_dir)

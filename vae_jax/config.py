@@ -1,125 +1,110 @@
-"""What defines a run, and a grid of runs. Standard library only, so that it imports in milliseconds.
+"""What defines a run, and a grid of runs.
 
-A run is a `Config`; an experiment is a question, a base `Config` and a grid of values over it.
+An experiment is a question, a base `Config` and a grid of values over it. Standard library only, so that importing it
+takes milliseconds.
 """
 
 import dataclasses
-import difflib
 import hashlib
 import itertools
 import json
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from vae_jax.fields import ConfigError, check_value, declare, suggest
+from vae_jax.models import MODEL_FIELDS, MODELS
 
-class ConfigError(ValueError):
-    """A value that no run can have; the message is one line that names the field and what it takes."""
-
-
-def _field(
-    default: Any,
-    doc: str,
-    *,
-    choices: tuple[str, ...] = (),
-    bounds: tuple[float, float] | None = None,
-    unit: str = "",
-    dynamic: bool = False,
-    used: Callable[["Config"], bool] = lambda config: True,
-) -> Any:
-    """A `Config` field that documents and checks itself.
-
-    Args:
-        default: the value where nothing else is said; its type is the field's type.
-        doc: one sentence for `--help`.
-        choices: the names a str field takes; empty for any text.
-        bounds: the least and the greatest number (for `hidden_dims`, of each width), both included.
-        unit: the unit of the number.
-        dynamic: whether it is a number inside the compiled program (and not a part of its shape or structure), so
-            that runs which differ in it train together.
-        used: whether a run of this Config reads the field at all; where not, `canonical` sets it to its default.
-    """
-    metadata = {"doc": doc, "choices": choices, "bounds": bounds, "unit": unit, "dynamic": dynamic, "used": used}
-    return dataclasses.field(default=default, metadata=metadata)
-
-
-def _is_vae(config: "Config") -> bool:
-    return config.model == "vae"
+# Every field that version 0.1.0 had. Its names hash them all, so this list never changes.
+_FIELDS_OF_0_1_0 = (
+    "dataset", "validation_fraction", "binarization", "model", "architecture", "hidden_dims", "latent_dim",
+    "activation", "mean_bias", "likelihood", "kl_weight", "kl_warmup_epochs", "free_bits", "optimizer",
+    "learning_rate", "schedule", "lr_warmup_epochs", "weight_decay", "clip_norm", "batch_size", "num_epochs", "seed",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-    """Everything that defines a run: the same Config always gives the same parameters.
+    """Everything that defines a run: the same Config on the same images gives the same parameters.
 
     Raises:
-        ConfigError: a value of the wrong type, out of its bounds, or not among the choices.
+        ConfigError: a value has the wrong type, is out of bounds, or is not among the choices.
     """
 
-    # What is learned from.
-    dataset: str = _field(
-        "mnist_5k", "mnist_5k, mnist, fashion_mnist, kmnist, binarized_mnist, or idx:DIR (four IDX files)"
+    # The data.
+    dataset: str = declare(
+        "mnist_5k",
+        "mnist_5k, mnist, fashion_mnist, kmnist, binarized_mnist, idx:DIR (four IDX files) or npz:FILE (NumPy arrays)",
     )
-    validation_fraction: float = _field(
-        1 / 12, "share of the train split held out for validation; 0 for none", bounds=(0.0, 0.9)
+    validation_fraction: float = declare(
+        1 / 12, "share of the training images held out for validation; 0 holds out none", bounds=(0.0, 0.9)
     )
-    binarization: str = _field(
+    binarization: str = declare(
         "none",
-        "pixels as they are, cut at 1/2, or drawn anew at each step with the grey value as probability",
+        "keeps pixels as they are, cuts them at 1/2, or redraws them at each step with the grey value as probability",
         choices=("none", "threshold", "dynamic"),
     )
 
     # The model.
-    model: str = _field("vae", "autoencoder or variational autoencoder", choices=("ae", "vae"))
-    architecture: str = _field(
-        "mlp", "dense layers, or two strided 3x3 convolutions (32, 64) before them", choices=("mlp", "conv")
+    model: str = declare("vae", "autoencoder or variational autoencoder", choices=tuple(MODELS))
+    architecture: str = declare(
+        "mlp",
+        "dense layers, or two strided 3x3 convolutions (32 and 64 channels) followed by them",
+        choices=("mlp", "conv"),
     )
-    hidden_dims: tuple[int, ...] = _field(
-        (512,), "widths of the encoder's dense layers, as 512 or 512x256; the decoder mirrors them", bounds=(1, 65536)
+    hidden_dims: tuple[int, ...] = declare(
+        (512,),
+        "widths of the encoder's dense layers, such as 512 or 512x256 (none for no layer); the decoder mirrors them",
+        bounds=(1, 65536),
     )
-    latent_dim: int = _field(2, "dimensions of the latent space", bounds=(1, 4096))
-    activation: str = _field(
+    latent_dim: int = declare(2, "number of latent dimensions", bounds=(1, 4096), symbol="z")
+    activation: str = declare(
         "relu", "non-linearity of the hidden layers", choices=("relu", "tanh", "gelu", "silu", "elu", "leaky_relu")
     )
-    mean_bias: bool = _field(False, "start the decoder's output bias at the train set's mean pixel")
+    mean_bias: bool = declare(False, "initializes the decoder's output bias from the mean of the training images")
 
     # The objective.
-    likelihood: str = _field(
+    likelihood: str = declare(
         "bernoulli",
-        "p(image | z): its negative logarithm is the reconstruction loss",
+        "p(image | z); its negative logarithm is the reconstruction loss",
         choices=("bernoulli", "continuous_bernoulli", "gaussian", "learned_gaussian"),
     )
-    kl_weight: float = _field(
-        1.0, "weight of the KL term (beta of the beta-VAE)", bounds=(0.0, 1e6), dynamic=True, used=_is_vae
+    kl_weight: float = declare(
+        1.0, "weight of the KL term, the beta of the beta-VAE", bounds=(0.0, 1e6), dynamic=True, symbol="kl"
     )
-    kl_warmup_epochs: float = _field(
-        0.0, "the KL weight rises linearly from 0 over this time", bounds=(0.0, 1e6), unit="epochs", dynamic=True,
-        used=_is_vae,
+    kl_warmup_epochs: float = declare(
+        0.0, "time over which the KL weight rises linearly from 0", bounds=(0.0, 1e6), unit="epochs", dynamic=True,
     )  # fmt: skip
-    free_bits: float = _field(
-        0.0, "KL of a latent dimension that costs nothing", bounds=(0.0, 1e3), unit="nats per dimension", dynamic=True,
-        used=_is_vae,
+    free_bits: float = declare(
+        0.0, "KL divergence below which a latent dimension costs nothing", bounds=(0.0, 1e3),
+        unit="nats per dimension", dynamic=True,
     )  # fmt: skip
 
     # The optimization.
-    optimizer: str = _field(
-        "adam", "gradient descent rule (sgd has momentum 0.9)", choices=("adam", "adamw", "rmsprop", "sgd")
+    optimizer: str = declare("adam", "update rule; sgd has momentum 0.9", choices=("adam", "adamw", "rmsprop", "sgd"))
+    learning_rate: float = declare(1e-3, "peak learning rate", bounds=(1e-9, 1e6), dynamic=True)
+    schedule: str = declare(
+        "constant",
+        "how the learning rate changes; both cosines end at 0",
+        choices=("constant", "cosine", "warmup_cosine"),
     )
-    learning_rate: float = _field(1e-3, "peak step size", bounds=(1e-9, 1e6), dynamic=True)
-    schedule: str = _field(
-        "constant", "course of the learning rate; cosine ends at 0", choices=("constant", "cosine", "warmup_cosine")
-    )
-    lr_warmup_epochs: float = _field(
-        1.0, "linear rise of the learning rate before the cosine", bounds=(0.0, 1e6), unit="epochs",
+    lr_warmup_epochs: float = declare(
+        1.0, "time over which the learning rate rises linearly before the cosine", bounds=(0.0, 1e6), unit="epochs",
         used=lambda config: config.schedule == "warmup_cosine",
     )  # fmt: skip
-    weight_decay: float = _field(
-        1e-4, "decoupled weight decay", bounds=(0.0, 1e3), dynamic=True, used=lambda config: config.optimizer == "adamw"
+    weight_decay: float = declare(
+        1e-4,
+        "decoupled weight decay of adamw",
+        bounds=(0.0, 1e3),
+        dynamic=True,
+        used=lambda config: config.optimizer == "adamw",
     )
-    clip_norm: float = _field(0.0, "greatest global norm of a gradient; 0 for no clipping", bounds=(0.0, 1e9))
-    batch_size: int = _field(128, "images per gradient step", bounds=(1, 1_000_000), unit="images")
-    num_epochs: int = _field(50, "passes over the train split", bounds=(1, 1_000_000), unit="epochs")
-    seed: int = _field(0, "of the initial parameters, the order of the data and the noise", bounds=(0, 2**31 - 1),
-                       dynamic=True)  # fmt: skip
+    clip_norm: float = declare(0.0, "clips gradients to this global norm; 0 clips none", bounds=(0.0, 1e9))
+    batch_size: int = declare(128, "images per gradient step", bounds=(1, 1_000_000), unit="images")
+    num_epochs: int = declare(50, "passes over the training images", bounds=(1, 1_000_000), unit="epochs")
+    seed: int = declare(
+        0, "seeds the initial parameters, the order of the images and the noise", bounds=(0, 2**31 - 1), dynamic=True,
+        symbol="s",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -131,137 +116,88 @@ class Config:
 
     @property
     def name(self) -> str:
-        """The run's readable name and a hash of the whole canonical Config: `vae-z2-kl1-s0-1a2b3c4d`."""
-        kl = f"-kl{self.kl_weight:g}" if self.model == "vae" else ""
-        digest = hashlib.sha256(json.dumps(canonical(self).to_dict(), sort_keys=True).encode()).hexdigest()
-        return f"{self.model}-z{self.latent_dim}{kl}-s{self.seed}-{digest[:8]}"
+        """The run's name: what is readable, and a hash of the fields that are not at their defaults.
+
+        For example `vae-z2-kl1-s0-1a2b3c4d`. A field that is added later, at its default, leaves the name as it is.
+        """
+        values = canonical(self).to_dict()
+        return self._name({name: values[name] for name in _changed(canonical(self))})
+
+    @property
+    def legacy_name(self) -> str | None:
+        """The name version 0.1.0 gave to the run; None for a run that it could not express."""
+        if not _changed(canonical(self)) <= set(_FIELDS_OF_0_1_0):
+            return None
+        values = canonical(self).to_dict()
+        return self._name({name: values[name] for name in _FIELDS_OF_0_1_0})
+
+    def _name(self, hashed: Mapping[str, Any]) -> str:
+        parts = [self.model]
+        for name, symbol in _SYMBOLS.items():
+            if self.uses(name):
+                value = getattr(self, name)
+                parts.append(f"{symbol}{value:g}" if isinstance(value, float) else f"{symbol}{value}")
+        digest = hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()
+        return "-".join([*parts, digest[:8]])
+
+    def uses(self, name: str) -> bool:
+        """Whether a run of this Config reads the field; the fields of `MODELS` belong to some models only."""
+        of_model = name not in MODEL_FIELDS or name in MODELS[self.model].fields
+        return bool(of_model and FIELDS[name].metadata["used"](self))
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready values by field name; `hidden_dims` is a list."""
+        """Returns JSON-ready values by field name; `hidden_dims` is a list."""
         return {
             name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(self).items()
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Config":
-        """The inverse of `to_dict`; fields that are absent have their defaults.
+        """Makes the Config that `to_dict` describes; absent fields get their defaults.
 
         Raises:
-            ConfigError: not a mapping, an unknown field, or a value that the field does not take.
+            ConfigError: `values` is no mapping, a field is unknown, or a value is invalid.
         """
         if not isinstance(values, Mapping):
             raise ConfigError(f"a Config is a mapping of fields to values, not {type(values).__name__}")
         for name in values:
             field_named(name)
-        fields: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
-        return cls(**fields)
+        return cls(**values)
 
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+_SYMBOLS = {name: symbol for name, field in FIELDS.items() if (symbol := field.metadata["symbol"])}
+DYNAMIC_FIELDS = tuple(name for name, field in FIELDS.items() if field.metadata["dynamic"])
 
 
 def field_named(name: str) -> "dataclasses.Field[Any]":
-    """The `Config` field of that name.
+    """Returns the `Config` field of this name.
 
     Raises:
-        ConfigError: there is none; the message suggests the nearest.
+        ConfigError: there is none; the message suggests one.
     """
     if name not in FIELDS:
-        raise ConfigError(f"unknown field {name!r}{nearest(name, FIELDS)}")
+        match = suggest(name, FIELDS)
+        raise ConfigError(f"unknown field {name!r}" + (f"; did you mean {match!r}?" if match else ""))
     return FIELDS[name]
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """`"; did you mean 'x'?"` for the known name most like `name`, or an empty text where none is alike."""
-    matches = difflib.get_close_matches(str(name), list(known), n=1)
-    return f"; did you mean {matches[0]!r}?" if matches else ""
-
-
-def describe_type(field: "dataclasses.Field[Any]") -> str:
-    """What the field takes, for messages and for `--help`: `"a whole number from 1 to 4096"`."""
-    if choices := field.metadata["choices"]:
-        return " | ".join(choices)
-    if isinstance(field.default, bool):
-        return "true | false"
-    if isinstance(field.default, str):
-        return "text"
-    low, high = field.metadata["bounds"]
-    kind = {tuple: "whole numbers joined by x, each", int: "a whole number", float: "a number"}[type(field.default)]
-    return f"{kind} from {low:.9g} to {high:.10g}"
-
-
-def check_value(field: "dataclasses.Field[Any]", value: Any) -> Any:
-    """`value` in the field's type (a whole number is a float too).
-
-    Raises:
-        ConfigError: a wrong type, a number out of bounds (NaN is), or a text that is not among the choices.
-    """
-    kind: type = type(field.default)
-    if kind is float and type(value) is int:
-        try:
-            value = float(value)
-        except OverflowError:
-            value = math.inf
-    valid = type(value) is kind
-    if valid and (bounds := field.metadata["bounds"]):
-        numbers = value if kind is tuple else (value,)
-        valid = all(type(number) is not bool and isinstance(number, (int, float)) for number in numbers)
-        valid = valid and all(bounds[0] <= number <= bounds[1] for number in numbers)
-        valid = valid and (kind is not tuple or all(type(number) is int for number in numbers))
-    if valid and kind is str:
-        choices = field.metadata["choices"]
-        valid = value in choices if choices else bool(value.strip())
-    if not valid:
-        hint = nearest(value, field.metadata["choices"]) if isinstance(value, str) else ""
-        raise ConfigError(f"{field.name} must be {describe_type(field)}, not {value!r}{hint}")
-    return value
-
-
-def parse_value(field: "dataclasses.Field[Any]", text: str) -> Any:
-    """The field's value from the text of a flag; `format_value` is the inverse.
-
-    Raises:
-        ConfigError: the text is not a value of this field.
-    """
-    kind: type = type(field.default)
-    text = text.strip()
-    value: Any = text
-    try:
-        if kind is bool:
-            value = {"true": True, "1": True, "false": False, "0": False}[text.lower()]
-        elif kind is tuple:
-            value = () if text == "none" else tuple(int(width) for width in text.split("x"))
-        elif kind in (int, float):
-            value = kind(text)
-    except (KeyError, ValueError):
-        raise ConfigError(f"{field.name} must be {describe_type(field)}, not {text!r}") from None
-    return check_value(field, value)
-
-
-def format_value(value: Any) -> str:
-    """A field's value as the text of a flag: shortest digits that read back equal, `512x256`, `true`."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return "x".join(map(str, value)) or "none"
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return str(int(value))
-    return str(value)
-
-
 def canonical(config: Config) -> Config:
-    """The Config with every field that its run ignores at its default, so that equal runs have equal Configs."""
-    unused: dict[str, Any] = {
-        name: field.default for name, field in FIELDS.items() if not field.metadata["used"](config)
-    }
+    """Sets every field that the run ignores to its default, so that equal runs have equal Configs."""
+    unused: dict[str, Any] = {name: field.default for name, field in FIELDS.items() if not config.uses(name)}
     return dataclasses.replace(config, **unused)
 
 
+def _changed(config: Config) -> set[str]:
+    """Names of the fields that are not at their defaults."""
+    return {name for name, field in FIELDS.items() if getattr(config, name) != field.default}
+
+
 def expand(base: Config, grid: Mapping[str, Sequence[Any]]) -> tuple[Config, ...]:
-    """Every combination of the grid's values over `base`, canonical, each run once, the last field fastest.
+    """Returns every combination of the grid's values over `base`, canonical, each run once, the last field fastest.
 
     Raises:
-        ConfigError: an unknown field, or a value that its field does not take.
+        ConfigError: a field is unknown, or a value is invalid.
     """
     for name in grid:
         field_named(name)
@@ -271,13 +207,13 @@ def expand(base: Config, grid: Mapping[str, Sequence[Any]]) -> tuple[Config, ...
 
 
 def static_part(config: Config) -> Config:
-    """The Config with its dynamic fields at their defaults: equal for runs that are the same compiled program."""
-    dynamic: dict[str, Any] = {name: field.default for name, field in FIELDS.items() if field.metadata["dynamic"]}
+    """Sets the dynamic fields to their defaults: the result is equal for runs that are the same compiled program."""
+    dynamic: dict[str, Any] = {name: FIELDS[name].default for name in DYNAMIC_FIELDS}
     return dataclasses.replace(config, **dynamic)
 
 
 def group(configs: Iterable[Config]) -> list[list[Config]]:
-    """Runs that train as one program: equal in all but the dynamic fields, in order of first appearance."""
+    """Groups runs that are the same compiled program, in order of first appearance."""
     groups: dict[Config, list[Config]] = {}
     for config in configs:
         groups.setdefault(static_part(config), []).append(config)
@@ -285,7 +221,7 @@ def group(configs: Iterable[Config]) -> list[list[Config]]:
 
 
 def varying_fields(configs: Sequence[Config]) -> tuple[str, ...]:
-    """Names of the fields in which the runs differ, in the order of `Config`."""
+    """Returns the names of the fields in which the runs differ, in the order of `Config`."""
     return tuple(name for name in FIELDS if len({getattr(config, name) for config in configs}) > 1)
 
 
@@ -293,7 +229,15 @@ def varying_fields(configs: Sequence[Config]) -> tuple[str, ...]:
 class Experiment:
     """A question, and the runs and figures that answer it: data only.
 
-    `base` and `grid` say which runs (see `expand`); `figures` names functions of `vae_jax.gallery`.
+    Attributes:
+        name: names the folder of the results.
+        question: one sentence.
+        base: the values of the fields that are not in the grid.
+        grid: values to try, by field; `expand` says which runs these are.
+        figures: names of figures in `vae_jax.figures`.
+
+    Raises:
+        ConfigError: an attribute has the wrong type, a field is unknown, a value is invalid, or there are no runs.
     """
 
     name: str
@@ -302,25 +246,80 @@ class Experiment:
     grid: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)
     figures: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if not _is_folder_name(self.name):
+            raise ConfigError(f"name must be a str that can name a folder, not {self.name!r}")
+        if not isinstance(self.question, str):
+            raise ConfigError(f"question must be a str, not {self.question!r}")
+        if not isinstance(self.base, Config):
+            raise ConfigError(f"base must be a Config, not {self.base!r}")
+        object.__setattr__(self, "grid", _check_grid(self.grid))
+        object.__setattr__(self, "figures", _check_figures(self.figures))
+        expand(self.base, self.grid)  # fields may exclude each other
+
     @property
     def configs(self) -> tuple[Config, ...]:
         """The experiment's runs."""
         return expand(self.base, self.grid)
 
     def override(self, values: Mapping[str, Sequence[Any]]) -> "Experiment":
-        """The experiment with other values for some fields: one value fixes a field, several are its grid.
+        """Returns the experiment with other values for some fields: one value fixes a field, several are its grid.
 
         Raises:
-            ConfigError: an unknown field, no value, or a value that its field does not take.
+            ConfigError: a field is unknown, has no value, or a value is invalid.
         """
+        values = _check_grid(values)
+        fixed: dict[str, Any] = {name: choices[0] for name, choices in values.items() if len(choices) == 1}
         grid = {name: choices for name, choices in self.grid.items() if name not in values}
-        fixed = {}
-        for name, choices in values.items():
-            checked = [check_value(field_named(name), choice) for choice in choices]
-            if not checked:
-                raise ConfigError(f"{name} needs a value")
-            if len(checked) == 1:
-                fixed[name] = checked[0]
-            else:
-                grid[name] = checked
+        grid |= {name: choices for name, choices in values.items() if len(choices) > 1}
         return dataclasses.replace(self, base=dataclasses.replace(self.base, **fixed), grid=grid)
+
+
+def _is_folder_name(name: Any) -> bool:
+    if not isinstance(name, str) or not 0 < len(name.encode(errors="replace")) <= 200:  # bytes; file systems take 255
+        return False
+    return name.isprintable() and name == name.strip() and name[0] not in ".-~" and not set(name) & set("/\\")
+
+
+def _check_grid(grid: Any) -> dict[str, tuple[Any, ...]]:
+    if not isinstance(grid, Mapping):
+        raise ConfigError(f"grid must be a dict that maps fields to lists of values, not {grid!r}")
+    checked = {}
+    for name, values in grid.items():
+        field = field_named(name)
+        values = values.tolist() if hasattr(values, "tolist") else values  # of a NumPy array
+        if isinstance(values, str | bytes) or not isinstance(values, Sequence):
+            raise ConfigError(f"grid[{name!r}] must be a list of values, not {values!r}")
+        checked[name] = tuple(check_value(field, value) for value in values)
+        if not checked[name]:
+            raise ConfigError(f"grid[{name!r}] needs at least one value")
+    return checked
+
+
+def _check_figures(names: Any) -> tuple[str, ...]:
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise ConfigError(f"figures must be a tuple of names, not {names!r}")
+    if repeated := [name for name in names if names.count(name) > 1]:
+        raise ConfigError(f"figures names {repeated[0]!r} twice")
+    return tuple(names)
+
+
+class Options(NamedTuple):
+    """What a launch does with its runs; nothing here changes a result but `num_likelihood_samples`."""
+
+    data_dir: str | None = None
+    """Folder of the prepared data sets; None for the default."""
+    train: bool = True
+    """Whether to train unfinished runs."""
+    evaluate: str = "due"
+    """`due` evaluates what is not evaluated yet, `again` evaluates everything, `never` nothing."""
+    num_likelihood_samples: int = 500
+    """Samples per image of the importance-sampled bound."""
+    tensorboard: bool = False
+    """Whether to write TensorBoard event files."""
+    runs_per_device: int | None = None
+    """Runs that a device vectorizes; None for 1 on a CPU, and otherwise as many as fit in its memory."""
+    checkpoint_every_seconds: float = 60.0
+    """Least time between two checkpoints of a run."""
+    cluster: str | None = None
+    """Address of the Dask scheduler whose workers train; None to train in this process."""

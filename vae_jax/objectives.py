@@ -1,99 +1,112 @@
-"""The whole difference between an autoencoder and a variational autoencoder: two short functions.
+"""The difference between an autoencoder and a variational autoencoder: two short functions.
 
-Everything here is arrays in, arrays out, one value per example; whoever trains takes the mean over examples, once.
-Sums run over pixels and over latent dimensions, so that every number is in nats per image.
+Arrays in, arrays out, one value per example; the training step averages over examples. Sums run over pixels and over
+latent dimensions, so every value is in nats per image.
 
 References:
     Kingma & Welling 2014, "Auto-Encoding Variational Bayes" (arXiv:1312.6114).
     Higgins et al. 2017, "beta-VAE" (the weight of the KL term).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from vae_jax.models import MODELS
+
 
 class Posterior(NamedTuple):
-    """What an encoder says of each image: a VAE a diagonal Gaussian q(z | x), an AE a point and no variance."""
+    """The encoder's output: a diagonal Gaussian q(z | x) for a VAE, a point for an AE."""
 
     mean: Array  # float32[B, D]
-    logvar: Array | None  # float32[B, D]; None for an AE
+    logvar: Array | None  # float32[B, D]; None for a model without a posterior variance
 
 
-class Pixels(NamedTuple):
-    """What a decoder says of each pixel: the parameters of p(x | z)."""
+class Reconstruction(NamedTuple):
+    """The decoder's output: the parameters of p(x | z)."""
 
-    logits: Array  # float32[B, H, W]; the sigmoid of it is the mean pixel (but see `pixel_mean`)
+    logits: Array  # float32[B, H, W]; see `pixel_mean` for the mean pixels
     logvar: Array  # float32[]; the log-variance that all pixels of a Gaussian share
 
 
 class Terms(NamedTuple):
-    """What an image costs, in nats: `loss` is what is minimized; the ELBO is -(distortion + rate)."""
+    """The terms of an objective for each image, in nats. The ELBO is -(distortion + rate)."""
 
-    loss: Array  # float32[B]: distortion + kl_weight · penalty
     distortion: Array  # float32[B]: -log p(x | z)
     rate: Array  # float32[B]: KL(q(z | x) || p(z)); 0 for an AE
-    penalty: Array  # float32[B]: the rate with its free bits; equal to the rate where there are none
+    penalty: Array  # float32[B]: what the objective adds to the distortion, such as kl_weight * rate
+
+    def loss(self, warmup: Array | float = 1.0) -> Array:
+        """Returns the loss float32[B]: distortion + warmup * penalty, where training may raise `warmup` from 0 to 1."""
+        return self.distortion + warmup * self.penalty
 
 
 Encode = Callable[[Array], Posterior]
-Decode = Callable[[Array], Pixels]
-NegativeLogLikelihood = Callable[[Pixels, Array], Array]
+Decode = Callable[[Array], Reconstruction]
+NegativeLogLikelihood = Callable[[Reconstruction, Array], Array]
+Hyperparameters = Mapping[str, Array]
+"""The dynamic fields of a `Config` by name: numbers inside the compiled program."""
+Objective = Callable[[Encode, Decode, NegativeLogLikelihood, Array, Array, Hyperparameters], Terms]
 
 
 def ae_objective(
-    encode: Encode, decode: Decode, nll: NegativeLogLikelihood, images: Array, key: Array, kl_weight: Array,
-    free_bits: Array,
+    encode: Encode, decode: Decode, nll: NegativeLogLikelihood, images: Array, key: Array,
+    hyperparameters: Hyperparameters,
 ) -> Terms:  # fmt: skip
-    """Autoencoder: compress each image to a point z, decompress it, and pay for what is lost.
+    """Autoencoder: encode each image as a point z, decode it, and minimize the reconstruction error.
 
-    The signature is `vae_objective`'s; an autoencoder has no noise and no KL term, so the last three do nothing.
+    Takes the arguments of `vae_objective`. An autoencoder has neither noise nor a KL term, so it ignores the last two.
     """
-    del key, kl_weight, free_bits
+    del key, hyperparameters
     z = encode(images).mean
     distortion = nll(decode(z), images)
-    nothing = jnp.zeros_like(distortion)
-    return Terms(loss=distortion, distortion=distortion, rate=nothing, penalty=nothing)
+    zeros = jnp.zeros_like(distortion)
+    return Terms(distortion=distortion, rate=zeros, penalty=zeros)
 
 
 def vae_objective(
-    encode: Encode, decode: Decode, nll: NegativeLogLikelihood, images: Array, key: Array, kl_weight: Array,
-    free_bits: Array,
+    encode: Encode, decode: Decode, nll: NegativeLogLikelihood, images: Array, key: Array,
+    hyperparameters: Hyperparameters,
 ) -> Terms:  # fmt: skip
-    """Variational autoencoder: the code is a distribution, and leaving the standard normal costs, too.
+    """Variational autoencoder: encode each image as a distribution, and penalize its KL from the standard normal.
 
     Args:
-        encode: images to the posterior q(z | x).
-        decode: codes to the parameters of p(x | z).
-        nll: -log p(x | z), nats per image.
+        encode: maps images to the posterior q(z | x).
+        decode: maps codes to the parameters of p(x | z).
+        nll: returns -log p(x | z), nats per image.
         images: float32[B, H, W] in [0, 1].
-        key: consumed by the noise of the codes.
-        kl_weight: float32[], the weight of the KL term; 1 gives the negative ELBO.
-        free_bits: float32[], nats per latent dimension that cost nothing (Kingma et al. 2016, arXiv:1606.04934,
-            eq. 15, here for each image instead of the mean over a batch, so that the loss of an image does not
-            depend on its neighbours).
+        key: PRNG key for the noise of the codes; consumed.
+        hyperparameters: `kl_weight` float32[], where 1 gives the negative ELBO, and `free_bits` float32[], the KL of
+            each latent dimension that is not penalized, in nats (Kingma et al. 2016, arXiv:1606.04934, eq. 15; here
+            per image instead of the mean over a batch, so that an image's loss does not depend on its batch).
+
+    Raises:
+        ValueError: the encoder has no variance.
     """
     mean, logvar = encode(images)
     if logvar is None:
-        raise ValueError("the encoder gives no variance: it is an autoencoder's")
+        raise ValueError("a VAE needs an encoder that outputs a log-variance")
     z = reparameterize(key, mean, logvar)
     distortion = nll(decode(z), images)
     kl = gaussian_kl(mean, logvar)
-    penalty = jnp.sum(jnp.maximum(kl, free_bits), axis=-1)
-    return Terms(distortion + kl_weight * penalty, distortion, jnp.sum(kl, axis=-1), penalty)
+    penalty = jnp.sum(jnp.maximum(kl, hyperparameters["free_bits"]), axis=-1)
+    return Terms(distortion, rate=jnp.sum(kl, axis=-1), penalty=hyperparameters["kl_weight"] * penalty)
 
 
-OBJECTIVES = {"ae": ae_objective, "vae": vae_objective}
+def objective_of(model: str) -> Objective:
+    """Returns the objective of a model of `MODELS`."""
+    objective: Objective = globals()[MODELS[model].objective]
+    return objective
 
 
 def reparameterize(key: Array, mean: Array, logvar: Array) -> Array:
-    """Z = mean + exp(logvar / 2) · ε with ε ~ N(0, I): a draw that gradients pass through.
+    """Draws z = mean + exp(logvar / 2) · ε with ε ~ N(0, I), differentiable in mean and logvar.
 
     Args:
-        key: consumed.
+        key: PRNG key; consumed.
         mean: float32[B, D].
         logvar: float32[B, D].
 
@@ -108,9 +121,9 @@ def reparameterize(key: Array, mean: Array, logvar: Array) -> Array:
 
 
 def gaussian_kl(mean: Array, logvar: Array) -> Array:
-    """KL(N(mean, exp(logvar)) || N(0, 1)) of each dimension, in nats.
+    """Computes KL(N(mean, exp(logvar)) || N(0, 1)) elementwise, in nats.
 
-    -½ (1 + logvar - exp(logvar) - mean²), with exp(logvar) - 1 computed at once, which keeps the digits near 0.
+    The formula is -½ (1 + logvar - exp(logvar) - mean²); `expm1` keeps its digits where logvar is near 0.
 
     References:
         Kingma & Welling 2014, appendix B.
@@ -118,39 +131,43 @@ def gaussian_kl(mean: Array, logvar: Array) -> Array:
     return 0.5 * (jnp.expm1(logvar) - logvar + jnp.square(mean))
 
 
-def bernoulli_nll(pixels: Pixels, images: Array) -> Array:
-    """-Σ x log p + (1 - x) log(1 - p) with p = sigmoid(logits): binary cross-entropy, nats per image.
+def bernoulli_nll(reconstruction: Reconstruction, images: Array) -> Array:
+    """Computes the binary cross-entropy -Σ x log p + (1 - x) log(1 - p) with p = sigmoid(logits), nats per image.
 
-    A likelihood for binary pixels only; for grey ones it is a usual loss, but not a density.
+    It is a likelihood of binary pixels only; for grey pixels it is a common loss, but not a density.
 
     Args:
-        pixels: logits float32[B, H, W].
+        reconstruction: logits float32[B, H, W].
         images: float32[B, H, W] in [0, 1].
 
     Returns:
-        float32[B], finite with its gradient for any finite logits.
+        float32[B], finite and with a finite gradient for all finite logits.
+
+    Raises:
+        ValueError: logits and images differ in shape.
     """
-    _check_shapes(pixels, images)
-    return _sum_softplus(pixels.logits) - jnp.sum(images * pixels.logits, axis=(1, 2))
+    _check_shapes(reconstruction, images)
+    return _sum_softplus(reconstruction.logits) - jnp.sum(images * reconstruction.logits, axis=(1, 2))
 
 
-def continuous_bernoulli_nll(pixels: Pixels, images: Array) -> Array:
-    """The Bernoulli's cross-entropy, normalized to a density of grey pixels in [0, 1]; nats per image.
+def continuous_bernoulli_nll(reconstruction: Reconstruction, images: Array) -> Array:
+    """Computes the Bernoulli's cross-entropy, normalized to a density of grey pixels in [0, 1]; nats per image.
 
     References:
         Loaiza-Ganem & Cunningham 2019 (arXiv:1907.06845), eq. 2 and 3.
     """
-    return bernoulli_nll(pixels, images) - jnp.sum(_log_normalizer(pixels.logits), axis=(1, 2))
+    return bernoulli_nll(reconstruction, images) - jnp.sum(_log_normalizer(reconstruction.logits), axis=(1, 2))
 
 
-def gaussian_nll(pixels: Pixels, images: Array) -> Array:
-    """-Σ log N(x; sigmoid(logits), exp(logvar)), nats per image: squared error, scaled and normalized.
+def gaussian_nll(reconstruction: Reconstruction, images: Array) -> Array:
+    """Computes -Σ log N(x; sigmoid(logits), exp(logvar)), nats per image.
 
     With a learned logvar this is the σ-VAE of Rybkin et al. 2021 (arXiv:2006.13202).
     """
-    _check_shapes(pixels, images)
-    squared_error = jnp.square(images - jax.nn.sigmoid(pixels.logits))
-    nll = 0.5 * (jnp.log(2 * jnp.pi) + pixels.logvar + squared_error * jnp.exp(-pixels.logvar))
+    _check_shapes(reconstruction, images)
+    squared_error = jnp.square(images - jax.nn.sigmoid(reconstruction.logits))
+    logvar = reconstruction.logvar
+    nll = 0.5 * (jnp.log(2 * jnp.pi) + logvar + squared_error * jnp.exp(-logvar))
     return jnp.sum(nll, axis=(1, 2))
 
 
@@ -162,20 +179,20 @@ LIKELIHOODS: dict[str, NegativeLogLikelihood] = {
 }
 
 
-def log_density_parts(likelihood: str, pixels: Pixels, images: Array) -> tuple[Array, Array, Array]:
-    """log p(x | z) = <natural(z), x> + of_z + of_x: all four likelihoods are linear in the image but for its own term.
+def log_density_parts(likelihood: str, reconstruction: Reconstruction, images: Array) -> tuple[Array, Array, Array]:
+    """Splits log p(x | z) into <natural(z), x> + of_z + of_x, so that N images at G codes are one matrix product.
 
-    So the densities of N images at G codes are one matrix product.
+    All four likelihoods are linear in the image, up to a term of the image alone.
 
     Args:
         likelihood: a name of LIKELIHOODS.
-        pixels: logits float32[G, H, W].
+        reconstruction: logits float32[G, H, W].
         images: float32[N, H, W] in [0, 1].
 
     Returns:
         natural float32[G, H, W], of_z float32[G] and of_x float32[N], in nats.
     """
-    logits, logvar = pixels
+    logits, logvar = reconstruction
     if likelihood in ("gaussian", "learned_gaussian"):
         mean, precision = jax.nn.sigmoid(logits), jnp.exp(-logvar)
         constant = 0.5 * images[0].size * (jnp.log(2 * jnp.pi) + logvar)
@@ -187,23 +204,27 @@ def log_density_parts(likelihood: str, pixels: Pixels, images: Array) -> tuple[A
     return logits, of_z, jnp.zeros(len(images))
 
 
-def pixel_mean(likelihood: str, pixels: Pixels) -> Array:
-    """E[x | z] in [0, 1], float32[B, H, W]: what a decoded image looks like."""
+def pixel_mean(likelihood: str, reconstruction: Reconstruction) -> Array:
+    """Computes E[x | z], float32[B, H, W] in [0, 1]: the decoded image."""
+    logits = reconstruction.logits
     if likelihood != "continuous_bernoulli":
-        return jax.nn.sigmoid(pixels.logits)
+        return jax.nn.sigmoid(logits)
     # With λ = sigmoid(l), eq. 8 of Loaiza-Ganem & Cunningham is 1 / (1 - exp(-l)) - 1 / l, which is 1/2 + l/12 near 0.
-    small = jnp.abs(pixels.logits) < 0.05
-    safe = jnp.where(small, 1.0, pixels.logits)
-    return jnp.where(small, 0.5 + pixels.logits / 12, -1 / jnp.expm1(-safe) - 1 / safe)
+    small = jnp.abs(logits) < 0.05
+    safe = jnp.where(small, 1.0, logits)
+    return jnp.where(small, 0.5 + logits / 12, -1 / jnp.expm1(-safe) - 1 / safe)
 
 
 def binarize(method: str, images: Array, key: Array) -> Array:
-    """The pixels that a model is to see, float32 in [0, 1]: as they are, cut at 1/2, or drawn with p = pixel.
+    """Returns the pixels a model is trained on: unchanged, thresholded at 1/2, or drawn with p = pixel.
 
     Args:
         method: none | threshold | dynamic.
         images: float32[B, H, W] in [0, 1].
-        key: consumed by `dynamic`, unused otherwise.
+        key: PRNG key; consumed by `dynamic`, unused otherwise.
+
+    Returns:
+        float32[B, H, W] in [0, 1].
 
     References:
         Salakhutdinov & Murray 2008 (binary pixels drawn with the grey values as probabilities).
@@ -214,19 +235,19 @@ def binarize(method: str, images: Array, key: Array) -> Array:
 
 
 def _log_normalizer(logits: Array) -> Array:
-    """Log C(λ) of the continuous Bernoulli, λ = sigmoid(logits): log(l / tanh(l / 2)), log 2 + l²/12 near l = 0."""
+    """Computes log C(λ) of the continuous Bernoulli, λ = sigmoid(l): log(l / tanh(l / 2)), or log 2 + l²/12 near 0."""
     small = jnp.abs(logits) < 0.05
-    # The branch that is not taken must have a finite gradient, too: NaN times 0 is NaN.
+    # `where` differentiates both branches, and NaN times 0 is NaN, so the unused one must be finite too.
     safe = jnp.where(small, 1.0, jnp.abs(logits))
     return jnp.where(small, jnp.log(2.0) + jnp.square(logits) / 12, jnp.log(safe) - jnp.log(jnp.tanh(safe / 2)))
 
 
 @jax.custom_jvp
 def _sum_softplus(logits: Array) -> Array:
-    """Σ log(1 + exp(l)) over the pixels of float32[..., H, W], with one logarithm for up to 112 pixels.
+    """Sums log(1 + exp(l)) over the pixels of float32[..., H, W], with one logarithm per 112 pixels or fewer.
 
-    1 + exp(-|l|) is at most 2, so that a product of 112 of them stays below float32's 2¹²⁸. A logarithm for each pixel
-    would cost a CPU a third of the time of the decoder's matrix products.
+    1 + exp(-|l|) is at most 2, so a product of 112 of them stays below float32's 2¹²⁸. One logarithm per pixel would
+    take a CPU a third of the time of the decoder's matrix products.
     """
     pixels = logits.reshape(*logits.shape[:-2], -1)
     num_pixels = pixels.shape[-1]
@@ -241,7 +262,7 @@ def _sum_softplus_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Ar
     return _sum_softplus(logits), jnp.sum(jax.nn.sigmoid(logits) * direction, axis=(-2, -1))
 
 
-def _check_shapes(pixels: Pixels, images: Array) -> None:
-    # Equal ranks of unequal sizes would broadcast, and the sum would be of something else.
-    if pixels.logits.shape != images.shape:
-        raise ValueError(f"logits {pixels.logits.shape} and images {images.shape} differ in shape")
+def _check_shapes(reconstruction: Reconstruction, images: Array) -> None:
+    # Equal ranks of different sizes would broadcast silently.
+    if reconstruction.logits.shape != images.shape:
+        raise ValueError(f"logits {reconstruction.logits.shape} and images {images.shape} differ in shape")

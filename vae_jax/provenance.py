@@ -1,4 +1,4 @@
-"""What has to be known to tell how a number came about: command, versions, commit, data, device, time."""
+"""Records how a number was produced: command, versions, commit, data sets, device and time."""
 
 import importlib.metadata
 import os
@@ -12,45 +12,44 @@ from typing import Any
 
 import jax
 
+from vae_jax import environment
 from vae_jax.config import Experiment
 from vae_jax.runs import load_dataset
 
-OF_A_LAUNCH = ("command", "versions", "git_commit", "device", "machine", "started", "wall_seconds")
-PACKAGES = ("vae-jax", "jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn", "tensorflow-datasets", "mlxtend")
+LAUNCH_KEYS = ("command", "versions", "git_commit", "device", "machine", "started", "wall_seconds")
+PACKAGES = (
+    "vae-jax", "jax", "jaxlib", "flax", "optax", "numpy", "scipy", "scikit-learn", "safetensors", "matplotlib",
+    "tensorflow-datasets", "mlxtend",
+)  # fmt: skip
 
 
 def start(experiment: Experiment, command: str, data_dir: str | None, before: Mapping[str, Any]) -> dict[str, Any]:
-    """The record of a launch that begins: loads the data sets to say what their pixels are.
+    """Returns the record of a launch that begins.
 
     Args:
-        experiment: what is launched.
+        experiment: what is launched; its data sets are loaded to record their digests.
         command: the command line.
         data_dir: where prepared data sets lie.
-        before: the record of the launch before in this workdir, empty for the first; some runs may be of that one.
+        before: the record of the previous launch in this workdir, which may have made some of the runs; empty for
+            the first launch.
 
     Raises:
-        UserError: a data set is not there.
+        UserError: a data set is missing or damaged.
     """
-    datasets = {
-        (config.dataset, config.validation_fraction): load_dataset(
-            config.dataset, validation_fraction=config.validation_fraction, data_dir=data_dir
-        ).provenance
-        for config in experiment.configs
-    }
     device = jax.devices()[0]
     return {
         "command": command,
         "runs": [config.name for config in experiment.configs],
-        "data": {name: provenance for (name, _), provenance in datasets.items()},
+        "data": _data(experiment, data_dir),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
         "git_commit": _git_commit(),
         "device": {"platform": device.platform, "kind": device.device_kind, "count": jax.device_count()},
         "machine": {
             "system": platform.platform(),
             "processor": platform.machine(),
-            # The threads of a matrix product, on which the last bits of a result depend.
+            # Matrix products run on as many threads, on which the last bits of a result depend.
             "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-            "xla_flags": os.environ.get("XLA_FLAGS", ""),
+            "environment": environment.settings(),
         },
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "wall_seconds": None,
@@ -59,14 +58,25 @@ def start(experiment: Experiment, command: str, data_dir: str | None, before: Ma
 
 
 def finish(record: dict[str, Any]) -> dict[str, Any]:
-    """The record with the wall-clock time of the launch."""
+    """Returns the record with the wall-clock time of the launch added."""
     started = datetime.fromisoformat(record["started"]).timestamp()
     return record | {"wall_seconds": round(time.time() - started, 1)}
 
 
+def _data(experiment: Experiment, data_dir: str | None) -> dict[str, dict[str, Any]]:
+    """By data set: its origin, and the number of images in each of the ways the experiment splits it."""
+    origins: dict[str, dict[str, Any]] = {}
+    # One run for each data set and split.
+    for config in {(config.dataset, config.validation_fraction): config for config in experiment.configs}.values():
+        origin = dict(load_dataset(config, data_dir).provenance)
+        split = {"validation_fraction": config.validation_fraction, "counts": origin.pop("counts")}
+        origins.setdefault(config.dataset, origin | {"splits": []})["splits"].append(split)
+    return origins
+
+
 def _launches(before: Mapping[str, Any]) -> list[Any]:
     earlier = before.get("earlier_launches")
-    last = {name: before[name] for name in OF_A_LAUNCH if name in before}
+    last = {name: before[name] for name in LAUNCH_KEYS if name in before}
     return [*(earlier if isinstance(earlier, list) else []), *([last] if last else [])]
 
 
@@ -78,11 +88,11 @@ def _version(package: str) -> str | None:
 
 
 def _git_commit() -> str | None:
-    """The commit of this code, with a + where it was changed since; None outside a checkout."""
+    """The commit of this code, with a + if the code was changed since; None outside a checkout."""
     here = Path(__file__)
     git = ["git", "-C", str(here.parent)]
     try:
-        # Where this is installed inside another project's checkout, it is not that project's commit that is asked for.
+        # Fails if this code only lies inside the checkout of another project, whose commit is not the one wanted.
         subprocess.run([*git, "ls-files", "--error-unmatch", here.name], capture_output=True, timeout=10, check=True)
         commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
         changes = subprocess.run(

@@ -1,44 +1,45 @@
-"""Trained runs: from disk, or from parameters in memory, with both halves as functions of NumPy arrays."""
+"""Trained runs: their parameters, and both halves of the network as functions of NumPy arrays."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import flax.traverse_util
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from vae_jax import data, models
-from vae_jax.checkpoints import import_params
-from vae_jax.config import Config, ConfigError, static_part
-from vae_jax.files import UserError
-from vae_jax.models import Autoencoder, Params, make_model
-from vae_jax.objectives import Posterior, binarize, pixel_mean
-from vae_jax.workdir import read_config
+from vae_jax import arrays, data, networks
+from vae_jax.arrays import DamagedError, MismatchError
+from vae_jax.config import Config, ConfigError
+from vae_jax.data import Dataset
+from vae_jax.networks import Params, init_params
+from vae_jax.objectives import Posterior, pixel_mean
+from vae_jax.programs import Program, make_program, observed_pixels
+from vae_jax.workdir import DataIdentity, UserError, is_trained, read_config, read_identity
 
 CHUNK = 2000  # images that go through a network at once outside training
-
-load_dataset = functools.lru_cache(maxsize=4)(data.load)
+MAX_SIDE = 1 << 16  # pixels; a damaged header may say anything
 
 
 class Codes(NamedTuple):
-    """What an encoder says of N images, as NumPy arrays."""
+    """The encoder's output for N images, as NumPy arrays."""
 
     mean: np.ndarray  # float32[N, D]
-    logvar: np.ndarray | None  # float32[N, D]; None for an AE
+    logvar: np.ndarray | None  # float32[N, D]; None for a model without a posterior variance
 
 
 class TrainedRun(NamedTuple):
-    """A run with its parameters, and its two halves as functions of NumPy arrays."""
+    """A run with its parameters, and both halves of its network as functions of NumPy arrays."""
 
     config: Config
     params: Params
-    encode: Callable[[np.ndarray], Codes]  # uint8[N, H, W] to Codes of float32[N, D]
-    decode: Callable[[np.ndarray], np.ndarray]  # float32[N, D] to mean pixels float32[N, H, W] in [0, 1]
-    model: Autoencoder
+    encode: Callable[[Any], Codes]  # images [N, H, W] or [H, W], uint8 or float in [0, 1], to Codes of float32[N, D]
+    decode: Callable[[Any], np.ndarray]  # float[N, D] to mean pixels float32[N, H, W] in [0, 1]
+    program: Program
+    identity: DataIdentity | None  # of its data set; None for a run of version 0.1.0
 
     @property
     def name(self) -> str:
@@ -47,54 +48,186 @@ class TrainedRun(NamedTuple):
 
 
 def load_run(run: Path) -> TrainedRun:
-    """A trained run from its folder.
+    """Loads a trained run from its folder, WORKDIR/runs/NAME.
 
     Raises:
-        UserError: it is not trained to its end, or a file of it is damaged.
+        UserError: the folder is no run's, the run is unfinished, or one of its files is damaged.
     """
-    config = read_config(run)
-    path = run / "params.safetensors"
-    config_of_params, params, image_shape = import_params(path)
+    _check_is_run(run)
+    config, path = read_config(run), run / "params.safetensors"
     try:
-        model = make_model(static_part(config), image_shape)
-        fits = config == config_of_params and _have_shapes_of(model, params)
-    except ConfigError:  # a size that the architecture does not take
-        fits = False
-    if not fits:
-        raise UserError(f"{path} is not of the Config beside it; delete {run} and launch again")
-    return trained_run(config, model, params)
+        header = arrays.read_header(path)
+        height, width = map(int, header["image_shape"])
+        if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE) or Config.from_dict(header["config"]) != config:
+            raise DamagedError("does not belong to the Config beside it")
+        program = make_program(config, (height, width))
+        flat, _ = arrays.read(path, param_shapes(program))
+    except (DamagedError, MismatchError) as error:
+        raise UserError(f"{path} {error}; delete {run} and launch again") from error
+    except (ConfigError, LookupError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is damaged ({error}); delete {run} and launch again") from error
+    return trained_run(config, program, flax.traverse_util.unflatten_dict(flat, sep="/"), read_identity(run))
 
 
-def trained_run(config: Config, model: Autoencoder, params: Params) -> TrainedRun:
-    """A run in memory: its Config, the model of that Config, and parameters without a runs axis."""
-    return TrainedRun(config, params, partial(_encode_all, model, params), partial(_decode_all, model, params), model)
+def write_params(run: Path, config: Config, params: Params, image_shape: Sequence[int]) -> None:
+    """Writes the parameters of a trained run, which marks the run as trained.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    flat = flax.traverse_util.flatten_dict(params, sep="/")
+    header = {"config": config.to_dict(), "image_shape": list(image_shape)}
+    arrays.write(run / "params.safetensors", flat, header)
 
 
-def _have_shapes_of(model: Autoencoder, params: Params) -> bool:
-    images = jax.ShapeDtypeStruct((1, *model.image_shape), jnp.float32)
-    expected = jax.eval_shape(model.init, jax.random.key(0), images)["params"]
-    shapes, found = (jax.tree.map(lambda leaf: (leaf.shape, str(leaf.dtype)), tree) for tree in (expected, params))
-    return shapes == found
+def param_shapes(program: Program) -> dict[str, tuple[tuple[int, ...], Any]]:
+    """Returns the shape and dtype of each parameter by its path, such as `encoder/mean/kernel`."""
+    params = jax.eval_shape(functools.partial(init_params, program.network), jax.random.key(0))
+    return {name: (leaf.shape, leaf.dtype) for name, leaf in flax.traverse_util.flatten_dict(params, sep="/").items()}
 
 
-@partial(jax.jit, static_argnames="model")
-def _encode(model: Autoencoder, params: Params, images: Array) -> Posterior:
-    # Pixels that are drawn anew at each step in training are drawn once and for all here.
-    key = jax.random.key(0)
-    pixels = binarize(model.config.binarization, images.astype(jnp.float32) / 255, key)
-    return models.encode(model, params, pixels)
+def load_dataset(config: Config, data_dir: str | None = None) -> Dataset:
+    """Loads the data set that a Config names, or returns it if it was loaded before.
+
+    Raises:
+        UserError: it is missing, damaged or too small.
+    """
+    return _load_dataset(config.dataset, config.validation_fraction, data_dir)
 
 
-@partial(jax.jit, static_argnames="model")
-def _decode(model: Autoencoder, params: Params, z: Array) -> Array:
-    return pixel_mean(model.config.likelihood, models.decode(model, params, z))
+_load_dataset = functools.lru_cache(maxsize=8)(
+    lambda name, fraction, data_dir: data.load(name, validation_fraction=fraction, data_dir=data_dir)
+)
 
 
-def _encode_all(model: Autoencoder, params: Params, images: np.ndarray) -> Codes:
-    chunks = [_encode(model, params, images[start : start + CHUNK]) for start in range(0, len(images), CHUNK)]
+def identity_of(dataset: Dataset) -> DataIdentity:
+    """Returns what identifies a data set and its splits."""
+    origin = dataset.provenance
+    return DataIdentity(origin["sha256"], origin.get("labels_sha256"), origin["counts"])
+
+
+def check_identity(name: str, identity: DataIdentity | None, dataset: Dataset) -> None:
+    """Checks that a data set is the one a run was trained on.
+
+    Args:
+        name: of the run.
+        identity: of the run's data set; None, for a run of version 0.1.0, passes.
+        dataset: as it is now.
+
+    Raises:
+        UserError: its pixels, its labels or its splits have changed.
+    """
+    if identity is None or identity == (now := identity_of(dataset)):
+        return
+    changed = [what for what, before, after in zip(("pixels", "labels", "splits"), identity, now, strict=True)
+               if before != after]  # fmt: skip
+    raise UserError(
+        f"{name} was trained on other data: the {' and '.join(changed)} of {dataset.name} have changed since; "
+        "restore them, or choose another --workdir"
+    )
+
+
+def dataset_of(run: TrainedRun, data_dir: str | None = None) -> Dataset:
+    """Loads the data set a run was trained on.
+
+    Raises:
+        UserError: it is missing or damaged, or its images are not those the run was trained on.
+    """
+    dataset = load_dataset(run.config, data_dir)
+    check_identity(run.name, run.identity, dataset)
+    return dataset
+
+
+def _check_is_run(run: Path) -> None:
+    """Raises UserError that says what to load instead, unless this is the folder of a trained run."""
+    if is_trained(run):
+        return
+    if not run.exists():
+        raise UserError(f"there is no folder {run}; load WORKDIR/runs/NAME")
+    if (run / "experiment.json").exists() or (run / "runs").is_dir():
+        names = sorted(path.name for path in (run / "runs").glob("*/"))
+        example = f", such as {run / 'runs' / names[0]}" if names else ""
+        raise UserError(f"{run} is a workdir; load one of its runs{example}")
+    if (run / "config.json").exists():
+        raise UserError(f"the run in {run} is not finished; launch its experiment again")
+    raise UserError(f"{run} holds no run; load WORKDIR/runs/NAME")
+
+
+def trained_run(config: Config, program: Program, params: Params, identity: DataIdentity | None = None) -> TrainedRun:
+    """Makes a run in memory from its Config, its program, and parameters without a leading axis."""
+    encode, decode = partial(_encode_all, program, params), partial(_decode_all, program, params)
+    return TrainedRun(config, params, encode, decode, program, identity)
+
+
+def check_images(images: Any, image_shape: tuple[int, int]) -> np.ndarray:
+    """Checks images a user passes, and returns them as [N, H, W].
+
+    Args:
+        images: uint8 from 0 to 255, or floats in [0, 1]; [N, H, W], or [H, W] for one image.
+        image_shape: H and W of the run.
+
+    Returns:
+        uint8[N, H, W] or float32[N, H, W].
+
+    Raises:
+        ValueError: another dtype, shape or range.
+    """
+    array = np.asarray(images)
+    array = array[None] if array.ndim == 2 else array
+    if array.ndim != 3 or array.shape[1:] != image_shape:
+        height, width = image_shape
+        raise ValueError(
+            f"images must have shape [N, {height}, {width}] or [{height}, {width}], not {list(np.shape(images))}"
+        )
+    if array.dtype == np.uint8:
+        return array
+    if not np.issubdtype(array.dtype, np.floating):
+        raise ValueError(f"images must be uint8 from 0 to 255 or floats in [0, 1], not {array.dtype}")
+    if array.size and not (array.min() >= 0 and array.max() <= 1):  # also false for NaN
+        low, high = array.min(), array.max()
+        raise ValueError(
+            f"floating-point images must lie in [0, 1], not in [{low:.4g}, {high:.4g}]; pass 0 to 255 as uint8"
+        )
+    return array.astype(np.float32)
+
+
+def check_codes(z: Any, latent_dim: int) -> np.ndarray:
+    """Checks codes a user passes, and returns them as float32[N, D]; takes [N, D], or [D] for one code.
+
+    Raises:
+        ValueError: another shape, or not real numbers.
+    """
+    array = np.asarray(z)
+    array = array[None] if array.ndim == 1 else array
+    if array.ndim != 2 or array.shape[1] != latent_dim:
+        raise ValueError(f"codes must have shape [N, {latent_dim}] or [{latent_dim}], not {list(np.shape(z))}")
+    if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
+        raise ValueError(f"codes must be real numbers, not {array.dtype}")
+    return array.astype(np.float32)
+
+
+@partial(jax.jit, static_argnames="program")
+def _encode(program: Program, params: Params, images: Array) -> Posterior:
+    # Training redraws dynamically binarized pixels at each step; here one draw stands for them.
+    return networks.encode(program.network, params, observed_pixels(program, images, jax.random.key(0)))
+
+
+@partial(jax.jit, static_argnames="program")
+def _decode(program: Program, params: Params, z: Array) -> Array:
+    return pixel_mean(program.config.likelihood, networks.decode(program.network, params, z))
+
+
+def _encode_all(program: Program, params: Params, images: Any) -> Codes:
+    images = check_images(images, program.network.image_shape)
+    if not len(images):
+        empty = np.zeros((0, program.config.latent_dim), np.float32)
+        return Codes(empty, empty if program.network.has_variance else None)
+    chunks = [_encode(program, params, images[start : start + CHUNK]) for start in range(0, len(images), CHUNK)]
     return Codes(*jax.tree.map(lambda *parts: np.concatenate(parts), *chunks))
 
 
-def _decode_all(model: Autoencoder, params: Params, z: np.ndarray) -> np.ndarray:
-    z = np.asarray(z, np.float32)
-    return np.concatenate([_decode(model, params, z[start : start + CHUNK]) for start in range(0, len(z), CHUNK)])
+def _decode_all(program: Program, params: Params, z: Any) -> np.ndarray:
+    z = check_codes(z, program.config.latent_dim)
+    if not len(z):
+        return np.zeros((0, *program.network.image_shape), np.float32)
+    return np.concatenate([_decode(program, params, z[start : start + CHUNK]) for start in range(0, len(z), CHUNK)])

@@ -1,24 +1,45 @@
-"""What is on disk: which file lies where in a workdir, and which runs of an experiment are done.
+"""What is on disk: paths, whole-file writes, a run's Config and metrics, the experiment's record.
 
-    WORKDIR/experiment.json  results.csv  report.html  figures/  checkpoints/  lock-0.json
+    WORKDIR/experiment.json  results.csv  report.html  figures/  lock.json
     WORKDIR/runs/NAME-HASH/config.json  metrics.jsonl  params.safetensors  evaluation.json  timing.jsonl
+                           checkpoint-EPOCH.safetensors (while it trains)
 
-All that is in a run's folder but timing.jsonl is the same, byte for byte, whenever and however often it was cut off and
-launched again. No JAX is imported here, so that a dry run answers at once.
+Every file of a run but timing.jsonl is a function of its Config and its images: byte for byte the same, however often
+the run was interrupted. Standard library only, so that a dry run answers at once.
 """
 
+import contextlib
 import json
+import os
+import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from vae_jax.config import Config, ConfigError, Experiment
-from vae_jax.files import TEMPORARY, UserError, read_bytes, read_json, remove, write_json, write_text
+
+MAX_BYTES = 1 << 26  # of a file that is read whole
+TEMPORARY = ".tmp"  # suffix of a file that is being written
 
 # What lies beside experiment.json.
-OF_A_LAUNCH = {"runs", "checkpoints", "classifiers", "figures", "results.csv", "report.html", "lock-0.json"}
-OF_A_TRAINED_RUN = ("config.json", "metrics.jsonl", "params.safetensors")  # the last is written last
+LAUNCH_ENTRIES = {"runs", "figures", "results.csv", "report.html", "lock.json"}
+LEGACY_ENTRIES = {"checkpoints", "classifiers", "lock-0.json"}  # of version 0.1.0
+TRAINED_FILES = ("config.json", "metrics.jsonl", "params.safetensors")  # the last is written last
+
+
+class UserError(Exception):
+    """A problem the user can fix; one line says what is wrong and what to do."""
+
+
+class DataIdentity(NamedTuple):
+    """What identifies the images and labels a run was trained on, and how they were split."""
+
+    sha256: str
+    """SHA-256 of all pixels."""
+    labels_sha256: str | None
+    counts: dict[str, int]
+    """Images per split."""
 
 
 class Picture(NamedTuple):
@@ -29,39 +50,149 @@ class Picture(NamedTuple):
     caption: str  # one sentence that says what to look for
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a whole file: to a temporary file beside it, which is then renamed, so that no reader sees a part.
+
+    Raises:
+        UserError: the disk is full, or the file cannot be written; nothing is left behind.
+    """
+    temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}{TEMPORARY}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # "x" refuses to follow a link that was planted under this name.
+        with open(temporary, "xb") as file:
+            file.write(content)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}; make room or choose another place") from error
+    finally:
+        # A failed or interrupted write leaves half a file.
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes UTF-8 text as a whole file; see `write_bytes`."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a JSON file as a whole; see `write_bytes`.
+
+    Raises:
+        UserError: as `write_bytes`.
+        ValueError: a number is not finite, which JSON cannot express.
+    """
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Writes one JSON object per line, as a whole file; see `write_json`."""
+    write_text(path, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
+
+
+def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
+    """Reads a whole file.
+
+    Raises:
+        UserError: the file is missing, unreadable, or larger than `max_bytes`.
+    """
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            content = b"" if size > max_bytes else file.read()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+    if size > max_bytes:
+        raise UserError(f"{path} is larger than {max_bytes} bytes, so it is not a file of this program")
+    return content
+
+
+def read_json(path: Path, max_bytes: int = MAX_BYTES) -> Any:
+    """Reads a JSON file.
+
+    Raises:
+        UserError: as `read_bytes`, or the content is not JSON.
+    """
+    try:
+        return json.loads(read_bytes(path, max_bytes))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is damaged ({error}); delete it and launch again") from error
+
+
+def remove(path: Path) -> None:
+    """Deletes a file, a link, or a folder and its content, if it exists and can be deleted."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
 def run_dir(workdir: Path, config: Config) -> Path:
-    """Where everything of one run lies."""
+    """Returns the folder of a run."""
     return workdir / "runs" / config.name
 
 
 def is_trained(run: Path) -> bool:
-    """Whether the run in this folder is trained to its end, and no file of it was lost since."""
-    return all((run / name).is_file() for name in OF_A_TRAINED_RUN)
+    """Whether the run in this folder is fully trained and has all its files."""
+    return all((run / name).is_file() for name in TRAINED_FILES)
 
 
 def is_evaluated(run: Path) -> bool:
-    """Whether the run in this folder has its evaluation."""
+    """Whether the run in this folder has an evaluation."""
     return (run / "evaluation.json").is_file()
 
 
+def write_config(run: Path, config: Config, identity: DataIdentity) -> None:
+    """Writes config.json: the Config, and the identity of the data set it is trained on."""
+    write_json(run / "config.json", {"config": config.to_dict(), "data": identity._asdict()})
+
+
+def read_config(run: Path) -> Config:
+    """Reads the Config of the run in this folder.
+
+    Raises:
+        UserError: config.json is missing or damaged.
+    """
+    return _read_config(run)[0]
+
+
+def read_identity(run: Path) -> DataIdentity | None:
+    """Reads the identity of the data set a run is trained on; None for a run of version 0.1.0, which has none.
+
+    Raises:
+        UserError: config.json is missing or damaged.
+    """
+    return _read_config(run)[1]
+
+
+def _read_config(run: Path) -> tuple[Config, DataIdentity | None]:
+    path = run / "config.json"
+    content = read_json(path)
+    try:
+        if isinstance(content, dict) and "config" in content:
+            return Config.from_dict(content["config"]), DataIdentity(**content["data"])
+        return Config.from_dict(content), None
+    except (ConfigError, LookupError, TypeError) as error:
+        raise UserError(f"{path} is damaged ({error}); delete {run} and launch again") from error
+
+
 def write_metrics(run: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes metrics.jsonl whole: one JSON object per epoch."""
-    _write_lines(run / "metrics.jsonl", rows)
+    """Writes metrics.jsonl: one JSON object per epoch, a function of the run's Config and images alone."""
+    write_lines(run / "metrics.jsonl", rows)
 
 
 def write_timing(run: Path, rows: Sequence[Mapping[str, float]]) -> None:
-    """Writes timing.jsonl whole: `epoch`, `seconds` and `images_per_second` of each epoch.
-
-    Apart from metrics.jsonl, whose content is a function of the Config alone.
-    """
-    _write_lines(run / "timing.jsonl", rows)
+    """Writes timing.jsonl: `epoch`, `seconds` and `images_per_second` of each epoch."""
+    write_lines(run / "timing.jsonl", rows)
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
-    """The rows of metrics.jsonl of a trained run: one per epoch of its Config, or up to the one in which it diverged.
+    """Reads metrics.jsonl of a trained run: one row per epoch, up to the last or the one in which the run diverged.
 
     Raises:
-        UserError: the file is missing or damaged, or config.json is.
+        UserError: metrics.jsonl or config.json is missing or damaged.
     """
     rows = _read_lines(run / "metrics.jsonl", f"delete {run}")
     if not is_history(rows, read_config(run).num_epochs):
@@ -70,7 +201,7 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
 
 
 def is_history(rows: Any, num_epochs: int) -> bool:
-    """Whether these are the rows of metrics.jsonl after so many epochs: fewer only of a run that diverged."""
+    """Whether these are the rows of metrics.jsonl after `num_epochs` epochs; a run that diverged may have fewer."""
     if not isinstance(rows, list) or not all(_is_metrics_row(row, epoch) for epoch, row in enumerate(rows, 1)):
         return False
     diverged = ["diverged" in row for row in rows]
@@ -78,7 +209,7 @@ def is_history(rows: Any, num_epochs: int) -> bool:
 
 
 def read_timing(run: Path) -> list[dict[str, float]] | None:
-    """The rows of timing.jsonl; None where it is lost, which no other number depends on.
+    """Reads timing.jsonl; None if it is missing, since no other number depends on it.
 
     Raises:
         UserError: timing.jsonl is damaged.
@@ -93,17 +224,13 @@ def read_timing(run: Path) -> list[dict[str, float]] | None:
 
 
 def read_seconds(run: Path) -> float | None:
-    """How long the run was trained, in seconds; None where timing.jsonl is lost.
+    """Returns the training time of a run in seconds; None if timing.jsonl is missing.
 
     Raises:
         UserError: timing.jsonl is damaged.
     """
     rows = read_timing(run)
     return None if rows is None else float(sum(row["seconds"] for row in rows))
-
-
-def _write_lines(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    write_text(path, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
 
 
 def _read_lines(path: Path, way_out: str) -> list[Any]:
@@ -121,29 +248,17 @@ def _is_metrics_row(row: Any, epoch: int) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and abs(value) <= sys.float_info.max  # NaN is not
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max  # false for NaN
 
 
-def read_config(run: Path) -> Config:
-    """The Config of the run in this folder.
-
-    Raises:
-        UserError: config.json is missing or damaged.
-    """
-    try:
-        return Config.from_dict(read_json(run / "config.json"))
-    except ConfigError as error:
-        raise UserError(f"{run / 'config.json'} is damaged ({error}); delete {run} and launch again") from error
-
-
-def claim(workdir: Path, experiment: Experiment) -> dict[str, Any]:
-    """Makes sure that this folder may hold this experiment.
+def check_workdir(workdir: Path, experiment: Experiment) -> dict[str, Any]:
+    """Checks that a folder may hold this experiment.
 
     Returns:
-        The record of its last launch in this folder; empty where there was none.
+        The record of the last launch in this folder; empty if there was none.
 
     Raises:
-        UserError: it holds another experiment, or something else, or a link.
+        UserError: the folder holds another experiment, something else, or a symbolic link.
     """
     try:
         entries = list(workdir.iterdir()) if workdir.exists() else []
@@ -153,33 +268,34 @@ def claim(workdir: Path, experiment: Experiment) -> dict[str, Any]:
         record = read_record(workdir)
         if (held := record["experiment"]) != experiment.name:
             raise UserError(f"{workdir} holds experiment {held!r}, not {experiment.name!r}; choose another --workdir")
-    elif {entry.name for entry in entries} - OF_A_LAUNCH:
+    elif {entry.name for entry in entries} - LAUNCH_ENTRIES - LEGACY_ENTRIES:
         raise UserError(f"{workdir} is not empty and holds no experiment; choose another --workdir")
     else:
         record = {}
-    refuse_links(workdir)
+    # A link could lead writes and deletions out of the folder. The folder itself may be one.
+    for path in workdir.rglob("*"):
+        if path.is_symlink():
+            raise UserError(f"{path} is a symbolic link and may lead out of the workdir; replace it by its target")
     return record
 
 
-def refuse_links(workdir: Path) -> None:
-    """Makes sure that what is written to this folder is written inside it, and what is deleted is.
-
-    Raises:
-        UserError: there is a symbolic link in it; the folder may be one itself.
-    """
-    for path in workdir.rglob("*"):
-        if path.is_symlink():
-            raise UserError(f"{path} is a link, and may lead out of the workdir; put in its place what it leads to")
+def adopt_runs(workdir: Path, configs: Iterable[Config]) -> None:
+    """Renames the folders of runs that version 0.1.0 named, so that these runs are found again."""
+    for config in configs:
+        old = config.legacy_name and workdir / "runs" / config.legacy_name
+        new = run_dir(workdir, config)
+        if old and old != new and old.is_dir() and not new.exists():
+            os.replace(old, new)
 
 
 def remove_leftovers(workdir: Path) -> None:
-    """Deletes the temporary files of writes that were cut off."""
+    """Deletes the temporary files of interrupted writes."""
     for path in workdir.rglob(f".*{TEMPORARY}"):
         remove(path)
 
 
 def write_record(workdir: Path, experiment: Experiment, record: Mapping[str, Any]) -> None:
-    """Writes experiment.json: the experiment, and whatever else is to be known of how its numbers came about."""
+    """Writes experiment.json: the experiment, and the record of how its numbers were produced."""
     described = {
         "experiment": experiment.name,
         "question": experiment.question,
@@ -194,14 +310,14 @@ def write_record(workdir: Path, experiment: Experiment, record: Mapping[str, Any
 
 
 def read_record(workdir: Path) -> dict[str, Any]:
-    """The content of experiment.json.
+    """Reads experiment.json.
 
     Raises:
-        UserError: it is missing or damaged.
+        UserError: the file is missing or damaged.
     """
     path = workdir / "experiment.json"
     if not path.exists():
-        raise UserError(f"{workdir} holds no experiment (there is no experiment.json in it)")
+        raise UserError(f"{workdir} holds no experiment (it has no experiment.json)")
     record = read_json(path)
     if not isinstance(record, dict) or not isinstance(record.get("experiment"), str):
         raise UserError(f"{path} is damaged (it names no experiment); delete it and launch again")
@@ -209,22 +325,19 @@ def read_record(workdir: Path) -> dict[str, Any]:
 
 
 def read_experiment(workdir: Path) -> Experiment:
-    """The experiment that a workdir holds, with the grid of its last launch.
+    """Reads the experiment that a workdir holds, with the grid of its last launch.
 
     Raises:
         UserError: experiment.json is missing or damaged.
     """
     record = read_record(workdir)
     try:
-        grid = {
-            name: [tuple(value) if isinstance(value, list) else value for value in values]
-            for name, values in record["grid"].items()
-        }
         return Experiment(
             name=record["experiment"],
-            question=str(record["question"]),
-            figures=tuple(map(str, record["figures"])),
+            question=record["question"],
             base=Config.from_dict(record["base"]),
-        ).override(grid)
-    except (AttributeError, KeyError, TypeError, ConfigError) as error:
+            grid=record["grid"],
+            figures=record["figures"],
+        )
+    except (KeyError, ConfigError) as error:
         raise UserError(f"{workdir / 'experiment.json'} is damaged ({error}); delete it and launch again") from error

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from vae_jax.config import FIELDS, ConfigError, check_value, nearest
+from vae_jax.config import FIELDS
 from vae_jax.data import bundled, idx, npz, tfds
 from vae_jax.data.records import DataError, Dataset, Split
 from vae_jax.data.splitting import split_validation
+from vae_jax.fields import ConfigError, check_value, nearest
 
 __all__ = ["NAMES", "DataError", "Dataset", "Split", "check_name", "load"]
 

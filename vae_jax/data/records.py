@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vae_jax.files import UserError
+from vae_jax.workdir import UserError
 
 
 class DataError(UserError):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from vae_jax.data.records import DataError, Split
-from vae_jax.files import UserError, read_json, write_bytes
+from vae_jax.workdir import UserError, read_json, write_bytes
 
 NAMES = ("mnist", "fashion_mnist", "kmnist", "binarized_mnist")
 

@@ -1,67 +1,110 @@
-"""A trained run to numbers, once: evaluation.json beside its parameters."""
+"""A trained run to numbers: evaluation.json beside its parameters."""
 
-from collections.abc import Sequence
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from vae_jax.config import Config
 from vae_jax.data import Dataset
-from vae_jax.evaluation.classifier import Classifier, load_or_train
+from vae_jax.evaluation import classifier, marginal
 from vae_jax.evaluation.latents import evaluate_latents
 from vae_jax.evaluation.likelihood import evaluate_likelihood
 from vae_jax.evaluation.samples import draw_samplers, evaluate_samples
-from vae_jax.files import write_json
-from vae_jax.interrupts import Stop
-from vae_jax.runs import load_dataset, load_run
-from vae_jax.workdir import is_evaluated, is_trained, read_metrics, run_dir
+from vae_jax.measurements import MEASUREMENTS
+from vae_jax.runs import TrainedRun, dataset_of, load_run
+from vae_jax.workdir import UserError, is_trained, read_json, read_metrics, write_json
 
+FORMAT = 1  # of the computation of the numbers; increased whenever one of them is computed in another way
 NUM_SAMPLES = 1000  # images of each sampler
 
 
-def evaluate_due(
-    configs: Sequence[Config], workdir: Path, *, data_dir: str | None = None, stop: Stop | None = None
-) -> None:  # fmt: skip
-    """Evaluates the trained runs that have no evaluation yet, on the test split.
-
-    Raises:
-        UserError: a data set is not there, a file of a run is damaged, or the workdir cannot be written.
-        StoppedError: `stop` is set, which is looked up before each run.
-    """
-    stop = stop or Stop()
-    for config in configs:
-        stop.check()
-        folder = run_dir(workdir, config)
-        if is_trained(folder) and not is_evaluated(folder):
-            evaluate_run(folder, data_dir=data_dir)
-
-
-def evaluate_run(folder: Path, *, data_dir: str | None = None, num_likelihood_samples: int = 500) -> dict[str, Any]:
+def evaluate_run(
+    folder: Path, *, data_dir: str | None = None, num_likelihood_samples: int = marginal.NUM_SAMPLES
+) -> dict[str, Any]:
     """Evaluates the trained run in WORKDIR/runs/NAME, writes its evaluation.json and returns the numbers.
 
-    The data set's classifier is kept in WORKDIR/classifiers, so that all runs of a workdir have the same. A run that
-    diverged has no numbers but `diverged_epoch`: its parameters are the last finite ones, and not what was asked for.
+    An error is recorded instead of raised, so that one run never stops the evaluation of another: `failed` then says in
+    one line what went wrong, beside the numbers of the parts that succeeded. A run that diverged has `diverged_epoch`
+    and no other number, because its parameters are the last finite ones and not the requested ones.
+
+    Args:
+        folder: of the run.
+        data_dir: where tensorflow-datasets keeps its data sets; None for its standard place.
+        num_likelihood_samples: of the importance-sampled bound, per image.
+
+    Returns:
+        JSON-ready numbers by name, None where one is not finite, and `evaluation`, the digest that `is_current` checks.
+
+    Raises:
+        UserError: the folder holds no trained run, or evaluation.json cannot be written.
     """
-    run = load_run(folder)
-    history = read_metrics(folder)
-    numbers: dict[str, Any] = {}
-    if diverged := [row["epoch"] for row in history if row.get("diverged")]:
-        numbers["diverged_epoch"] = diverged[0]
-        write_json(folder / "evaluation.json", numbers)
-        return numbers
-    dataset = load_dataset(run.config.dataset, validation_fraction=run.config.validation_fraction, data_dir=data_dir)
-    numbers |= evaluate_likelihood(run, dataset.test.images, num_samples=num_likelihood_samples)
-    if dataset.train.labels is not None:
-        classifier = load_classifier(dataset, folder.parent.parent)
-        samplers = draw_samplers(run, dataset.train.images, NUM_SAMPLES, seed=0)
-        numbers |= evaluate_samples(run, dataset, classifier, samplers)
-        numbers |= evaluate_latents(
-            run, dataset, lambda images: classifier.predict(images)[1], lambda images: classifier.predict(images)[0],
-            samplers,
-        )  # fmt: skip
+    if not is_trained(folder):
+        load_run(folder)  # raises an error that says why
+    numbers: dict[str, Any] = {"evaluation": digest()}
+    failures = []
+    try:
+        for part, compute in _parts(folder, data_dir, num_likelihood_samples):
+            try:
+                numbers |= compute()
+            except Exception as error:
+                failures.append(f"{part}: {_one_line(error)}")
+    except Exception as error:
+        failures.append(_one_line(error))
+    if failures:
+        numbers["failed"] = "; ".join(failures)
+    numbers = {name: _json_ready(value) for name, value in numbers.items()}
     write_json(folder / "evaluation.json", numbers)
     return numbers
 
 
-def load_classifier(dataset: Dataset, workdir: Path) -> Classifier:
-    """The classifier that judges this data set's images in a workdir; trained where it is not there yet."""
-    return load_or_train(dataset, workdir / "classifiers")
+def is_current(folder: Path) -> bool:
+    """Whether the run in this folder has an evaluation that did not fail and has today's numbers."""
+    try:
+        numbers = read_json(folder / "evaluation.json")
+    except UserError:  # missing or damaged
+        return False
+    return isinstance(numbers, dict) and numbers.get("evaluation") == digest() and "failed" not in numbers
+
+
+def digest() -> str:
+    """Returns what identifies the numbers of an evaluation: their names, and how they are computed."""
+    return hashlib.sha256(json.dumps([FORMAT, sorted(MEASUREMENTS)]).encode()).hexdigest()[:12]
+
+
+def _parts(
+    folder: Path, data_dir: str | None, num_likelihood_samples: int
+) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
+    """Yields the parts of an evaluation by name; the failure of one leaves the others."""
+    run = load_run(folder)
+    diverged = [row["epoch"] for row in read_metrics(folder) if row.get("diverged")]
+    if diverged:
+        yield "metrics", lambda: {"diverged_epoch": diverged[0]}
+        return
+    dataset = dataset_of(run, data_dir)
+    images = dataset.test.images
+    yield "likelihood", lambda: evaluate_likelihood(run, images, num_samples=num_likelihood_samples)
+    if classifier.is_classifiable(dataset):
+        yield from _parts_with_labels(run, dataset)
+
+
+def _parts_with_labels(run: TrainedRun, dataset: Dataset) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
+    judge = classifier.load_or_train(dataset)
+    samplers = draw_samplers(run, dataset.train.images, NUM_SAMPLES, seed=0)
+    yield "samples", lambda: evaluate_samples(run, dataset, judge, samplers)
+    yield "latent space", lambda: evaluate_latents(run, dataset, judge, samplers)
+
+
+def _json_ready(value: Any) -> Any:
+    """The value as JSON can express it; None for a number, or a list with one, that is not finite."""
+    if isinstance(value, list):
+        return value if all(map(math.isfinite, value)) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    return float(value) if math.isfinite(value) else None
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())[:300]
+    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}".removesuffix(": ")

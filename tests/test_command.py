@@ -1,0 +1,100 @@
+"""What the command lines share: exit codes, one line for what is wrong, and what becomes of standard output."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from absl import flags
+
+from scripts import command
+from vae_jax.fields import ConfigError
+from vae_jax.workdir import UserError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (None, 0, ""),
+        (UserError("no such\nrun"), 1, "tool: no such run\n"),
+        (FileNotFoundError(2, "No such file", "a"), 1, "tool: [Errno 2] No such file: 'a'\n"),
+        (BrokenPipeError(32, "Broken pipe"), 1, "tool: [Errno 32] Broken pipe\n"),  # not that of standard output
+        (flags.Error("no flag"), 2, "tool: no flag (see --help)\n"),
+        (ConfigError("no value"), 2, "tool: no value (see --help)\n"),
+        (KeyboardInterrupt(), 130, "tool: stopped by SIGINT\n"),
+    ],
+)
+def test_exit_codes(capsys, error, code, message):
+    def work():
+        if error:
+            raise error
+
+    assert command.guard("tool", work) == code
+    assert capsys.readouterr() == ("", message)
+
+
+def test_an_error_of_ours_is_no_usage_error(capsys):
+    with pytest.raises(ZeroDivisionError):
+        command.guard("tool", lambda: print(1 / 0))
+
+
+def test_run_parses_flags(capsys):
+    def run(*arguments):
+        values = flags.FlagValues()
+        flags.DEFINE_string("name", "nobody", "whom to greet", values)
+        body = lambda values, positional: print(values.name, positional)  # noqa: E731
+        return command.run("Greets.", values, body, ["bin/greet.py", *arguments]), *capsys.readouterr()
+
+    assert run("--name=you", "x") == (0, "you ['x']\n", "")
+    assert run("--nane=you") == (2, "", "greet: unknown flag --nane; did you mean --name? (see --help)\n")
+    code, out, err = run("-h")
+    assert (code, err) == (0, "")
+    assert out.startswith("Greets.\n")
+    assert "whom to greet" in out
+
+
+def shell(script, **environment):
+    """Runs a shell command that may use $launch; returns its exit code, stdout and stderr."""
+    launch = f"{sys.executable} -m experiments.launch"
+    return subprocess.run(
+        ["bash", "-c", script], env=os.environ | {"launch": launch, "PYTHONPATH": str(ROOT)} | environment,
+        capture_output=True, timeout=60,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_nobody_reads_ends_quietly(unbuffered):
+    # `true` reads nothing: the pipe is closed before or while the launcher writes.
+    done = shell("$launch --help | true; echo ${PIPESTATUS[0]}", PYTHONUNBUFFERED=unbuffered)
+    assert (done.stdout, done.stderr) == (b"141\n", b"")
+    done = shell("$launch --list >&-", PYTHONUNBUFFERED=unbuffered)
+    assert (done.returncode, done.stderr) == (0, b"")
+    done = shell("$launch --list > /dev/full", PYTHONUNBUFFERED=unbuffered)
+    assert (done.returncode, done.stderr) == (1, b"launch: [Errno 28] No space left on device\n")
+
+
+def test_a_terminal_may_lack_characters(tmp_path):
+    path = tmp_path / "é.py"
+    path.write_text(
+        "from vae_jax.config import Experiment\nEXPERIMENT = Experiment(name='ä', question='±?')\n", encoding="utf-8"
+    )
+    flags = f"--experiment={path} --dry_run --workdir=nowhere"
+    for settings in ({"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}):
+        done = shell(f"$launch {flags}", **settings)
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert done.stdout.startswith((b"?: ??\n", b"\xc3\xa4: \xc2\xb1?\n"))
+        assert b"1 run of 1 program" in done.stdout
+    done = shell(f"$launch --experiment=no{path}", PYTHONIOENCODING="ascii")
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"launch: there is no experiment file no")
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_a_folder_that_cannot_be_written_is_one_line():
+    done = shell("cd /proc && $launch --dry_run && $launch --train=false")
+    assert done.returncode == 1
+    assert b"0 trained, in runs/ae_vs_vae\n" in done.stdout
+    assert done.stderr.count(b"\n") == 1

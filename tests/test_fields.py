@@ -1,0 +1,135 @@
+"""Fields: checks, descriptions, and the text of flags."""
+
+import re
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_config import values_of
+
+from vae_jax.config import FIELDS, Config
+from vae_jax.fields import (
+    ALIASES,
+    ConfigError,
+    check_value,
+    describe_flag,
+    format_value,
+    format_values,
+    parse_value,
+    parse_values,
+    suggest,
+)
+
+named_values = st.sampled_from(sorted(FIELDS)).flatmap(
+    lambda name: st.tuples(st.just(FIELDS[name]), st.lists(values_of(FIELDS[name]), min_size=1, max_size=3))
+)
+# Everything that a command line can hold, without the space at an end that every parser strips.
+texts = st.text(st.characters(blacklist_categories=("Cs", "Cc"))).map(str.strip).filter(bool)
+
+
+@given(named_values)
+def test_flag_round_trip(field_and_values):
+    field, values = field_and_values
+    assert parse_value(field, format_value(values[0])) == values[0]
+    assert parse_values(field, format_values(values)) == tuple(values)
+
+
+@given(st.lists(texts | st.text(",\\\\a", min_size=1), min_size=1))
+def test_text_with_commas_and_backslashes_round_trips(values):
+    assert parse_values(FIELDS["dataset"], format_values(values)) == tuple(values)
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("a,b", ("a", "b")), (r"idx:a\,b", ("idx:a,b",)), (r"idx:a\\,b", ("idx:a\\", "b")), (r"a\b", (r"a\b",)),
+        (r"a\,b , c", ("a,b", "c")), ("a\\", ("a\\",)),
+    ],
+)  # fmt: skip
+def test_a_backslash_makes_a_comma_a_part_of_the_value(text, values):
+    assert parse_values(FIELDS["dataset"], text) == values
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("latent_dim", 0), ("latent_dim", 2.0), ("latent_dim", "2"), ("latent_dim", True), ("latent_dim", None),
+        ("latent_dim", np.float64(2)), ("latent_dim", [2]), ("latent_dim", np.array([2])),
+        ("kl_weight", -0.1), ("kl_weight", float("nan")), ("kl_weight", float("inf")), ("kl_weight", 10**400),
+        ("kl_weight", np.float32("nan")), ("kl_weight", True),
+        ("hidden_dims", 512), ("hidden_dims", (512, 0)), ("hidden_dims", (512.0,)), ("hidden_dims", ("512",)),
+        ("hidden_dims", (True,)), ("hidden_dims", [[512]]), ("hidden_dims", {512}),
+        ("model", "gan"), ("model", ""), ("model", ["vae"]), ("mean_bias", 1), ("mean_bias", None),
+        ("seed", -1), ("learning_rate", 0.0),
+        ("dataset", " "), ("dataset", "mnist "), ("dataset", "idx:a\nb"), ("dataset", "idx:\0"),
+        ("dataset", "idx:\udcff"), ("dataset", None),
+    ],
+)  # fmt: skip
+def test_wrong_values_name_the_field_and_what_it_takes(name, value):
+    with pytest.raises(ConfigError, match=rf"^{name} must be .*, not .*$"):
+        Config(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("hidden_dims", 512, "hidden_dims must be a tuple of ints, each from 1 to 65536, not 512"),
+        ("latent_dim", np.float64(2), "latent_dim must be an int from 1 to 4096, not 2.0"),
+        ("kl_weight", "1", "kl_weight must be a number from 0 to 1000000, not '1'"),
+        ("mean_bias", "yes", "mean_bias must be True or False, not 'yes'"),
+        ("dataset", 5, "dataset must be a str, not 5"),
+        ("model", "vea", "model must be 'ae' or 'vae', not 'vea'; did you mean 'vae'?"),
+    ],
+)
+def test_python_values_are_refused_in_words_of_python(name, value, message):
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        check_value(FIELDS[name], value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        (
+            "hidden_dims",
+            "512,256",
+            "hidden_dims must be whole numbers joined by x, each from 1 to 65536, not '512,256'",
+        ),
+        ("hidden_dims", "", "hidden_dims must be whole numbers joined by x, each from 1 to 65536, not ''"),
+        ("hidden_dims", "512x", "hidden_dims must be whole numbers joined by x, each from 1 to 65536, not '512x'"),
+        ("hidden_dims", "0", "hidden_dims must be whole numbers joined by x, each from 1 to 65536, not '0'"),
+        ("latent_dim", "2.0", "latent_dim must be a whole number from 1 to 4096, not '2.0'"),
+        ("kl_weight", "inf", "kl_weight must be a number from 0 to 1000000, not 'inf'"),
+        ("mean_bias", "yes", "mean_bias must be true | false, not 'yes'"),
+        ("dataset", "", "dataset must be text, not ''"),
+        ("model", "vea", "model must be ae | vae, not 'vea'; did you mean 'vae'?"),
+    ],
+)
+def test_flags_are_refused_in_words_of_the_command_line(name, text, message):
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        parse_value(FIELDS[name], text)
+    assert describe_flag(FIELDS[name]) in message
+
+
+def test_numbers_of_numpy_and_jax_become_those_of_python():
+    config = Config(
+        latent_dim=np.int64(3), kl_weight=np.float32(0.5), learning_rate=jnp.float32(0.25), mean_bias=np.bool_(True),
+        hidden_dims=np.array([64, 32]), model=np.str_("ae"), num_epochs=np.array(7), free_bits=np.int8(2),
+    )  # fmt: skip
+    assert config == Config(
+        latent_dim=3, kl_weight=0.5, learning_rate=0.25, mean_bias=True, hidden_dims=(64, 32), model="ae", num_epochs=7,
+        free_bits=2.0,
+    )  # fmt: skip
+    for name, field in FIELDS.items():
+        assert type(getattr(config, name)) is type(field.default), name
+    assert Config(hidden_dims=[np.int32(8), 4]).hidden_dims == (8, 4)
+    assert type(Config(hidden_dims=[np.int32(8)]).hidden_dims[0]) is int
+
+
+def test_aliases_name_fields_and_hide_none():
+    assert set(ALIASES.values()) <= FIELDS.keys()
+    assert not ALIASES.keys() & FIELDS.keys()
+    assert suggest("beta", ["kl_weight"]) == "kl_weight"
+    assert suggest("beta", ["seed"]) is None
+    assert suggest("xyzzy", FIELDS) is None

@@ -1,0 +1,570 @@
+"""What a figure says is in its artists: the tests read the data back from them."""
+
+import inspect
+import io
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb, to_rgba
+from matplotlib.figure import Figure
+from PIL import Image
+
+from vae_jax.figures import images, planes, plots, style
+
+RNG = np.random.default_rng(0)
+CODES = RNG.normal(size=(60, 2))
+LABELS = np.arange(60) % 10
+TILES = RNG.uniform(size=(5, 9, 6, 4))  # neither square nor of one parity, so that no axis passes for another
+
+EXAMPLES: dict[str, Callable[[Axes | None], Axes]] = {
+    "training_curve": lambda ax: plots.training_curve({"AE": RNG.normal(size=(3, 20))}, "nll (nats per image)", ax),
+    "sweep_curve": lambda ax: plots.sweep_curve([0, 1, 4], {"VAE": np.eye(3)}, "kl_weight", "elbo", True, ax),
+    "bars": lambda ax: plots.bars({"VAE": RNG.uniform(size=(3, 8))}, "dimension", "KL (nats per image)", ax),
+    "rate_distortion": lambda ax: plots.rate_distortion({"VAE": np.eye(2)}, {"VAE": np.eye(2)}, ["1", "4"], ax),
+    "latent_scatter": lambda ax: planes.latent_scatter(CODES, LABELS, ax, title="AE"),
+    "posterior_ellipses": lambda ax: planes.posterior_ellipses(CODES, CODES - 4, LABELS, ax, title="VAE"),
+    "plausibility_map": lambda ax: planes.plausibility_map(2 * TILES[:, :, 0, 0], CODES, LABELS, 3, ax, title="VAE"),
+    "heat_map": lambda ax: plots.heat_map(np.eye(2), np.eye(2), ["2", "8"], ["1", "4"], "x", "y", "nats", ax),
+    "image_grid": lambda ax: images.image_grid(TILES, ax, list("abcde"), list("abcdefghi"), "title", "x", "y"),
+    "reconstructions": lambda ax: images.reconstructions(TILES[0], {"AE": TILES[1], "VAE": TILES[2]}, ax),
+    "manifold": lambda ax: images.manifold(TILES, np.linspace(-2, 2, 9), np.linspace(2, -2, 5), ax, "VAE"),
+    "samples": lambda ax: images.samples(TILES[0], ax, title="VAE"),
+    "sheets": lambda ax: images.sheets(TILES[None, None], ["latent_dim 2"], ["1"], "kl_weight", ax),
+    "interpolations": lambda ax: images.interpolations(TILES, ax, "VAE"),
+    "traversals": lambda ax: images.traversals(TILES, np.linspace(-2, 2, 9), ax, title="VAE"),
+}
+
+
+def texts(labels: list) -> list[str]:
+    return [label.get_text() for label in labels]
+
+
+def mosaic(ax: Axes) -> np.ndarray:
+    """The picture's pixels, NaN where it is transparent."""
+    return np.ma.filled(ax.images[0].get_array().astype(float), np.nan)
+
+
+def tile_under(ax: Axes, x: float, y: float, height: int, width: int) -> np.ndarray:
+    """The pixels of the tile whose centre is at a place of the axes."""
+    left, top = x - (width - 1) / 2, y - (height - 1) / 2
+    assert left == int(left)
+    assert top == int(top)
+    return mosaic(ax)[int(top) : int(top) + height, int(left) : int(left) + width]
+
+
+def grey(color: object) -> float:
+    return float(np.dot(to_rgba(color)[:3], (0.299, 0.587, 0.114)))
+
+
+# Every function.
+
+
+def test_every_drawing_function_has_an_example():
+    functions = [pair for module in (images, planes, plots) for pair in inspect.getmembers(module, inspect.isfunction)]
+    drawing = {name for name, function in functions if "Axes | None" in str(inspect.signature(function))}
+    assert drawing == set(EXAMPLES)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_draws_on_the_axes_it_is_given_and_nothing_is_cut_off(name):
+    figure, axes = style.new_figure(1, 2, 9, 4.5)
+    with style.in_style():
+        for ax in axes[0]:
+            assert EXAMPLES[name](ax) is ax
+        figure.canvas.draw()
+        box, page = figure.get_tightbbox(), figure.bbox_inches
+    assert box.x0 >= 0
+    assert box.y0 >= 0
+    assert box.x1 <= page.x1
+    assert box.y1 <= page.y1
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_makes_a_figure_in_the_style_if_no_axes_are_given(name):
+    before = dict(matplotlib.rcParams)
+    ax = EXAMPLES[name](None)
+    assert dict(matplotlib.rcParams) == before
+    assert isinstance(ax.figure, Figure)
+    assert not ax.spines["top"].get_visible()
+    assert ax.figure.get_layout_engine() is not None
+
+
+def test_the_style_ends_with_its_context_and_does_not_depend_on_the_users():
+    with matplotlib.rc_context({"text.usetex": True, "axes.facecolor": "red"}):
+        before = dict(matplotlib.rcParams)
+        with style.in_style():
+            inside = dict(matplotlib.rcParams)
+            assert (inside["savefig.dpi"], inside["text.usetex"], inside["axes.facecolor"]) == (300, False, "white")
+        assert dict(matplotlib.rcParams) == before
+
+
+def test_equal_figures_have_equal_bytes_without_metadata():
+    def content():
+        figure, axes = style.new_figure(1, 1, 2, 2)
+        with style.in_style():
+            axes[0, 0].plot([1, 2])
+        return style.to_png(figure), style.to_pdf(figure)
+
+    (png, pdf), again = content(), content()
+    assert (png, pdf) == again
+    with Image.open(io.BytesIO(png)) as image:
+        assert set(image.info) == {"dpi"}
+        assert image.info["dpi"] == pytest.approx((300, 300), rel=1e-3)  # PNG counts whole pixels per metre
+    assert not any(word in pdf for word in (b"Producer", b"Creator", b"CreationDate"))
+
+
+def test_figures_can_be_drawn_in_threads():
+    def content(_):
+        return style.to_png(EXAMPLES["samples"](None).figure)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(content, range(8)))) == 1
+        with style.in_style():  # the settings are global, so only one thread draws
+            assert not pool.submit(style._lock.acquire, blocking=False).result()
+
+
+def test_texts_are_no_formulas():
+    """The name of a data set's folder may be anything."""
+    ax = plots.training_curve({"$\\nonsense{$": [[1.0, 2.0]], "한글": [[1.0, 2.0]]}, "$y$")
+    assert style.to_png(ax.figure)
+
+
+def test_series_and_classes_can_be_told_apart():
+    series = {str(index): [[0.0, 1.0]] for index in range(20)}
+    lines = plots.training_curve(series, "y").get_lines()
+    assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 20
+    first, second, third = (grey(line.get_color()) for line in lines[:3])
+    assert min(abs(first - second), abs(second - third), abs(first - third)) > 0.15
+    assert len({tuple(color) for color in style.CLASS_COLORS}) == 10
+
+
+# Curves and bars.
+
+
+def test_training_curve_is_the_mean_at_each_epoch_in_a_band_of_one_sample_deviation():
+    values = RNG.normal(size=(4, 7))
+    ax = plots.training_curve({"AE": values, "VAE": values[:, :3] + 9}, "loss (nats per image)")
+    first, second = ax.get_lines()
+    np.testing.assert_array_equal(first.get_xdata(), np.arange(1, 8))
+    np.testing.assert_allclose(first.get_ydata(), values.mean(0))
+    np.testing.assert_allclose(second.get_ydata(), values[:, :3].mean(0) + 9)
+    assert all(
+        to_rgba(line.get_color(), 0.2) == tuple(*band.get_facecolor())
+        for line, band in zip(ax.lines, ax.collections, strict=True)
+    )
+    edges = ax.collections[0].get_paths()[0].vertices
+    for epoch in range(1, 8):
+        y = edges[edges[:, 0] == epoch, 1]
+        mean, sd = values[:, epoch - 1].mean(), values[:, epoch - 1].std(ddof=1)
+        np.testing.assert_allclose([y.min(), y.max()], [mean - sd, mean + sd])
+    assert texts(ax.get_legend().get_texts()) == ["AE", "VAE"]
+    assert ax.get_legend().get_title().get_text() == "mean ± sd over seeds"
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "loss (nats per image)")
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 100])
+def test_training_curve_ticks_are_whole_epochs(epochs):
+    ax = plots.training_curve({"AE": np.ones((2, epochs))}, "y")
+    low, high = ax.get_xlim()
+    shown = [tick for tick in ax.get_xticks() if low <= tick <= high]
+    assert shown
+    assert all(tick == int(tick) and 1 <= tick <= epochs for tick in shown)
+
+
+def test_training_curve_of_one_seed_has_no_band_and_of_one_epoch_a_marker():
+    ax = plots.training_curve({"AE": [[3.0, 2.0]], "VAE": [[4.0]]}, "y")
+    assert not any(len(band.get_paths()) for band in ax.collections)
+    assert ax.get_legend().get_title().get_text() == ""
+    assert [line.get_marker() for line in ax.get_lines()] == ["", "s"]
+
+
+def test_training_curve_leaves_out_what_is_not_finite():
+    ax = plots.training_curve({"AE": [[1.0, np.nan, np.inf], [3.0, 5.0, np.nan]]}, "y")
+    np.testing.assert_array_equal(ax.get_lines()[0].get_ydata(), [2.0, 5.0, np.nan])
+
+
+def test_sweep_curve_is_the_mean_with_error_bars_in_the_order_of_x():
+    values = np.array([[1.0, 3.0, np.nan], [10.0, 20.0, 60.0], [5.0, np.nan, np.nan]])
+    ax = plots.sweep_curve([4, 1, 2], {"VAE": values}, "latent_dim", "nll (nats per image)")
+    line, _, (bars,) = ax.containers[0].lines
+    np.testing.assert_array_equal(line.get_xdata(), [1, 2, 4])
+    np.testing.assert_array_equal(line.get_ydata(), [30, 5, 2])
+    by_x = {segment[0, 0]: segment[:, 1] for segment in bars.get_segments() if len(segment)}
+    np.testing.assert_allclose(by_x[1], [30 - np.sqrt(700), 30 + np.sqrt(700)])
+    np.testing.assert_allclose(by_x[4], [2 - np.sqrt(2), 2 + np.sqrt(2)])
+    assert np.isnan(by_x.get(2, np.nan)).all()  # one seed has no deviation
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("latent_dim", "nll (nats per image)")
+
+
+def test_sweep_curve_on_a_logarithmic_axis_has_its_ticks_at_the_values_and_a_place_for_0():
+    ax = plots.sweep_curve([0, 0.1, 1, 10], {"VAE": np.ones((4, 2))}, "kl_weight", "elbo", logx=True)
+    assert texts(ax.get_xticklabels()) == ["0", "0.1", "1", "10"]
+    np.testing.assert_array_equal(ax.get_xticks(), [0, 0.1, 1, 10])
+    places = ax.transData.transform([(x, 1) for x in (0, 0.1, 1, 10)])[:, 0]
+    np.testing.assert_allclose(places[2] - places[1], places[3] - places[2])  # decades are of one length
+    assert places[0] < places[1]
+
+
+def test_bars_stand_side_by_side_at_whole_places():
+    first, second = RNG.uniform(1, 2, size=(3, 4)), RNG.uniform(1, 2, size=(2, 4))
+    ax = plots.bars({"AE": first, "VAE": second}, "latent dimension", "KL (nats per image)")
+    left, right = (container for container in ax.containers if hasattr(container, "patches"))
+    np.testing.assert_allclose([bar.get_height() for bar in left], first.mean(0))
+    np.testing.assert_allclose([bar.get_height() for bar in right], second.mean(0))
+    for place, (one, other) in enumerate(zip(left, right, strict=True), start=1):
+        np.testing.assert_allclose(one.get_x() + one.get_width(), place)
+        np.testing.assert_allclose(other.get_x(), place)
+    whiskers = np.array(left.errorbar.lines[2][0].get_segments())[:, :, 1]
+    np.testing.assert_allclose(whiskers.T, [first.mean(0) - first.std(0, ddof=1), first.mean(0) + first.std(0, ddof=1)])
+    low, high = ax.get_xlim()
+    assert [tick for tick in ax.get_xticks() if low <= tick <= high] == [1, 2, 3, 4]
+
+
+def test_rate_distortion_has_seeds_means_and_labels():
+    rate, distortion = np.array([[1.0, 3.0], [5.0, 6.0]]), np.array([[9.0, 8.0], [4.0, 2.0]])
+    ax = plots.rate_distortion({"VAE": rate}, {"VAE": distortion}, ["4", "0.5"])
+    seeds = ax.collections[0].get_offsets()
+    np.testing.assert_array_equal(seeds, np.stack([rate.ravel(), distortion.ravel()], axis=1))
+    (line,) = (line for line in ax.get_lines() if line.get_label() == "VAE")
+    np.testing.assert_array_equal(line.get_xydata(), [[2.0, 8.5], [5.5, 3.0]])
+    assert {text.get_text(): text.xy for text in ax.texts} == {"4": (2.0, 8.5), "0.5": (5.5, 3.0)}
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("rate (nats per image)", "distortion (nats per image)")
+
+
+def test_frontiers_of_shades_go_from_dark_to_light_as_the_number_rises():
+    points = {f"latent_dim {dim}": np.full((2, 1), dim) for dim in (8, 2, 32)}
+    ax = plots.rate_distortion(points, points, ["4", "1"], shades=[8, 2, 32])
+    lines = {line.get_label(): line for line in ax.get_lines() if line.get_label() in points}
+    dark, middle, light = (sum(to_rgb(lines[f"latent_dim {dim}"].get_color())) for dim in (2, 8, 32))
+    assert dark < middle < light
+    for scatter, line in zip(ax.collections, lines.values(), strict=True):
+        assert to_rgb(line.get_color()) == tuple(scatter.get_facecolors()[0][:3])
+    with pytest.raises(ValueError, match="shades"):
+        plots.rate_distortion(points, points, ["4", "1"], shades=[8, 2])
+
+
+def test_diagonals_of_the_rate_distortion_plane_are_of_equal_elbo_and_evenly_apart():
+    ax = plots.rate_distortion({"VAE": [[1.0], [30.0]]}, {"VAE": [[90.0], [70.0]]}, ["4", "1"])
+    diagonals = [line.get_xydata() for line in ax.get_lines() if line.get_label() != "VAE"]
+    negative_elbo = np.array([points.sum(axis=1) for points in diagonals])
+    np.testing.assert_allclose(negative_elbo[:, 0], negative_elbo[:, 1])
+    (apart,) = set(np.diff(negative_elbo[:, 0]).round(9))
+    assert f"equal ELBO, {apart:g} nats apart" in texts(ax.get_legend().get_texts())
+    assert 90 < ax.get_ylim()[1] < 95  # the lines beyond the data do not widen the picture
+
+
+# The latent plane.
+
+
+def test_latent_scatter_shows_each_code_in_the_colour_of_its_class():
+    ax = planes.latent_scatter(CODES, LABELS, title="AE", xlabel="principal component 1")
+    points = ax.collections[0]
+    np.testing.assert_array_equal(points.get_offsets(), CODES)
+    np.testing.assert_allclose(points.get_facecolors()[:, :3], style.CLASS_COLORS[LABELS, :3])
+    assert points.get_rasterized()
+    assert ax.get_aspect() == 1
+    assert (ax.get_title(), ax.get_xlabel(), ax.get_ylabel()) == ("AE", "principal component 1", "z₂")
+
+
+def test_latent_scatter_without_labels_has_one_colour_and_no_numbers():
+    ax = planes.latent_scatter(CODES)
+    assert len(np.unique(ax.collections[0].get_facecolors(), axis=0)) == 1
+    assert not ax.texts
+
+
+def test_classes_are_named_at_their_medians():
+    codes = np.array([[-3.0, 0.0], [-2.0, 1.0], [-1.0, 9.0], [3.0, 3.0], [np.nan, 0.0]])
+    ax = planes.latent_scatter(codes, [7, 7, 7, 2, 2])
+    assert {text.get_text(): text.get_position() for text in ax.texts[:2]} == {"7": (-2.0, 1.0), "2": (3.0, 3.0)}
+
+
+def test_names_of_classes_at_one_place_do_not_cover_each_other():
+    codes = RNG.normal(size=(1000, 2)) * 1e-3
+    ax = planes.latent_scatter(codes, np.arange(1000) % 10)
+    ax.figure.canvas.draw()
+    places = np.array([text.get_position() for text in ax.texts])
+    assert len(places) == 10
+    distances = np.linalg.norm(places[:, None] - places, axis=-1)[~np.eye(10, dtype=bool)]
+    assert distances.min() > 0.06 * ax.get_xlim()[1]
+    assert np.abs(places).max() < 0.4  # and they are still near their classes
+
+
+def test_latent_scatter_shares_a_limit_and_counts_what_is_beyond_it():
+    ax = planes.latent_scatter([[0.0, 0.0], [4.9, -4.9], [5.1, 0.0], [0.0, -6.0], [np.nan, 0.0]], limit=5)
+    assert ax.get_xlim() == ax.get_ylim() == (-5, 5)
+    assert texts(ax.texts) == ["3 of 5 not shown"]
+    noted = planes.latent_scatter([[0.0, 0.0], [9.0, 0.0]], limit=5, note="50 % beyond 2 sd")
+    assert texts(noted.texts) == ["50 % beyond 2 sd\n1 of 2 not shown"]
+
+
+def test_latent_scatter_without_a_limit_shows_all_codes_and_the_circles():
+    assert planes.latent_scatter([[0.1, 0.1]]).get_xlim() == pytest.approx((-2.1, 2.1))
+    assert planes.latent_scatter([[0.1, -30.0]]).get_xlim() == pytest.approx((-31.5, 31.5))
+    assert planes.latent_scatter([[0.1, -0.2]], prior_dims=0).get_ylim() == pytest.approx((-0.21, 0.21))
+
+
+def test_a_class_has_one_colour_whatever_classes_a_panel_shows():
+    every = planes.latent_scatter(CODES[:3], [1, 2, 26], classes=range(1, 27)).collections[0].get_facecolors()
+    some = planes.latent_scatter(CODES[:1], [26], classes=range(1, 27)).collections[0].get_facecolors()
+    np.testing.assert_array_equal(every[2], some[0])
+    many = planes.latent_scatter(CODES[:26], range(1, 27)).collections[0].get_facecolors()
+    assert len(np.unique(many, axis=0)) == 26
+
+
+def test_a_prior_of_one_dimension_is_two_pairs_of_lines():
+    ax = planes.latent_scatter(CODES, prior_dims=1)
+    assert sorted(line.get_xdata()[0] for line in ax.get_lines()) == [-2, -1, 1, 2]
+    assert texts(ax.get_legend().get_texts()) == ["N(0, 1), 1 and 2 sd"]
+
+
+def test_prior_circles_have_radius_one_and_two():
+    ax = planes.latent_scatter(CODES)
+    radii = [np.linalg.norm(line.get_xydata(), axis=1) for line in ax.get_lines()]
+    np.testing.assert_allclose(radii, np.outer([1, 2], np.ones(181)))
+    assert texts(ax.get_legend().get_texts()) == ["N(0, I), 1 and 2 sd"]
+    without = planes.latent_scatter(CODES, prior_dims=0)
+    assert not without.get_lines()
+    assert without.get_legend() is None
+
+
+def test_posterior_ellipses_are_two_standard_deviations_wide():
+    logvar = RNG.normal(size=(60, 2)) - 3
+    ax = planes.posterior_ellipses(CODES, logvar, LABELS, limit=4)
+    ellipses = ax.collections[0]
+    np.testing.assert_allclose(ellipses.get_widths(), 2 * np.exp(logvar[:, 0] / 2))
+    np.testing.assert_allclose(ellipses.get_heights(), 2 * np.exp(logvar[:, 1] / 2))
+    np.testing.assert_array_equal(ellipses.get_offsets(), CODES)
+    np.testing.assert_allclose(ellipses.get_facecolors()[:, :3], style.CLASS_COLORS[LABELS, :3])
+    assert ax.get_aspect() == 1
+    assert ax.get_xlim() == ax.get_ylim() == (-4, 4)
+
+
+def test_posterior_ellipses_are_drawn_in_units_of_z():
+    ax = planes.posterior_ellipses([[0.0, 0.0]], [[0.0, 2 * np.log(0.5)]], limit=2, prior_dims=0)
+    ax.collections[0].set(facecolors="black", edgecolors="none")
+    ax.set_axis_off()
+    ax.figure.canvas.draw()
+    dark = np.asarray(ax.figure.canvas.buffer_rgba())[:, :, 0] < 128
+    rows, columns = np.nonzero(dark)
+    size = ax.get_window_extent().width / 4  # pixels per unit of z
+    assert np.ptp(columns) == pytest.approx(2 * size, abs=3)
+    assert np.ptp(rows) == pytest.approx(size, abs=3)
+
+
+def test_posterior_ellipses_of_an_ae_are_its_bare_codes():
+    ax = planes.posterior_ellipses(CODES, None, LABELS, limit=4, title="AE")
+    twin = planes.latent_scatter(CODES, LABELS, limit=4, title="AE")
+    np.testing.assert_array_equal(ax.collections[0].get_offsets(), CODES)
+    assert type(ax.collections[0]) is type(twin.collections[0])
+    assert (ax.get_xlim(), ax.get_title(), texts(ax.texts)) == (twin.get_xlim(), twin.get_title(), texts(twin.texts))
+
+
+def test_a_plausibility_map_has_its_first_row_at_the_top_and_a_line_at_the_threshold():
+    distance = np.repeat([[4.0], [3.0], [2.0], [1.5], [0.5]], 3, axis=1)
+    ax = planes.plausibility_map(distance, CODES, LABELS, 1, title="VAE", farthest=3, note="40 % holes")
+    image = ax.images[0]
+    np.testing.assert_array_equal(image.get_array(), distance)
+    assert image.origin == "upper"
+    assert tuple(image.get_extent()) == (-1, 1, -1, 1)
+    assert image.get_clim() == (0, 3)
+    lines = [path for each in ax.collections if each.get_array() is not None for path in each.get_paths()]
+    (line,) = (path for path in lines if len(path.vertices))
+    np.testing.assert_allclose(line.vertices[:, 1], -0.6)  # half way between the centres of the last two of five rows
+    np.testing.assert_array_equal(ax.collections[0].get_offsets(), CODES)
+    assert {text.get_text() for text in ax.texts} == {*"0123456789", "40 % holes"}
+    assert ax.get_xlim() == ax.get_ylim() == (-1, 1)
+
+
+def test_brighter_is_more_plausible():
+    image = planes.plausibility_map([[0, 1], [2, 3]], CODES, None, 1, farthest=3).images[0]
+    shades = [grey(image.to_rgba(value)) for value in (0.0, 1.0, 2.0, 3.0)]
+    assert np.all(np.diff(shades) < -0.1)
+
+
+@pytest.mark.parametrize("fill", [0.5, 1.5, np.nan])
+def test_a_map_without_a_crossing_has_no_line(fill):
+    ax = planes.plausibility_map(np.full((2, 2), fill), CODES, None, 1)
+    assert len(ax.collections) == 1
+
+
+def test_maps_share_one_colour_bar_that_marks_the_threshold():
+    figure, axes = style.new_figure(1, 2, 9, 4.5)
+    for ax in axes[0]:
+        planes.plausibility_map([[0, 1], [2, 3]], CODES, None, 1, ax)
+    bar = planes.color_bar(axes[0], "distance")
+    assert len(figure.axes) == 3
+    assert bar.ax.get_ylabel() == "distance"
+    assert bar.ax.yaxis_inverted()  # the best is at the top
+    assert any(list(line.get_ydata()) == [1, 1] for line in bar.ax.get_lines())
+
+
+# The heat map.
+
+
+def test_heat_map_cells_say_mean_and_deviation():
+    mean, sd = np.array([[152.34, -8.0], [np.nan, 99.96]]), np.array([[0.51, 1.0], [np.nan, np.nan]])
+    ax = plots.heat_map(mean, sd, ["2", "8"], ["1", "4"], "kl_weight", "latent_dim", "elbo (nats per image)")
+    cells = {text.get_position(): text.get_text() for text in ax.texts}
+    assert cells == {(0, 0): "152.3\n± 0.5", (1, 0): "−8.0\n± 1.0", (0, 1): "–", (1, 1): "100.0"}
+    np.testing.assert_array_equal(mosaic(ax), mean)
+    (hatched,) = ax.patches
+    assert (hatched.get_xy(), hatched.get_hatch()) == ((-0.5, 0.5), "///")
+    assert (texts(ax.get_xticklabels()), texts(ax.get_yticklabels())) == (["1", "4"], ["2", "8"])
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("kl_weight", "latent_dim")
+    assert ax.child_axes[0].get_ylabel() == "elbo (nats per image)"
+
+
+@pytest.mark.parametrize(("better", "brightest"), [("higher", 1.0), ("lower", 0.0), (None, 1.0)])
+def test_brighter_cells_of_a_heat_map_are_better(better, brightest):
+    ax = plots.heat_map([[0.0, 1.0]], None, ["a"], ["b", "c"], "x", "y", "z", better=better)
+    shades = {value: grey(ax.images[0].to_rgba(value)) for value in (0.0, 1.0)}
+    assert max(shades, key=shades.get) == brightest
+    assert ax.child_axes[0].yaxis_inverted() == (better == "lower")  # the best is at the top
+
+
+def test_heat_map_texts_are_readable_on_their_cells():
+    ax = plots.heat_map([np.linspace(0, 1, 21)], None, ["a"], list(map(str, range(21))), "x", "y", "accuracy")
+    for text, value in zip(ax.texts, np.linspace(0, 1, 21), strict=True):
+        assert abs(grey(text.get_color()) - grey(ax.images[0].to_rgba(value))) > 0.4
+    assert ax.texts[10].get_text() == "0.500"
+
+
+# Mosaics.
+
+
+def test_image_grid_places_each_tile_with_its_ticks_at_the_centre():
+    rows, columns = list("abcde"), list("ABCDEFGHI")
+    ax = images.image_grid(TILES, None, rows, columns, "title", "x", "y", gap=2)
+    assert mosaic(ax).shape == (5 * 6 + 4 * 2, 9 * 4 + 8 * 2)
+    for r, y in enumerate(ax.get_yticks()):
+        for c, x in enumerate(ax.get_xticks()):
+            np.testing.assert_array_equal(tile_under(ax, x, y, 6, 4), TILES[r, c])
+    assert np.isfinite(mosaic(ax)).sum() == TILES.size  # the gaps are transparent
+    assert (texts(ax.get_yticklabels()), texts(ax.get_xticklabels())) == (rows, columns)
+    assert (ax.get_title(), ax.get_xlabel(), ax.get_ylabel()) == ("title", "x", "y")
+    image = ax.images[0]
+    assert (image.get_clim(), image.get_interpolation(), image.origin) == ((0, 1), "nearest", "upper")
+    np.testing.assert_array_equal(image.to_rgba([0.0, 1.0])[:, :3], [[0, 0, 0], [1, 1, 1]])
+    assert ax.get_aspect() == 1
+
+
+def test_image_grid_without_labels_has_no_ticks():
+    ax = images.image_grid(TILES)
+    assert len(ax.get_xticks()) == len(ax.get_yticks()) == 0
+
+
+def test_reconstructions_stand_under_their_originals():
+    ax = images.reconstructions(TILES[0], {"AE": TILES[1], "VAE": TILES[2]})
+    assert texts(ax.get_yticklabels()) == ["original", "AE", "VAE"]
+    for row, y in enumerate(ax.get_yticks()):
+        for k in range(9):
+            np.testing.assert_array_equal(tile_under(ax, k * 5 + 1.5, y, 6, 4), TILES[row, k])
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 0, 4, 1, 3]])
+def test_manifold_grows_to_the_right_and_upwards_whatever_the_order(order):
+    z1, z2 = np.linspace(-1.64, 1.64, 9), np.array([-2.0, -1.0, -0.04, 1.0, 2.0])
+    ax = images.manifold(TILES[order][:, ::-1], z1[::-1], z2[order], title="VAE")
+    assert texts(ax.get_yticklabels()) == ["2.0", "1.0", "0.0", "−1.0", "−2.0"]
+    assert texts(ax.get_xticklabels()) == ["−1.6", "", "−0.8", "", "0.0", "", "0.8", "", "1.6"]
+    for y, row in zip(ax.get_yticks(), [4, 3, 2, 1, 0], strict=True):
+        for x, column in zip(ax.get_xticks(), range(9), strict=True):
+            np.testing.assert_array_equal(tile_under(ax, x, y, 6, 4), TILES[row, column])
+    low, high = ax.get_ylim()
+    assert low > high  # pixel rows count downwards, so that the first tick is the highest
+    assert (ax.get_title(), ax.get_xlabel(), ax.get_ylabel()) == ("VAE", "z₁", "z₂")
+
+
+def test_samples_are_in_reading_order_and_the_rest_of_the_last_row_is_blank():
+    ax = images.samples(TILES[0], columns=4, title="VAE")
+    picture = mosaic(ax)
+    assert picture.shape == (3 * 6 + 2, 4 * 4 + 3)
+    for index in range(9):
+        top, left = index // 4 * 7, index % 4 * 5
+        np.testing.assert_array_equal(picture[top : top + 6, left : left + 4], TILES[0, index])
+    assert np.isnan(picture[14:, 5:]).all()
+    assert mosaic(images.samples(TILES[0, :3])).shape == (6, 3 * 4 + 2)  # no more columns than images
+
+
+def test_interpolations_run_from_0_to_1():
+    ax = images.interpolations(TILES[:, :5])
+    assert texts(ax.get_xticklabels()) == ["0", "0.25", "0.5", "0.75", "1"]
+    np.testing.assert_array_equal(tile_under(ax, ax.get_xticks()[4], 2.5 + 7, 6, 4), TILES[1, 4])
+
+
+def test_traversals_name_their_dimensions_and_values():
+    ax = images.traversals(TILES[:3, :5], [-2, -1, 0, 1, 2], dimensions=[0, 9, 122])
+    assert texts(ax.get_yticklabels()) == ["z₁", "z₁₀", "z₁₂₃"]
+    assert texts(ax.get_xticklabels()) == ["−2.0", "−1.0", "0.0", "1.0", "2.0"]
+    np.testing.assert_array_equal(tile_under(ax, ax.get_xticks()[3], ax.get_yticks()[2], 6, 4), TILES[2, 3])
+    assert texts(images.traversals(TILES, np.zeros(9)).get_yticklabels()) == ["z₁", "z₂", "z₃", "z₄", "z₅"]
+
+
+@pytest.mark.parametrize("count", [10, 11, 15, 20, 21])
+def test_many_column_labels_are_thinned_evenly(count):
+    labels = texts(images.manifold(np.ones((1, count, 2, 2)), np.arange(count), [0.0]).get_xticklabels())
+    shown = [index for index, label in enumerate(labels) if label]
+    assert len(labels) == count
+    assert 4 <= len(shown) <= 8
+    assert shown[0] == 0
+    assert len(set(np.diff(shown))) == 1
+    assert count == 20 or shown[-1] == count - 1  # 19 steps divide into no fewer equal ones
+
+
+# Shapes.
+
+BAD = {
+    "curves['AE'] must have shape [S, E], not [3]": lambda: plots.training_curve({"AE": np.ones(3)}, "y"),
+    "curves['AE'] must have shape [S, E], not [0, 3]": lambda: plots.training_curve({"AE": np.ones((0, 3))}, "y"),
+    "curves must hold at least one label": lambda: plots.training_curve({}, "y"),
+    "x must have shape [X], not [1, 2]": lambda: plots.sweep_curve([[1, 2]], {"AE": np.ones((2, 1))}, "x", "y"),
+    "values['AE'] must have shape [2, S], not [3, 2]": lambda: plots.sweep_curve(
+        [1, 2], {"AE": np.ones((3, 2))}, "x", "y"
+    ),
+    "x must not be negative": lambda: plots.sweep_curve([-1, 2], {"AE": np.ones((2, 1))}, "x", "y", logx=True),
+    "values['AE'] must have shape [S, D], not [2]": lambda: plots.bars({"AE": np.ones(2)}, "x", "y"),
+    "rate['AE'] must have shape [1, S], not [2, 2]": lambda: plots.rate_distortion(
+        {"AE": np.eye(2)}, {"AE": np.eye(2)}, ["1"]
+    ),
+    "distortion must have the labels of rate, ['AE'], not ['VAE']": lambda: plots.rate_distortion(
+        {"AE": np.eye(2)}, {"VAE": np.eye(2)}, ["1", "2"]
+    ),
+    "distortion['AE'] must have shape [2, 2], not [2, 3]": lambda: plots.rate_distortion(
+        {"AE": np.eye(2)}, {"AE": np.ones((2, 3))}, ["1", "2"]
+    ),
+    "codes must have shape [N, 2], not [4, 3]": lambda: planes.latent_scatter(np.ones((4, 3))),
+    "labels must have shape [60], not [59]": lambda: planes.latent_scatter(CODES, LABELS[1:]),
+    "mean must have shape [N, 2], not [2]": lambda: planes.posterior_ellipses([1, 2], [1, 2]),
+    "logvar must have shape [60, 2], not [60, 1]": lambda: planes.posterior_ellipses(CODES, CODES[:, :1]),
+    "distance must be at least 2 x 2": lambda: planes.plausibility_map([[1, 2]], CODES, None, 1),
+    "mean must have shape [1, 2], not [2, 2]": lambda: plots.heat_map(
+        np.eye(2), None, ["a"], ["b", "c"], "x", "y", "z"
+    ),
+    "sd must have shape [2, 2], not [2]": lambda: plots.heat_map(
+        np.eye(2), [1, 2], ["a", "b"], ["c", "d"], "x", "y", "z"
+    ),
+    "images must have shape [R, C, H, W], not [5, 9, 6]": lambda: images.image_grid(TILES[..., 0]),
+    "row_labels must be 5 texts": lambda: images.image_grid(TILES, row_labels=["a"]),
+    "column_labels must be 9 texts": lambda: images.image_grid(TILES, column_labels=["a"]),
+    "originals must have shape [K, H, W], not [5, 9, 6, 4]": lambda: images.reconstructions(TILES, {}),
+    "rows['AE'] must have shape [9, 6, 4], not [8, 6, 4]": lambda: images.reconstructions(
+        TILES[0], {"AE": TILES[1, 1:]}
+    ),
+    "z1 must have shape [9], not [5]": lambda: images.manifold(TILES, np.ones(5), np.ones(5)),
+    "z2 must have shape [5], not [9]": lambda: images.manifold(TILES, np.ones(9), np.ones(9)),
+    "images must have shape [N, H, W], not [5, 9, 6, 4]": lambda: images.samples(TILES),
+    "images must have shape [R, T, H, W], not [9, 6, 4]": lambda: images.interpolations(TILES[0]),
+    "values must have shape [9], not [3]": lambda: images.traversals(TILES, [1, 2, 3]),
+    "row_labels must be 5 texts for images": lambda: images.traversals(TILES, np.ones(9), dimensions=[1]),
+}
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_a_wrong_shape_is_an_error_that_names_it_(message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        BAD[message]()

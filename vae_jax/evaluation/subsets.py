@@ -1,0 +1,22 @@
+"""How many images an evaluation looks at: constants that bound its time and memory, whatever the data set.
+
+Each module states its own limit in images; `limit` lowers it for large images.
+"""
+
+import numpy as np
+
+MAX_IMAGES = 10_000  # of a split
+MAX_PIXELS = 1 << 25  # in one array of images; 128 MiB in float32
+
+
+def limit(most: int, image_shape: tuple[int, ...]) -> int:
+    """Returns how many images of this shape to look at: `most`, or fewer if they exceed `MAX_PIXELS`."""
+    return max(1, min(most, MAX_PIXELS // max(1, int(np.prod(image_shape)))))
+
+
+def subset(rows: np.ndarray, most: int) -> np.ndarray:
+    """Returns at most this many rows: all of them, or a random choice that is the same on every call."""
+    if len(rows) <= most:
+        return rows
+    # The first rows of a data set need not be like the others.
+    return rows[np.random.default_rng(0).permutation(len(rows))[:most]]

@@ -1,0 +1,220 @@
+"""The fields of `Config`: their documentation, their checks, and their text on a command line.
+
+Standard library only, so that flags and `--help` answer at once.
+"""
+
+import dataclasses
+import difflib
+import math
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
+
+# What a field takes, by the type of its default: in Python, and on a command line.
+_IN_PYTHON = {bool: "True or False", str: "a str", int: "an int", float: "a number", tuple: "a tuple of ints, each"}
+_AS_FLAG = {
+    bool: "true | false",
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    tuple: "whole numbers joined by x, each",
+}
+
+# What other projects call the fields of `Config`.
+ALIASES = {
+    "act": "activation", "activation_fn": "activation", "nonlinearity": "activation",
+    "arch": "architecture", "network": "architecture",
+    "batch": "batch_size", "batchsize": "batch_size", "bs": "batch_size",
+    "clip": "clip_norm", "grad_clip": "clip_norm", "max_grad_norm": "clip_norm",
+    "data": "dataset", "ds": "dataset",
+    "epoch": "num_epochs", "epochs": "num_epochs", "max_epochs": "num_epochs", "n_epochs": "num_epochs",
+    "num_train_epochs": "num_epochs",
+    "beta": "kl_weight", "gamma": "kl_weight", "kl": "kl_weight", "kl_coef": "kl_weight", "kld_weight": "kl_weight",
+    "lambda": "kl_weight",
+    "anneal_epochs": "kl_warmup_epochs", "beta_warmup": "kl_warmup_epochs", "kl_anneal": "kl_warmup_epochs",
+    "free_nats": "free_bits",
+    "code_dim": "latent_dim", "dim": "latent_dim", "latent": "latent_dim", "latent_size": "latent_dim",
+    "latents": "latent_dim", "n_latent": "latent_dim", "z": "latent_dim", "z_dim": "latent_dim", "zdim": "latent_dim",
+    "hidden": "hidden_dims", "hidden_sizes": "hidden_dims", "layers": "hidden_dims", "units": "hidden_dims",
+    "width": "hidden_dims",
+    "lr": "learning_rate", "step_size": "learning_rate",
+    "lr_schedule": "schedule", "scheduler": "schedule", "warmup": "lr_warmup_epochs",
+    "warmup_epochs": "lr_warmup_epochs",
+    "opt": "optimizer", "loss": "likelihood", "recon_loss": "likelihood",
+    "random_seed": "seed", "seeds": "seed", "val_split": "validation_fraction", "wd": "weight_decay",
+}  # fmt: skip
+
+# Control characters would break one-line messages; half a surrogate pair cannot be written as UTF-8.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+class ConfigError(ValueError):
+    """An invalid hyperparameter or experiment. The message is one line that names the field and what it takes."""
+
+
+def declare(
+    default: Any,
+    doc: str,
+    *,
+    choices: tuple[str, ...] = (),
+    bounds: tuple[float, float] | None = None,
+    unit: str = "",
+    symbol: str = "",
+    dynamic: bool = False,
+    used: Callable[[Any], bool] = lambda config: True,
+) -> Any:
+    """Declares a field of `Config`.
+
+    Args:
+        default: the default value; its type is the field's type.
+        doc: one sentence for `--help`.
+        choices: the values of a str field; empty if it takes any text.
+        bounds: the least and the greatest number, both included; for a tuple, of each of its numbers.
+        unit: the unit of the number.
+        symbol: the letters that stand for the field in a run's name; empty if only the hash of the name covers it.
+        dynamic: whether the field is a number inside the compiled program. Runs that differ only in dynamic fields
+            are the same program; every other field is a part of the program's shapes or structure.
+        used: whether a run of this Config reads the field. If not, `canonical` sets it to its default.
+    """
+    metadata = {
+        "doc": doc,
+        "choices": choices,
+        "bounds": bounds,
+        "unit": unit,
+        "symbol": symbol,
+        "dynamic": dynamic,
+        "used": used,
+    }
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def check_value(field: "dataclasses.Field[Any]", value: Any) -> Any:
+    """Checks a value, and returns it in the field's type.
+
+    An int passes for a float, a list for a tuple, and a NumPy scalar or array for the Python value it holds.
+
+    Raises:
+        ConfigError: the type is wrong, a number is out of bounds or NaN, or a text is not among the choices.
+    """
+    plain = _to_python(value)
+    if type(field.default) is float and type(plain) in (int, float):
+        plain = _to_float(plain)
+    if not _is_valid(field, plain):
+        shown = value.tolist() if hasattr(value, "tolist") else value
+        raise ConfigError(f"{field.name} must be {_describe(field, _IN_PYTHON)}, not {shown!r}{_hint(field, shown)}")
+    return plain
+
+
+def describe_flag(field: "dataclasses.Field[Any]") -> str:
+    """Describes what the field takes on a command line, as in `"a whole number from 1 to 4096"`."""
+    return " | ".join(field.metadata["choices"]) or _describe(field, _AS_FLAG)
+
+
+def parse_value(field: "dataclasses.Field[Any]", text: str) -> Any:
+    """Parses one value from the text of a flag; the inverse of `format_value`.
+
+    Raises:
+        ConfigError: the text is no value of this field.
+    """
+    kind: type = type(field.default)
+    text = text.strip()
+    value: Any = text
+    try:
+        if kind is bool:
+            value = {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+        elif kind is tuple:
+            value = () if text == "none" else tuple(int(width) for width in text.split("x"))
+        elif kind in (int, float):
+            value = kind(text)
+        return check_value(field, value)
+    except (KeyError, ValueError):
+        message = f"{field.name} must be {describe_flag(field)}, not {text!r}{_hint(field, text)}"
+        raise ConfigError(message) from None
+
+
+def format_value(value: Any) -> str:
+    """Formats a value as the text of a flag: `512x256`, `true`, the shortest digits that read back equal."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "x".join(map(str, value)) or "none"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return str(value)
+
+
+def parse_values(field: "dataclasses.Field[Any]", text: str) -> tuple[Any, ...]:
+    r"""Parses a comma-separated list of values; `\,` is a comma inside a value. The inverse of `format_values`.
+
+    Raises:
+        ConfigError: a part of the text is no value of this field.
+    """
+    parts = [""]
+    for token in re.findall(r"\\[\\,]|.", text, re.DOTALL):
+        if token == ",":
+            parts.append("")
+        else:
+            parts[-1] += token[-1]
+    return tuple(parse_value(field, part) for part in parts)
+
+
+def format_values(values: Sequence[Any]) -> str:
+    """Formats values as the comma-separated list that `parse_values` reads."""
+    return ",".join(re.sub(r"[\\,]", r"\\\g<0>", format_value(value)) for value in values)
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Returns the known name most similar to `name`; None if none is similar."""
+    matches = difflib.get_close_matches(str(name), list(known), n=1)
+    return matches[0] if matches else None
+
+
+def suggest(name: str, known: Collection[str]) -> str | None:
+    """Returns the known name that `name` probably means: the field it is an alias of, or the most similar one."""
+    name = str(name).lower().replace("-", "_")
+    alias = ALIASES.get(name)
+    return alias if alias in known else closest(name, known)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Returns `"; did you mean 'x'?"` for the known name most similar to `name`, or "" if none is similar."""
+    match = closest(name, known)
+    return f"; did you mean {match!r}?" if match else ""
+
+
+def _describe(field: "dataclasses.Field[Any]", words: dict[type, str]) -> str:
+    if choices := field.metadata["choices"]:
+        return " or ".join(map(repr, choices))
+    kind, bounds = words[type(field.default)], field.metadata["bounds"]
+    return f"{kind} from {bounds[0]:.9g} to {bounds[1]:.10g}" if bounds else kind
+
+
+def _hint(field: "dataclasses.Field[Any]", value: Any) -> str:
+    return nearest(value, field.metadata["choices"]) if isinstance(value, str) else ""
+
+
+def _to_python(value: Any) -> Any:
+    if hasattr(value, "tolist"):  # of NumPy's scalars and arrays, without importing NumPy
+        value = value.tolist()
+    return tuple(map(_to_python, value)) if isinstance(value, list | tuple) else value
+
+
+def _to_float(number: float) -> float:
+    try:
+        return float(number) + 0.0  # -0.0 equals 0.0, but would give the run another name
+    except OverflowError:
+        return math.inf
+
+
+def _is_valid(field: "dataclasses.Field[Any]", value: Any) -> bool:
+    choices, bounds = field.metadata["choices"], field.metadata["bounds"]
+    kind: type = type(field.default)
+    if kind is bool:
+        return isinstance(value, bool)
+    if kind is str:
+        is_text = type(value) is str and value == value.strip() != "" and not _UNPRINTABLE.search(value)
+        return value in choices if choices else is_text
+    numbers, number_kind = (value, int) if kind is tuple else ((value,), kind)
+    if not isinstance(numbers, tuple):
+        return False
+    return all(type(number) is number_kind and bounds[0] <= number <= bounds[1] for number in numbers)

@@ -1,0 +1,180 @@
+"""What figures are drawn from: an experiment's trained runs, their numbers, and the settings that are shown."""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vae_jax.config import FIELDS, Config, varying_fields
+from vae_jax.data import Dataset, Split
+from vae_jax.fields import format_value
+from vae_jax.models import MODEL_FIELDS, MODELS
+from vae_jax.runs import TrainedRun, dataset_of, load_run
+from vae_jax.workdir import run_dir
+
+MAX_PANELS = 12  # settings in one figure
+
+
+class Chosen(NamedTuple):
+    """The settings that one figure shows."""
+
+    configs: list[Config]
+    """The first seed of each setting, baselines first."""
+    note: str
+    """`12 of 14 settings`, or empty if all are shown."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Inputs:
+    """What an experiment's figures are drawn from. Runs are loaded once, when a figure asks for them."""
+
+    configs: Sequence[Config]
+    """The trained runs."""
+    numbers: Mapping[Config, Mapping[str, Any]]
+    """The numbers of the evaluated runs."""
+    base: Config
+    """The experiment's base, whose values are always among those shown."""
+    workdir: Path
+    data_dir: str | None = None
+    _runs: dict[Config, TrainedRun] = dataclasses.field(default_factory=dict, init=False)
+
+    def run(self, config: Config) -> TrainedRun:
+        """Loads a run, or returns it if it was loaded before."""
+        if config not in self._runs:
+            self._runs[config] = load_run(run_dir(self.workdir, config))
+        return self._runs[config]
+
+    def dataset(self, config: Config) -> Dataset:
+        """Loads the data set a run was trained on."""
+        return dataset_of(self.run(config), self.data_dir)
+
+    def choose(
+        self, configs: Sequence[Config] | None = None, most: int = MAX_PANELS, without: Sequence[str] = ()
+    ) -> Chosen:
+        """Chooses the settings that a figure shows.
+
+        Args:
+            configs: the runs it can show; None for all.
+            most: settings in the figure.
+            without: fields that make no setting, such as the one on the figure's axis.
+        """
+        settings: dict[tuple[Any, ...], Config] = {}
+        for config in self.configs if configs is None else configs:
+            settings.setdefault(setting_of(config, without), config)
+        chosen = choose_settings(list(settings.values()), self.base, most, without)
+        note = "" if len(chosen) == len(settings) else f"{len(chosen)} of {len(settings)} settings"
+        return Chosen(chosen, note)
+
+    def label(self, config: Config, without: Sequence[str] = ()) -> str:
+        """Returns what distinguishes a setting, but for some fields: `VAE, latent_dim 8`."""
+        fields = [n for n in varying_fields(self.configs) if n not in ("model", "seed", *without) and config.uses(n)]
+        return ", ".join([MODELS[config.model].title, *(f"{n} {self.value(config, n)}" for n in fields)])
+
+    def value(self, config: Config, field: str) -> str:
+        """Returns a field's value as text; a data set in a folder has the folder's name, if no other has the same."""
+        text = format_value(getattr(config, field))
+        if field != "dataset":
+            return text
+        names = {other.dataset: other.dataset.rstrip("/").rpartition("/")[2] for other in self.configs}
+        return names[text] if list(names.values()).count(names[text]) == 1 else text
+
+    def title(self, config: Config, without: Sequence[str] = ()) -> str:
+        """Returns a run's title: its setting but for some fields, and the name of the run that stands for it."""
+        diverged = self.numbers.get(config, {}).get("diverged_epoch")
+        ending = "" if diverged is None else f"\ndiverged in epoch {diverged}"
+        return f"{self.label(config, without)}\n{config.name}{ending}"
+
+    def swept_values(self, field: str) -> list[Any]:
+        """Returns the values of a field among the runs that use it, sorted if they are numbers."""
+        return values_of(self.configs, field)
+
+
+def choose_settings(settings: Sequence[Config], base: Config, most: int, without: Sequence[str] = ()) -> list[Config]:
+    """Chooses whole rows and columns of a grid of settings.
+
+    Values are left out of the field that has most, evenly, until the settings fit. The first and the last value of
+    each field stay as long as possible, and the base's value always. Models stay.
+
+    Args:
+        settings: one run each.
+        base: the experiment's base Config.
+        most: settings to choose; more are chosen only if there are more models.
+        without: fields that make no setting.
+
+    Returns:
+        Settings that differ only in their model or in fields of some models are neighbours, a baseline first.
+    """
+    fields = [name for name in varying_fields(settings) if name not in ("model", "seed", *without)]
+    every = {name: values_of(settings, name) for name in fields}
+    chosen = dict(every)
+
+    def kept() -> list[Config]:
+        return [c for c in settings if all(not c.uses(n) or getattr(c, n) in chosen[n] for n in fields)]
+
+    while len(kept()) > most and any(len(values) > 1 for values in chosen.values()):
+        longest = max(fields, key=lambda name: len(chosen[name]))
+        chosen[longest] = spaced(every[longest], len(chosen[longest]) - 1, getattr(base, longest))
+    models = list(MODELS)
+    shared = [name for name in fields if name not in MODEL_FIELDS]
+    own = [name for name in fields if name in MODEL_FIELDS]
+
+    def place(config: Config) -> tuple[Any, ...]:
+        position = {n: every[n].index(getattr(config, n)) if config.uses(n) else -1 for n in fields}
+        return (*(position[n] for n in shared), models.index(config.model), *(position[n] for n in own))
+
+    return sorted(kept(), key=place)
+
+
+def lines_of(configs: Sequence[Config]) -> list[list[Config]]:
+    """Groups neighbours that differ only in their model or in fields of some models: a baseline and its variants."""
+    shared = ("model", *MODEL_FIELDS)
+    return [list(line) for _, line in itertools.groupby(configs, lambda config: setting_of(config, shared))]
+
+
+def spaced(values: Sequence[Any], most: int, keep: Any = None) -> list[Any]:
+    """Chooses values evenly: the first, the last and `keep` stay, or `keep` and the farther end if `most` is 2."""
+    if most >= len(values):
+        return list(values)
+    kept = values.index(keep) if keep in values else None
+    if most == 1:
+        return [values[len(values) // 2 if kept is None else kept]]
+    indices = [round(index) for index in np.linspace(0, len(values) - 1, most)]
+    if kept is not None and kept not in indices:
+        # At least one end stays.
+        replaceable = indices[1:-1] or [min(indices, key=lambda index: abs(index - kept))]
+        indices.remove(min(replaceable, key=lambda index: abs(index - kept)))
+        indices.append(kept)
+    return [values[index] for index in sorted(indices)]
+
+
+def setting_of(config: Config, without: Sequence[str] = ()) -> tuple[Any, ...]:
+    """Returns all values of a Config but the seed and some fields: equal for runs that differ in nothing else."""
+    return tuple(getattr(config, name) for name in FIELDS if name not in ("seed", *without))
+
+
+def is_number(field: str) -> bool:
+    """Whether the field's values are numbers, which can be an axis."""
+    return type(FIELDS[field].default) in (int, float)
+
+
+def first(split: Split, most: int) -> Split:
+    """Returns the first images of a split, no more than a picture can show."""
+    return Split(split.images[:most], None if split.labels is None else split.labels[:most])
+
+
+def rectangular(cells: dict[str, list[list[float]]]) -> dict[str, np.ndarray]:
+    """Converts lists of seeds to float[X, S], NaN where a seed is missing."""
+    width = max((len(seeds) for line in cells.values() for seeds in line), default=0)
+    return {
+        label: np.array([seeds + [math.nan] * (width - len(seeds)) for seeds in line]) for label, line in cells.items()
+    }
+
+
+def values_of(configs: Sequence[Config], field: str) -> list[Any]:
+    """Returns the values of a field among the runs that use it, sorted if they are numbers."""
+    values = list(dict.fromkeys(getattr(config, field) for config in configs if config.uses(field)))
+    return sorted(values) if is_number(field) else values

@@ -1,0 +1,179 @@
+"""Figures of the latent space: codes, posteriors, and holes in the plane."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from vae_jax.config import Config
+from vae_jax.data import Dataset, Split
+from vae_jax.figures import planes
+from vae_jax.figures.inputs import Inputs, first
+from vae_jax.figures.panels import by_dataset, draw_panels, panel_title, sentence
+from vae_jax.figures.registry import Drawing, figure
+
+MAX_CODES = 5000  # points in a latent space
+MAX_ELLIPSES = 500
+MAX_CODES_ON_MAP = 2000
+MAP_SIDE = 60  # decodes along each side of a map of holes
+MAX_FARTHEST = 4.0  # thresholds, the dark end of a map's scale
+OUTSIDE_2SD = {1: "4.6 %", 2: "13.5 %"}  # of N(0, I), by number of dimensions
+
+
+class Plane(NamedTuple):
+    """Codes of one run as they are drawn in a plane."""
+
+    codes: np.ndarray  # float[N, K], K is 1 or 2
+    labels: np.ndarray | None  # int[N]
+    axes: tuple[str, str]  # names
+    outside: float  # share of the finite codes farther from 0 than two standard deviations; NaN if there are none
+
+
+@figure
+def latent_space(inputs: Inputs) -> Drawing | None:
+    """Latent space.
+
+    Codes (posterior means) of test images, coloured by class, on the same axes for all models of a data set, with
+    N(0, I) at one and two standard deviations. More than two dimensions are projected onto the two directions in which
+    the codes vary most.
+    """
+    chosen = inputs.choose()
+    planes_of = {config: _plane(inputs, config) for config in chosen.configs}
+    limits = {group[0].dataset: _limit([planes_of[c].codes for c in group]) for group in by_dataset(chosen.configs)}
+
+    def draw(config: Config, ax: Axes) -> None:
+        codes, labels, names, outside = planes_of[config]
+        limit = limits[config.dataset]
+        dims = codes.shape[1]
+        if dims == 1:  # spread at random over the other axis
+            codes = np.column_stack([codes, np.random.default_rng(0).uniform(-0.8 * limit, 0.8 * limit, len(codes))])
+        planes.latent_scatter(
+            codes, labels, ax, limit, panel_title(inputs, config), *names, _classes(inputs, config), dims,
+            f"{_percent(outside)} beyond 2 sd",
+        )  # fmt: skip
+
+    drawn = draw_panels(chosen, draw, (4.6, 4.9))
+    shares = "; ".join(f"{inputs.label(config)} {_percent(plane.outside)}" for config, plane in planes_of.items())
+    seen = sorted({plane.codes.shape[1] for plane in planes_of.values()})
+    expected = " and ".join(f"{OUTSIDE_2SD[dims]} in {dims} dimension{'s'[: dims - 1]}" for dims in seen)
+    facts = f"Codes that are drawn farther from 0 than two standard deviations: {shares}. Of N(0, I), {expected}."
+    return Drawing(drawn, f"{facts} {sentence(chosen)}".strip())
+
+
+@figure
+def posteriors(inputs: Inputs) -> Drawing | None:
+    """Posteriors: points and distributions.
+
+    The posterior of each of some test images, as an ellipse of one standard deviation, or as a point for a model
+    without a posterior variance. Where ellipses overlap, the decoder has to produce similar images.
+    """
+    chosen = inputs.choose([config for config in inputs.configs if config.latent_dim == 2])
+    if not chosen.configs:
+        return None
+    seen = {config: first(_test(inputs, config), MAX_ELLIPSES) for config in chosen.configs}
+    encoded = {config: inputs.run(config).encode(split.images) for config, split in seen.items()}
+    limits = {group[0].dataset: _limit([encoded[c].mean for c in group]) for group in by_dataset(chosen.configs)}
+
+    def draw(config: Config, ax: Axes) -> None:
+        planes.posterior_ellipses(
+            *encoded[config], seen[config].labels, ax, limits[config.dataset], panel_title(inputs, config),
+            classes=_classes(inputs, config),
+        )  # fmt: skip
+
+    drawn = draw_panels(chosen, draw, (4.6, 4.9))
+    return Drawing(drawn, sentence(chosen))
+
+
+@figure
+def holes(inputs: Inputs) -> Drawing | None:
+    """Holes in the latent plane.
+
+    How far the decode of each point is from the nearest training image, in the features of a classifier. Brighter is
+    more plausible, on one scale for all models. The solid line is at 1, the distance within which 95 % of the test
+    images are; what is farther away is a hole. Dots are codes of test images, dashed circles are N(0, I) at one and two
+    standard deviations. The axes differ between models.
+    """
+    flat = [config for config in inputs.configs if config.latent_dim == 2]
+    labelled = [group for group in by_dataset(flat) if _test(inputs, group[0]).labels is not None]
+    if not labelled:
+        return None
+    chosen = inputs.choose([config for group in labelled for config in group])
+    maps = {config: _plausibility_map(inputs, config) for config in chosen.configs}
+    finite = np.concatenate([distance[np.isfinite(distance)] for distance, _, _, _ in maps.values()])
+    farthest = float(np.clip(np.quantile(finite, 0.99), 1.5, MAX_FARTHEST)) if finite.size else 2.0
+    axes = []
+
+    def draw(config: Config, ax: Axes) -> None:
+        distance, codes, labels, limit = maps[config]
+        share = inputs.numbers.get(config, {}).get("hole_mass_prior")
+        note = "" if share is None else f"{_percent(share)} of N(0, I) in holes"
+        planes.plausibility_map(distance, codes, labels, limit, ax, panel_title(inputs, config), farthest, note)
+        axes.append(ax)
+
+    drawn = draw_panels(chosen, draw, (4.6, 4.9))
+    planes.color_bar(axes, "distance from the nearest training image\n(95 % of test images are within 1)")
+    return Drawing(drawn, sentence(chosen))
+
+
+def _test(inputs: Inputs, config: Config) -> Split:
+    return inputs.dataset(config).test
+
+
+def _classes(inputs: Inputs, config: Config) -> list[int] | None:
+    """Returns the labels of a run's data set, so that a class has one colour in all panels."""
+    dataset = inputs.dataset(config)
+    parts = [split.labels for split in (dataset.train, dataset.test) if split.labels is not None]
+    return np.unique(np.concatenate(parts)).tolist() if parts else None
+
+
+def _limit(codes: Sequence[np.ndarray]) -> float:
+    """Returns where the axes of all panels end: at nearly all codes of each, and beyond two standard deviations."""
+    reach = [np.abs(each[np.isfinite(each)]) for each in codes]
+    return max([2.6, *(1.05 * float(np.quantile(values, 0.995)) for values in reach if values.size)])
+
+
+def _percent(share: float) -> str:
+    return "–" if np.isnan(share) else f"{100 * share:.0f} %"
+
+
+def _plane(inputs: Inputs, config: Config) -> Plane:
+    """Returns a run's codes of test images as they are, or along their two principal axes through the origin.
+
+    The codes are not centred: the prior's mean stays at the origin, and its projection is N(0, I) again.
+    """
+    images, labels = first(_test(inputs, config), MAX_CODES)
+    codes = inputs.run(config).encode(images).mean.astype(np.float64)
+    names = ("z₁", "z₂" if codes.shape[1] == 2 else "(spread at random)")
+    finite = codes[np.isfinite(codes).all(axis=1)]
+    if codes.shape[1] > 2:
+        centred = finite - finite.sum(axis=0) / max(1, len(finite))
+        variances, axes = np.linalg.eigh(centred.T @ centred)  # ascending
+        codes, finite = codes @ axes[:, :-3:-1], finite @ axes[:, :-3:-1]
+        total = max(variances.sum(), np.finfo(float).tiny)
+        shares = variances[:-3:-1].clip(0) / total
+        names = (f"principal axis 1 ({_percent(shares[0])} of variance)", f"axis 2 ({_percent(shares[1])})")
+    outside = float(np.mean(np.linalg.norm(finite, axis=1) > 2)) if len(finite) else np.nan
+    return Plane(codes, labels, names, outside)
+
+
+def _plausibility(dataset: Dataset) -> Any:
+    """Returns the distances and the threshold that the numbers of holes are computed with."""
+    from vae_jax.evaluation.classifier import load_or_train
+    from vae_jax.evaluation.plausibility import plausibility
+
+    return plausibility(dataset, load_or_train(dataset))
+
+
+def _plausibility_map(inputs: Inputs, config: Config) -> tuple[np.ndarray, np.ndarray, Any, float]:
+    """Returns distances over the plane in units of the threshold, codes, their labels, and where the plane ends."""
+    run, dataset = inputs.run(config), inputs.dataset(config)
+    reference = _plausibility(dataset)
+    test = first(dataset.test, MAX_CODES_ON_MAP)
+    codes = run.encode(test.images).mean
+    finite = codes[np.isfinite(codes).all(axis=1)]
+    limit = max(3.0, 1.05 * float(np.quantile(np.abs(finite), 0.995))) if len(finite) else 3.0
+    side = (np.arange(MAP_SIDE) + 0.5) / MAP_SIDE * 2 * limit - limit
+    z = np.stack(np.meshgrid(side, side[::-1]), axis=-1).reshape(-1, 2)  # row 0 is the top
+    distance = reference.distances(run.decode(z)).reshape(MAP_SIDE, MAP_SIDE)
+    return distance / max(reference.threshold, 1e-12), codes, test.labels, limit

@@ -1,0 +1,186 @@
+"""Plots of a latent plane: codes, posteriors and where decodes are plausible. Arrays in, matplotlib Axes out.
+
+Each function draws on `ax`, or on the axes of a new figure if `ax` is None, and returns the axes. A wrong shape is a
+ValueError that names the argument.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib import patheffects
+from matplotlib.axes import Axes
+from matplotlib.collections import EllipseCollection
+from matplotlib.colors import to_rgba_array
+from numpy.typing import ArrayLike
+
+from vae_jax.figures.shapes import as_array
+from vae_jax.figures.style import CLASS_COLORS, in_style, new_axes
+
+MAX_CLASS_NUMBERS = 40  # more would cover the codes
+
+
+@in_style()
+def latent_scatter(
+    codes: ArrayLike, labels: ArrayLike | None = None, ax: Axes | None = None, limit: float | None = None,
+    title: str = "", xlabel: str = "z₁", ylabel: str = "z₂", classes: Sequence[int] | None = None,
+    prior_dims: int = 2, note: str = "",
+) -> Axes:  # fmt: skip
+    """Plots codes as points in the colours of their classes, each class's number at its median.
+
+    Args:
+        codes: float[N, 2].
+        labels: int[N], or None.
+        ax: axes to draw on.
+        limit: both axes run from -limit to limit, and codes beyond are counted in the panel; None shows everything.
+        title: of the axes.
+        xlabel: of the axes.
+        ylabel: of the axes.
+        classes: all labels of the data set, so that a class has the same colour in every panel; None for those seen.
+        prior_dims: 2 draws N(0, I) as circles at one and two standard deviations, 1 draws N(0, 1) on the first axis as
+            lines, 0 draws no prior.
+        note: text in the corner.
+    """
+    return posterior_ellipses(codes, None, labels, ax, limit, title, xlabel, ylabel, classes, prior_dims, note)
+
+
+@in_style()
+def posterior_ellipses(
+    mean: ArrayLike, logvar: ArrayLike | None, labels: ArrayLike | None = None, ax: Axes | None = None,
+    limit: float | None = None, title: str = "", xlabel: str = "z₁", ylabel: str = "z₂",
+    classes: Sequence[int] | None = None, prior_dims: int = 2, note: str = "",
+) -> Axes:  # fmt: skip
+    """Plots each posterior as its ellipse of one standard deviation, from mean and logvar float[N, 2].
+
+    Codes without a posterior variance (logvar is None) are points. See `latent_scatter` for the other arguments.
+    """
+    points, numbers = _labelled("codes" if logvar is None else "mean", mean, labels)
+    with np.errstate(over="ignore"):  # the variances of a diverged run may be infinite
+        sd = np.zeros_like(points) if logvar is None else np.exp(as_array("logvar", logvar, *points.shape) / 2)
+    ax = ax or new_axes(4.5, 4.5)
+    colors = _class_colors(len(points), numbers, classes)
+    drawn = np.isfinite(points).all(axis=1) & np.isfinite(sd).all(axis=1)
+    if logvar is None:
+        ax.scatter(points[:, 0], points[:, 1], s=5, c=colors, alpha=0.6, linewidths=0, rasterized=True)
+    else:
+        ax.add_collection(EllipseCollection(
+            2 * sd[drawn, 0], 2 * sd[drawn, 1], np.zeros(drawn.sum()), units="xy", offsets=points[drawn],
+            offset_transform=ax.transData, facecolors=to_rgba_array(colors[drawn], 0.25),
+            edgecolors=to_rgba_array(colors[drawn], 0.8), linewidths=0.5, rasterized=True,
+        ))  # fmt: skip
+    if prior_dims:
+        _draw_prior(ax, prior_dims)
+        ax.legend(loc="upper right")
+    if limit is None:
+        reach = (np.abs(points) + sd)[drawn]
+        limit = 1.05 * float(reach.max(initial=2 if prior_dims else 1e-6))
+    _class_numbers(ax, points, numbers, gap=0.08 * limit)
+    if hidden := int((~(np.abs(points) <= limit).all(axis=1)).sum()):
+        note = f"{note}\n{hidden:,} of {len(points):,} not shown".strip()
+    _write_corner(ax, note)
+    ax.set(title=title, xlabel=xlabel, ylabel=ylabel, xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
+    return ax
+
+
+@in_style()
+def plausibility_map(
+    distance: ArrayLike, codes: ArrayLike, labels: ArrayLike | None, limit: float, ax: Axes | None = None,
+    title: str = "", farthest: float = 2.0, note: str = "",
+) -> Axes:  # fmt: skip
+    """Shows how plausible the decode of each point of the plane is, with the codes on it. Brighter is more plausible.
+
+    Args:
+        distance: float[R, C], at least 2 x 2, row 0 at the top: distance from real images, in units of the threshold
+            beyond which a decode is a hole. A solid line marks 1, dashed circles one and two standard deviations of
+            N(0, I).
+        codes: float[N, 2].
+        labels: int[N], or None.
+        limit: both axes run from -limit to limit.
+        ax: axes to draw on. `color_bar` adds the scale, once for panels that share it.
+        title: of the axes.
+        farthest: the distance at the dark end of the scale.
+        note: text in the corner.
+    """
+    values = as_array("distance", distance, "R", "C")
+    if min(values.shape) < 2:
+        raise ValueError(f"distance must be at least 2 x 2, not {values.shape}")
+    points, numbers = _labelled("codes", codes, labels)
+    ax = ax or new_axes(5.2, 4.5)
+    extent = (-limit, limit, -limit, limit)
+    ax.imshow(np.ma.masked_invalid(values), cmap="cividis_r", extent=extent, vmin=0, vmax=farthest)
+    ax.scatter(points[:, 0], points[:, 1], s=2, color="black", alpha=0.5, linewidths=0, rasterized=True)
+    finite = values[np.isfinite(values)]
+    if finite.size and finite.min() < 1 < finite.max():  # contour warns where it finds no line
+        lines = ax.contour(values, [1], colors="black", linewidths=1.5, extent=extent, origin="upper")
+        lines.set_path_effects([patheffects.withStroke(linewidth=3.5, foreground="white")])
+    _draw_prior(ax, 2)  # without a legend, which would hide the map
+    _class_numbers(ax, points, numbers, gap=0.08 * limit)
+    _write_corner(ax, note)
+    ax.set(title=title, xlabel="z₁", ylabel="z₂", xlim=extent[:2], ylim=extent[2:])
+    return ax
+
+
+def color_bar(axes: Sequence[Axes], label: str) -> Any:
+    """Adds one colour bar beside panels of `plausibility_map` that share a scale, with the threshold marked."""
+    # Upside down, so that the best is at the top.
+    bar = axes[0].figure.colorbar(axes[0].images[0], ax=list(axes), label=label, extend="max", shrink=0.8, aspect=30)
+    bar.ax.axhline(1, color="black", linewidth=1.5)
+    bar.ax.invert_yaxis()
+    return bar
+
+
+def _labelled(name: str, codes: ArrayLike, labels: ArrayLike | None) -> tuple[np.ndarray, np.ndarray | None]:
+    points = as_array(name, codes, "N", 2)
+    return points, None if labels is None else as_array("labels", labels, len(points)).astype(int)
+
+
+def _class_colors(count: int, labels: np.ndarray | None, classes: Sequence[int] | None) -> np.ndarray:
+    """Returns a colour float[4] per code: by the rank of its class, or the first colour without labels."""
+    if labels is None:
+        return np.repeat(CLASS_COLORS[:1], count, axis=0)
+    known = np.union1d(labels, labels if classes is None else classes)
+    palette = CLASS_COLORS
+    if len(known) > len(palette):
+        palette = matplotlib.colormaps["turbo"](np.linspace(0, 1, len(known)))
+    return palette[np.searchsorted(known, labels)]
+
+
+def _class_numbers(ax: Axes, points: np.ndarray, classes: np.ndarray | None, gap: float) -> None:
+    """Writes each class's number at its median; numbers nearer to each other than the gap are pushed apart."""
+    if classes is None:
+        return
+    finite = np.isfinite(points).all(axis=1)
+    numbers = np.unique(classes[finite])
+    if len(numbers) > MAX_CLASS_NUMBERS:
+        return
+    places = np.array([np.median(points[finite & (classes == number)], axis=0) for number in numbers]).reshape(-1, 2)
+    angles = 2 * np.pi * np.arange(len(numbers)) / max(1, len(numbers))
+    if len(np.unique(places, axis=0)) < len(places):  # equal places would never part
+        places = places + 1e-3 * gap * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    for _ in range(50):
+        apart = places[:, None] - places
+        distance = np.linalg.norm(apart, axis=-1, keepdims=True).clip(1e-9)
+        places = places + (apart * (gap / distance - 1).clip(0, 1)).sum(axis=1) / 2
+    for number, (x, y) in zip(numbers, places, strict=True):
+        text = ax.text(x, y, str(number), ha="center", va="center", weight="bold", clip_on=True)
+        text.set_path_effects([patheffects.withStroke(linewidth=2.5, foreground="white")])
+
+
+def _write_corner(ax: Axes, text: str) -> None:
+    if text:
+        box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 2}
+        ax.text(0.03, 0.03, text, transform=ax.transAxes, fontsize="small", bbox=box)
+
+
+def _draw_prior(ax: Axes, dims: int) -> None:
+    label = "N(0, I), 1 and 2 sd" if dims == 2 else "N(0, 1), 1 and 2 sd"
+    look: dict[str, Any] = {"color": "black", "linestyle": "--", "linewidth": 1}
+    angle = np.linspace(0, 2 * np.pi, 181)
+    for radius in (1, 2):
+        if dims == 2:
+            ax.plot(radius * np.cos(angle), radius * np.sin(angle), label=label, **look)
+        else:
+            ax.axvline(-radius, label=label, **look)
+            ax.axvline(radius, **look)
+        label = ""

@@ -1,0 +1,86 @@
+"""The record of an experiment as text; a dash stands for what is missing or has the wrong type."""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from vae_jax.results import DASH
+
+Record = Mapping[str, Any]
+
+
+def number(value: Any) -> str:
+    """Formats a value of a JSON file: `yes` or `no`, text, or a finite number with six digits."""
+    if type(value) is bool:
+        return "yes" if value else "no"
+    if type(value) is float and math.isfinite(value):
+        return f"{value:.6g}"
+    return str(value) if type(value) is int or (isinstance(value, str) and value.strip()) else DASH
+
+
+def command(record: Record) -> str:
+    """Returns the command line of the last launch."""
+    return number(record.get("command"))
+
+
+def data_names(record: Record) -> str:
+    """Returns the names of the data sets, `mnist_5k, fashion_mnist`."""
+    return ", ".join(_mapping(record.get("data"))) or DASH
+
+
+def wall_time(record: Record) -> str:
+    """Formats the time the last launch took: `12.3 s`, `3 min 5 s`, `2 h 10 min`."""
+    seconds = record.get("wall_seconds")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+        return DASH
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def device(record: Record) -> str:
+    """Formats the device: `cpu`, `2 × NVIDIA H100 (gpu)`."""
+    entry = _mapping(record.get("device"))
+    kind, platform, count = (number(entry.get(name)) for name in ("kind", "platform", "count"))
+    named = kind if platform in (kind, DASH) else f"{kind} ({platform})"
+    return named if count in ("1", DASH) else f"{count} × {named}"
+
+
+def provenance(record: Record) -> list[tuple[str, str]]:
+    """Returns terms and facts: about each data set, then about the program, then about the machine."""
+    facts = []
+    for name, entry in _mapping(record.get("data")).items():
+        origin = _mapping(entry)
+        source = number(origin.get("content", origin.get("source")))
+        facts += [
+            ("Data set", f"{name}: {_splits(origin.get('splits'))}"),
+            ("Source", f"{source}, version {number(origin.get('version'))}"),
+            ("SHA-256 of the pixels", number(origin.get("sha256"))),
+        ]
+    versions, machine = _mapping(record.get("versions")), _mapping(record.get("machine"))
+    facts += [
+        ("Versions", ", ".join(f"{name} {number(version)}" for name, version in versions.items()) or DASH),
+        ("Commit", re.sub(r"\+$", " with changes", number(record.get("git_commit")))),
+        ("Device", device(record)),
+        ("Machine", f"{number(machine.get('system'))}, {number(machine.get('processor'))}"),
+        ("Launched", number(record.get("started"))),
+        ("Wall time", wall_time(record)),
+    ]
+    return facts
+
+
+def _splits(splits: Any) -> str:
+    """`3667 train, 333 validation, 1000 test images`; several splits each with its validation_fraction."""
+    texts = []
+    for split in splits if isinstance(splits, list) else []:
+        entry = _mapping(split)
+        counts = ", ".join(f"{number(count)} {name}" for name, count in _mapping(entry.get("counts")).items())
+        with_fraction = f" (validation_fraction {number(entry.get('validation_fraction'))})" if len(splits) > 1 else ""
+        texts.append(f"{counts or DASH} images{with_fraction}")
+    return "; ".join(texts) or DASH
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

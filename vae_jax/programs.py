@@ -1,0 +1,81 @@
+"""The static part of a run, which its compiled programs depend on, and its objective with everything filled in."""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import Array
+
+from vae_jax.config import Config, ConfigError, static_part
+from vae_jax.models import MODELS
+from vae_jax.networks import MIN_CONV_SIDE, Autoencoder, Params, decode, encode
+from vae_jax.objectives import LIKELIHOODS, Hyperparameters, Terms, binarize, objective_of
+
+
+class Program(NamedTuple):
+    """The part of a run that its compiled programs depend on; hashable, so it can be a static argument."""
+
+    config: Config  # its dynamic fields at their defaults
+    network: Autoencoder
+
+
+def make_program(config: Config, image_shape: tuple[int, int], mean_pixel: float | None = None) -> Program:
+    """Makes the program of a Config.
+
+    Args:
+        config: of any run of the program.
+        image_shape: height and width of the images, pixels.
+        mean_pixel: mean of the training images in [0, 1], read where `config.mean_bias` is set.
+
+    Raises:
+        ConfigError: the architecture does not take images of this size.
+    """
+    convolutions = config.architecture == "conv"
+    if convolutions and min(image_shape) < MIN_CONV_SIDE:
+        height, width = image_shape
+        raise ConfigError(f"architecture=conv needs images of at least 4 x 4 pixels, not {height} x {width}")
+    network = Autoencoder(
+        image_shape=image_shape,
+        latent_dim=config.latent_dim,
+        hidden_dims=config.hidden_dims,
+        activation=config.activation,
+        convolutions=convolutions,
+        has_variance=MODELS[config.model].has_variance,
+        learned_logvar=config.likelihood == "learned_gaussian",
+        mean_pixel=mean_pixel if config.mean_bias else None,
+    )
+    return Program(static_part(config), network)
+
+
+def objective_terms(
+    program: Program, params: Params, hyperparameters: Hyperparameters, pixels: Array, key: Array
+) -> Terms:
+    """Computes the objective's terms for each image.
+
+    Args:
+        program: the static part of the run.
+        params: its parameters.
+        hyperparameters: its dynamic fields.
+        pixels: float32[B, H, W] in [0, 1], binarized where the model is trained on binary pixels.
+        key: PRNG key for ε; consumed.
+    """
+    return objective_of(program.config.model)(
+        partial(encode, program.network, params),
+        partial(decode, program.network, params),
+        LIKELIHOODS[program.config.likelihood],
+        pixels,
+        key,
+        hyperparameters,
+    )
+
+
+def observed_pixels(program: Program, images: Array, key: Array) -> Array:
+    """Converts images to the pixels the model is trained on, float32[B, H, W] in [0, 1].
+
+    Args:
+        program: the static part of the run, which says whether pixels are binarized.
+        images: uint8[B, H, W], or float32[B, H, W] in [0, 1].
+        key: PRNG key; consumed by dynamic binarization, unused otherwise.
+    """
+    pixels = images.astype(jnp.float32) / 255 if images.dtype == jnp.uint8 else images
+    return binarize(program.config.binarization, pixels, key)

@@ -1,0 +1,300 @@
+"""One launch: its lock on the workdir, its answer to SIGINT and SIGTERM, and its progress display."""
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from vae_jax.workdir import UserError, read_json
+
+PATIENCE = 10.0  # seconds the work has to reach a point where it can stop
+MAX_LINES = 20  # of progress, where there is no terminal to draw a bar on
+COLUMNS = 79
+
+
+@contextlib.contextmanager
+def hold(workdir: Path) -> Iterator[None]:
+    """Makes this process the only launch in a workdir.
+
+    The lock is the kernel's, so it ends with the process, however that ends.
+
+    Raises:
+        UserError: another launch holds the lock, or the workdir cannot be written.
+    """
+    path, is_new = workdir / "lock.json", not workdir.exists()
+    handle = _acquire(path)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # the workdir may have vanished
+            path.unlink()
+            if is_new and not any(workdir.iterdir()):
+                workdir.rmdir()
+        os.close(handle)
+
+
+def _acquire(path: Path) -> int:
+    """Opens and locks the file, and writes this process's name to it."""
+    owner = {"host": socket.gethostname(), "pid": os.getpid(), "since": datetime.now(UTC).isoformat(timespec="seconds")}
+    handle = -1
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Writing through a link would overwrite its target.
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(handle).st_ino != os.stat(path).st_ino:
+            raise FileNotFoundError  # its holder has just deleted it
+        os.truncate(handle, 0)
+        os.write(handle, (json.dumps(owner) + "\n").encode())
+    except OSError as error:
+        if handle >= 0:
+            os.close(handle)
+        if isinstance(error, BlockingIOError) or (handle >= 0 and isinstance(error, FileNotFoundError)):
+            message = f"{path.parent} is in use ({_owner(path)}); wait for it, or choose another --workdir"
+            raise UserError(message) from None
+        raise UserError(f"cannot write {path}: {error.strerror or error}; choose another --workdir") from error
+    return handle
+
+
+def _owner(path: Path) -> str:
+    owner: Any = None
+    with contextlib.suppress(UserError):
+        owner = read_json(path, max_bytes=10_000)
+    values = owner if isinstance(owner, dict) else {}
+    # The file may hold anything, and an error message is one line.
+    texts = (str(values.get(name, "?")) for name in ("pid", "host", "since"))
+    pid, host, since = (text if text.isprintable() else "?" for text in texts)
+    return f"process {pid} on {host} since {since}"
+
+
+class StoppedError(Exception):
+    """The work stopped on request; `exit_code` is what a shell expects of the signal: 130 or 143."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signal.Signals(signum).name)
+        self.exit_code = 128 + signum
+
+
+class Stop:
+    """A stop request, polled where work can later resume without loss."""
+
+    def __init__(self) -> None:
+        self.signum: int | None = None
+        self.reached = threading.Event()  # set once the work saves what it needs to resume, which may take a while
+
+    @property
+    def asked(self) -> bool:
+        """Whether a stop is requested."""
+        return self.signum is not None
+
+    def check(self) -> None:
+        """Raises StoppedError if a stop is requested."""
+        if self.signum is not None:
+            raise StoppedError(self.signum)
+
+
+def run(work: Callable[[Stop], None]) -> None:
+    """Runs the work in a thread, so that signals are answered even inside a long computation.
+
+    The first SIGINT or SIGTERM sets the `Stop` that the work polls. If the work does not reach a point where it can
+    stop within `PATIENCE` seconds, or at a second signal, the process exits at once with the signal's exit code.
+
+    Raises:
+        StoppedError: the work stopped on request.
+        Exception: whatever the work raises.
+    """
+    stop, done, raised = Stop(), threading.Event(), list[BaseException]()
+
+    def target() -> None:
+        try:
+            work(stop)
+        except BaseException as error:
+            raised.append(error)
+        done.set()
+
+    def ask(signum: int, _: Any) -> None:
+        if stop.asked:
+            _exit(signum, "Stopped at once.")
+        stop.signum = signum
+
+    before = {signum: signal.signal(signum, ask) for signum in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        threading.Thread(target=target, name="work", daemon=True).start()
+        while not stop.asked and not done.wait(0.1):
+            pass
+        if stop.asked:
+            print("\nStopping after this epoch; once more stops at once.", file=sys.stderr, flush=True)
+            asked = time.monotonic()
+            while not done.wait(0.1):
+                if time.monotonic() - asked > PATIENCE and not stop.reached.is_set():
+                    _exit(stop.signum or signal.SIGTERM, f"No stop within {PATIENCE:.0f} s: exiting.")
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+    if raised:
+        raise raised[0]
+
+
+def _exit(signum: int, reason: str) -> None:
+    # An ordinary exit would wait for the computation's threads.
+    print(f"{reason} The same command resumes from the last checkpoint.", file=sys.stderr, flush=True)
+    os._exit(128 + signum)
+
+
+class Progress:
+    """The display of a whole launch: a bar on a terminal, at most MAX_LINES lines per phase elsewhere.
+
+    Its methods may be called from several threads.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._bar: tqdm | None = None
+        self._to_train = self._trained = self._to_evaluate = self._evaluated = 0
+        self._images = self._total_images = self._lines = 0
+        self._doing, self._details = "", list[str]()
+        self._start, self._start_fraction = time.monotonic(), 0.0
+
+    def begin(self, to_train: int, to_evaluate: int, images: int, images_done: int) -> None:
+        """Starts the phase of training and evaluation.
+
+        Args:
+            to_train: runs to train.
+            to_evaluate: runs to evaluate.
+            images: images the runs to train see in all their epochs.
+            images_done: images they have seen up to their checkpoints.
+        """
+        self._to_train, self._to_evaluate = to_train, to_evaluate
+        self._total_images, self._images = images, images_done
+        self._start, self._start_fraction = time.monotonic(), self._fraction()
+        self._bar = tqdm(
+            total=1000, initial=round(1000 * self._start_fraction), disable=None, leave=True,
+            ncols=min(COLUMNS, _terminal_columns()), bar_format="{desc}|{bar}|{postfix}",
+        )  # fmt: skip
+        self._lines = int(self._start_fraction * MAX_LINES)
+
+    def compiling(self) -> None:
+        """Says that the next thing needs its program compiled."""
+        with self._lock:
+            self._doing = self._doing or "compiling"
+            self._show()
+
+    def epoch(self, row: Mapping[str, Any], num_images: int, seconds: float) -> None:
+        """Counts an epoch of some runs.
+
+        Args:
+            row: the last row of metrics.jsonl of one of them.
+            num_images: images they saw in it together.
+            seconds: its duration.
+        """
+        with self._lock:
+            self._doing = "training"
+            self._images += num_images
+            loss = row.get("train_loss")
+            self._details = [] if loss is None else [f"loss {loss:.4g}"]
+            self._details.append(f"{num_images / seconds / 1000:,.0f}k images/s")
+            self._show()
+
+    def evaluating(self) -> None:
+        """Says that a run is being evaluated."""
+        with self._lock:
+            self._doing, self._details = "evaluating", []
+            self._show()
+
+    def trained(self, count: int = 1) -> None:
+        """Counts trained runs."""
+        with self._lock:
+            self._trained += count
+            self._show()
+
+    def evaluated(self, count: int = 1) -> None:
+        """Counts evaluated runs."""
+        with self._lock:
+            self._evaluated += count
+            self._doing = "evaluated"
+            self._show()
+
+    def skip(self, num_images: int) -> None:
+        """Counts images that are not trained on here: a run stopped early, or trained in another process."""
+        with self._lock:
+            self._images += num_images
+            self._show()
+
+    def drawing(self, done: int, total: int, name: str) -> None:
+        """Shows how many figures are drawn, and which one is next."""
+        with self._lock:
+            self._finish_bar()
+            if sys.stderr.isatty():
+                end = "\n" if done == total else ""
+                print(f"\r\x1b[Kdrawing {done}/{total} {name}"[: COLUMNS + 4], end=end, file=sys.stderr, flush=True)
+            elif done in (0, total):
+                print(f"drawing {done}/{total} {name}".rstrip(), file=sys.stderr, flush=True)
+
+    def say(self, text: str) -> None:
+        """Prints a line on stderr, above the bar."""
+        tqdm.write(text, file=sys.stderr)
+
+    def close(self) -> None:
+        """Ends the display and leaves its last state on the terminal."""
+        with self._lock:
+            self._finish_bar()
+
+    def _finish_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _fraction(self) -> float:
+        """The share of the work that is done; training and evaluation count half each."""
+        parts = []
+        if self._to_train:
+            parts.append(self._images / max(1, self._total_images))
+        if self._to_evaluate:
+            parts.append(self._evaluated / self._to_evaluate)
+        return min(1.0, sum(parts) / len(parts)) if parts else 1.0
+
+    def _show(self) -> None:
+        if self._bar is None:
+            return
+        fraction = self._fraction()
+        done = fraction - self._start_fraction
+        elapsed = time.monotonic() - self._start
+        left = (
+            f", {tqdm.format_interval(elapsed * (1 - fraction) / done)} left" if done > 0.005 and fraction < 1 else ""
+        )
+        counts = [f"trained {self._trained}/{self._to_train}"] if self._to_train else []
+        counts += [f"evaluated {self._evaluated}/{self._to_evaluate}"] if self._to_evaluate else []
+        doing = f"{self._doing}: " if self._doing in ("compiling", "training", "evaluating") else ""
+        head, tail = f"{doing}{', '.join(counts)} ", f" {100 * fraction:.0f} %{left}"
+        if not self._bar.disable:
+            self._bar.n = round(1000 * fraction)
+            self._bar.set_description_str(head, refresh=False)
+            self._bar.set_postfix_str(self._fill(tail, self._bar.ncols - len(head) - 12), refresh=False)
+            self._bar.refresh()
+        elif int(fraction * MAX_LINES) > self._lines:
+            self._lines = int(fraction * MAX_LINES)
+            print(self._fill(f"{head.rstrip()},{tail}", COLUMNS), file=sys.stderr, flush=True)
+
+    def _fill(self, text: str, columns: int) -> str:
+        """Appends as many details as fit."""
+        for detail in self._details:
+            if len(text) + len(detail) + 2 <= columns:
+                text += f", {detail}"
+        return text
+
+
+def _terminal_columns() -> int:
+    with contextlib.suppress(OSError, ValueError):
+        return max(20, os.get_terminal_size(sys.stderr.fileno()).columns - 1)
+    return COLUMNS
