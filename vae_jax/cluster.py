@@ -7,7 +7,9 @@ import contextlib
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor
+from typing import Any
 
+from vae_jax import environment
 from vae_jax.workdir import UserError
 
 TIMEOUT = "10s"  # to reach the scheduler
@@ -23,7 +25,13 @@ def connect(address: str) -> Iterator[Executor]:
     Raises:
         UserError: no scheduler answers at the address.
     """
-    from distributed import Client  # an optional dependency; the launcher checks that it is installed
+    from distributed import Client, WorkerPlugin  # an optional dependency; the launcher checks that it is installed
+
+    class Isolated(WorkerPlugin):
+        """Makes a worker, also one that joins later, ignore the variables that the launch ignores."""
+
+        def setup(self, worker: Any) -> None:
+            environment.isolate()
 
     where = {"scheduler_file": address} if address.endswith(".json") else {"address": address}
     try:
@@ -33,6 +41,7 @@ def connect(address: str) -> Iterator[Executor]:
         message = f"no Dask scheduler answers at {address} ({reason}); start one with: dask scheduler"
         raise UserError(message) from error
     try:
+        client.register_plugin(Isolated(), name="vae_jax")  # before a task imports JAX
         if not client.scheduler_info(n_workers=-1)["workers"]:
             print(f"{address} has no workers yet; start some with: dask worker {address}", file=sys.stderr)
         # Not pure: the same chunk submitted again is computed again, and writes the same files.
