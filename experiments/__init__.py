@@ -1,6 +1,5 @@
 """Experiments as data: each module defines a question, a grid of runs and a list of figures as `EXPERIMENT`."""
 
-import ast
 import importlib
 import importlib.util
 import os
@@ -10,11 +9,10 @@ import traceback
 from pathlib import Path
 
 import vae_jax
-from vae_jax.config import Experiment, field_named
+from vae_jax.config import FIELDS, Experiment
 from vae_jax.fields import ConfigError, nearest
 
 NOT_EXPERIMENTS = ("flags", "launch", "plan")
-FIGURES = Path(vae_jax.__file__).parent / "figures"  # the package that draws them
 
 
 def names() -> list[str]:
@@ -37,6 +35,12 @@ def load(name_or_path: str) -> Experiment:
     return experiment
 
 
+def figure_names() -> list[str]:
+    """Returns the names of the functions under `@figure`, read from their source: a dry run need not import JAX."""
+    sources = sorted((Path(vae_jax.__file__).parent / "figures").glob("*.py"))
+    return [name for path in sources for name in re.findall(r"^@figure\ndef (\w+)\(", path.read_text("utf-8"), re.M)]
+
+
 def check_figures(experiment: Experiment) -> None:
     """Raises ConfigError if the experiment asks for an unknown figure."""
     known = figure_names()
@@ -44,24 +48,6 @@ def check_figures(experiment: Experiment) -> None:
         if name not in known:
             hint = nearest(name, known) or f"; choose from {', '.join(known)}"
             raise ConfigError(f"unknown figure {name!r}{hint}")
-
-
-def figure_names() -> list[str]:
-    """Returns the names of the functions decorated with `@figure`, read from their source.
-
-    Importing them would import JAX and matplotlib, for which a dry run should not wait.
-    """
-    found = []
-    for path in sorted(FIGURES.glob("*.py")):
-        for node in ast.parse(path.read_bytes()).body:
-            if isinstance(node, ast.FunctionDef) and any(map(_is_figure, node.decorator_list)):
-                found.append(node.name)
-    return found
-
-
-def _is_figure(decorator: ast.expr) -> bool:
-    called = decorator.func if isinstance(decorator, ast.Call) else decorator
-    return (called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")) == "figure"
 
 
 def _load_file(text: str) -> Experiment:
@@ -83,10 +69,7 @@ def _load_file(text: str) -> Experiment:
 
 
 def _explain(error: BaseException) -> str:
-    if match := re.search(r"Config\.__init__\(\) got an unexpected keyword argument '(\w+)'", str(error)):
-        try:
-            field_named(match[1])
-        except ConfigError as unknown:
-            error = unknown
     message = " ".join(str(error).split())
+    if match := re.search(r"Config\.__init__\(\) got an unexpected keyword argument '(\w+)'", message):
+        return f"unknown field {match[1]!r}{nearest(match[1], FIELDS)}"
     return message if isinstance(error, ConfigError) else f"{type(error).__name__}: {message}"

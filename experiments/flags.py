@@ -3,121 +3,77 @@
 import importlib.util
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from absl import flags
 
 from scripts import command
 from vae_jax.config import FIELDS, Options
-from vae_jax.fields import describe_flag, format_value, format_values, parse_values, suggest
+from vae_jax.fields import describe_flag, format_value, format_values, parse_values
 
+WIDTH = 110  # characters of a line of --help
 BOOLEAN = {"true": True, "false": False}
 EVALUATE = {"due": "due", "again": "again", "never": "never", "true": "due", "false": "never"}
-WIDTH = 110  # characters of a line of --help
-
-# Flags of version 0.1.0, and what other projects call ours.
-_ALIASES = {
-    "coordinator": "cluster", "distributed": "cluster", "num_processes": "cluster", "process_id": "cluster",
-    "scheduler_address": "cluster",
-    "config": "experiment", "exp": "experiment",
-    "num_samples": "num_likelihood_samples",
-    "dir": "workdir", "logdir": "workdir", "out": "workdir", "outdir": "workdir", "output": "workdir",
-    "output_dir": "workdir", "save_dir": "workdir",
-}  # fmt: skip
 
 
-class _ValuesParser(flags.ArgumentParser):
-    """Parses a comma-separated list of values of one field into a tuple."""
+class _Parser(flags.ArgumentParser):
+    """Parses a flag by a function of its text; absl turns its ValueError into one that names the flag."""
 
-    def __init__(self, name: str) -> None:
-        self.field = FIELDS[name]
-        self.syntactic_help = describe_flag(self.field)
-
-    def parse(self, argument: Any) -> tuple[Any, ...]:
-        """Parses the text; absl turns a ConfigError, which is a ValueError, into its own error."""
-        return parse_values(self.field, argument)
-
-
-class _ValuesSerializer(flags.ArgumentSerializer):
-    """The inverse of `_ValuesParser`."""
-
-    def serialize(self, value: tuple[Any, ...]) -> str:
-        """Formats the values as the text of a flag."""
-        return format_values(value)
-
-
-class _ChoiceParser(flags.ArgumentParser):
-    """Parses the name of a choice into its value."""
-
-    def __init__(self, choices: dict[str, Any]) -> None:
-        self.choices = choices
-        self.syntactic_help = " | ".join(choices)
+    def __init__(self, function: Callable[[str], Any]) -> None:
+        self.function = function
 
     def parse(self, argument: Any) -> Any:
-        """Parses the text, or passes a value through."""
-        argument = argument.lower() if isinstance(argument, str) else argument
-        if argument in self.choices.values():
-            return argument
-        if argument not in self.choices:
-            raise ValueError(f"choose {self.syntactic_help}")
-        return self.choices[argument]
-
-
-def _define_switch(values: flags.FlagValues, name: str, choices: dict[str, Any], default: Any, text: str) -> None:
-    """Defines a flag that also works as a bare --name, for true, and as --noname, for false."""
-    serializer: flags.ArgumentSerializer[Any] = flags.ArgumentSerializer()
-    flags.DEFINE_flag(flags.Flag(_ChoiceParser(choices), serializer, name, default, text, boolean=True), values)
+        """Parses the text."""
+        return self.function(argument)
 
 
 def define_flags() -> flags.FlagValues:
     """Defines all flags."""
     values, default = flags.FlagValues(), Options()
-    flags.DEFINE_string(
-        "experiment", None, "name of an experiment, or path of a .py file that defines EXPERIMENT; default: the one "
-        "that --workdir holds, or ae_vs_vae", values,
-    )  # fmt: skip
+
+    def define_switch(name: str, choices: dict[str, Any], text: str) -> None:
+        """Defines a flag that also works as a bare --name, for true, and as --noname, for false."""
+
+        def parse(argument: str) -> Any:
+            if argument.lower() not in choices:
+                raise ValueError(f"choose {' | '.join(choices)}")
+            return choices[argument.lower()]
+
+        parser, text_of_default = _Parser(parse), format_value(getattr(default, name))
+        flags.DEFINE_flag(flags.Flag(parser, None, name, text_of_default, text, boolean=True), values)
+
+    # fmt: off
+    flags.DEFINE_string("experiment", None, "name of an experiment, or path of a .py file that defines EXPERIMENT; "
+                        "default: the one that --workdir holds, or ae_vs_vae", values)
     flags.DEFINE_string("workdir", None, "folder of the results; default: runs/EXPERIMENT", values)
-    flags.DEFINE_string(
-        "data_dir", default.data_dir, "folder of the prepared data sets; default: $TFDS_DATA_DIR or "
-        "~/tensorflow_datasets", values,
-    )  # fmt: skip
-    _define_switch(
-        values, "train", BOOLEAN, default.train,
-        "train unfinished runs; --train=false only evaluates and draws what is trained; default: true",
-    )  # fmt: skip
-    _define_switch(
-        values, "evaluate", EVALUATE, default.evaluate,
-        "due (evaluate what is not evaluated yet), again (everything) or never; default: due",
-    )  # fmt: skip
+    flags.DEFINE_string("data_dir", default.data_dir, "folder of the prepared data sets; default: $TFDS_DATA_DIR or "
+                        "~/tensorflow_datasets", values)
+    define_switch("train", BOOLEAN,
+                  "train unfinished runs; --train=false only evaluates and draws what is trained; default: true")
+    define_switch("evaluate", EVALUATE,
+                  "due (evaluate what is not evaluated yet), again (everything) or never; default: due")
     flags.DEFINE_integer(
         "num_likelihood_samples", default.num_likelihood_samples, "samples per image of the importance-sampled bound "
-        "on log p(image), from 1 to 1000000; default: 500",
-        lower_bound=1, upper_bound=1_000_000, flag_values=values,
-    )  # fmt: skip
+        "on log p(image), from 1 to 1000000; default: 500", lower_bound=1, upper_bound=1_000_000, flag_values=values)
     flags.DEFINE_integer(
         "runs_per_device", default.runs_per_device, "runs that a device vectorizes, at least 1; default: 1 on a CPU, "
-        "otherwise as many as fit in memory", lower_bound=1, flag_values=values,
-    )  # fmt: skip
+        "otherwise as many as fit in memory", lower_bound=1, flag_values=values)
     flags.DEFINE_float(
         "checkpoint_every_seconds", default.checkpoint_every_seconds, "least time between two checkpoints, which are "
-        "saved at the end of an epoch; default: 60", lower_bound=0.0, flag_values=values,
-    )  # fmt: skip
-    flags.DEFINE_string(
-        "cluster", default.cluster, "train on the workers of the Dask scheduler at this address, such as "
-        "tcp://HOST:8786; default: train in this process", values,
-    )  # fmt: skip
-    _define_switch(
-        values, "tensorboard", BOOLEAN, default.tensorboard,
-        "also write the metrics as TensorBoard event files; default: false",
-    )  # fmt: skip
+        "saved at the end of an epoch; default: 60", lower_bound=0.0, flag_values=values)
+    flags.DEFINE_string("cluster", default.cluster, "train on the workers of the Dask scheduler at this address, such "
+                        "as tcp://HOST:8786; default: train in this process", values)
+    define_switch("tensorboard", BOOLEAN, "also write the metrics as TensorBoard event files; default: false")
     flags.DEFINE_boolean("list", False, "print the experiments and their questions", values)
     flags.DEFINE_boolean("dry_run", False, "print what the launch would train, and exit", values)
     flags.DEFINE_boolean("help", False, "print this help", values, short_name="h")
+    # fmt: on
     for name, field in FIELDS.items():
         unit = f" ({field.metadata['unit']})" if field.metadata["unit"] else ""
         text = f"{field.metadata['doc']}{unit}; {describe_flag(field)}; default: {format_value(field.default)}"
-        flags.DEFINE(_ValuesParser(name), name, None, text, values, _ValuesSerializer())
+        flags.DEFINE(_Parser(partial(parse_values, field)), name, None, text, values)
     return values
 
 
@@ -128,8 +84,7 @@ def parse(argv: Sequence[str]) -> flags.FlagValues:
         flags.Error: a flag is unknown, has an invalid value, or an argument is no flag.
     """
     values = define_flags()
-    positional = command.parse(values, argv, lambda name: _ALIASES.get(name) or suggest(name, list(values)))
-    command.refuse(positional)
+    command.refuse(command.parse(values, argv))
     for name in ("workdir", "data_dir", "cluster"):
         if values[name].value == "":
             raise flags.Error(f"--{name} is empty")
@@ -142,22 +97,14 @@ def overrides(values: flags.FlagValues) -> dict[str, tuple[Any, ...]]:
 
 
 def options(values: flags.FlagValues) -> Options:
-    """Returns the checked options.
-
-    Raises:
-        flags.Error: an option is invalid or needs a package that is not installed.
-    """
+    """Returns the checked options; raises flags.Error if one is invalid or needs a package that is not installed."""
     given: dict[str, Any] = {name: values[name].value for name in Options._fields}
-    chosen = Options(**given)
-    if not math.isfinite(chosen.checkpoint_every_seconds):
-        raise flags.Error(f"--checkpoint_every_seconds must be finite, not {chosen.checkpoint_every_seconds}")
-    for needed, extra, package in (
-        (chosen.tensorboard, "tensorboard", "tensorboardX"),
-        (chosen.cluster, "cluster", "distributed"),
-    ):
-        if needed and importlib.util.find_spec(package) is None:
+    if not math.isfinite(given["checkpoint_every_seconds"]):
+        raise flags.Error(f"--checkpoint_every_seconds must be finite, not {given['checkpoint_every_seconds']}")
+    for extra, package in {"tensorboard": "tensorboardX", "cluster": "distributed"}.items():
+        if given[extra] and importlib.util.find_spec(package) is None:
             raise flags.Error(f"--{extra} needs {package}: pip install 'vae-jax[{extra}]'")
-    return chosen
+    return Options(**given)
 
 
 def repetitions(values: flags.FlagValues) -> list[str]:
@@ -166,7 +113,7 @@ def repetitions(values: flags.FlagValues) -> list[str]:
     for name in values:
         flag: flags.Flag[Any] = values[name]
         if flag.present > 1 and name not in ("help", "h", "list", "dry_run"):
-            last = format_values(flag.value or ()) if name in FIELDS else format_value(flag.value)
+            last = format_values(flag.value) if name in FIELDS else format_value(flag.value)
             times = "twice" if flag.present == 2 else f"{flag.present} times"
             lines.append(f"--{name} given {times}; using the last, {last}")
     return lines
@@ -174,24 +121,15 @@ def repetitions(values: flags.FlagValues) -> list[str]:
 
 def help_text(doc: str, values: flags.FlagValues) -> str:
     """Formats the help: what the launcher does, then every flag with its meaning, its values and its default."""
-    launcher = [name for name in values if name not in FIELDS and name != "h"]
-    return "\n".join(
-        [
-            doc,
-            "Launcher:",
-            *(_describe(name, values[name].help) for name in launcher),
-            "",
-            r"Hyperparameters. A flag overrides the experiment's value. A comma-separated list makes a grid (\, is a",
-            "comma inside a value). A field that a model ignores does not multiply its runs.",
-            *(_describe(name, values[name].help) for name in FIELDS),
-        ]
-    )
 
+    def describe(name: str) -> str:
+        text = values[name].help.replace("default: ", "default:\xa0")  # stays on one line with its value
+        filled = textwrap.fill(text, WIDTH, initial_indent=f"  --{name:25} ", subsequent_indent=" " * 30,
+                               break_long_words=False, break_on_hyphens=False)  # fmt: skip
+        return filled.replace("\xa0", " ")
 
-def _describe(name: str, text: str) -> str:
-    whole = text.replace("default: ", "default:\xa0")  # stays on one line with its value
-    filled = textwrap.fill(
-        whole, WIDTH, initial_indent=f"  --{name:25} ", subsequent_indent=" " * 30,
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
-    return filled.replace("\xa0", " ")
+    launcher = (name for name in values if name not in FIELDS and name != "h")
+    about_fields = r"""
+Hyperparameters. A flag overrides the experiment's value. A comma-separated list makes a grid (\, is a
+comma inside a value). A field that a model ignores does not multiply its runs."""
+    return "\n".join([doc, "Launcher:", *map(describe, launcher), about_fields, *map(describe, FIELDS)])

@@ -15,14 +15,6 @@ EXPERIMENT = Experiment(
     base=Config(num_epochs=50),
     grid={"model": ("ae", "vae"), "latent_dim": (2, 4, 8, 16, 32)},
     figures=(
-        "sweep",
-        "training_curves",
-        "kl_per_dimension",
-        "reconstructions",
-        "latent_space",
-        "samples",
-        "samplers",
-        "interpolations",
-        "traversals",
-    ),
-)
+        "sweep", "training_curves", "kl_per_dimension", "reconstructions", "latent_space", "samples", "samplers",
+        "interpolations", "traversals"),
+)  # fmt: skip

@@ -12,7 +12,7 @@ import os
 import shlex
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from absl.flags import FlagValues
@@ -22,18 +22,14 @@ from experiments import flags, plan
 from scripts import command
 from vae_jax import environment, session
 from vae_jax.config import Experiment, Options
-from vae_jax.session import Progress, Stop, StoppedError
+from vae_jax.session import Stop, StoppedError
 from vae_jax.workdir import UserError, read_experiment
 
 DEFAULT_EXPERIMENT = "ae_vs_vae"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line.
-
-    Returns:
-        The exit code: 0, 1 at run time, 2 for wrong usage, 130 after SIGINT (Ctrl-C), 143 after SIGTERM.
-    """
+    """Runs the command line; returns the exit code: as `command.guard`, and 143 after SIGTERM."""
     argv = list(sys.argv if argv is None else argv)
     try:
         return command.guard(command.program(argv), lambda: _main(argv))
@@ -48,11 +44,15 @@ def _main(argv: list[str]) -> None:
         return print(flags.help_text(__doc__ or "", values))
     if values.list:
         return print("\n".join(f"{name:12} {experiments.load(name).question}" for name in experiments.names()))
+    from vae_jax import data  # NumPy takes long to import, which --help must not wait for
+
     ignored = environment.isolate()  # before a user's file imports JAX
     own, workdir = _find(values)
     experiment = own.override(flags.overrides(values))
     options = flags.options(values)
-    _check(experiment)
+    experiments.check_figures(experiment)
+    for name in dict.fromkeys(config.dataset for config in experiment.configs):
+        data.check_name(name)
     for line in flags.repetitions(values):
         print(f"{command.program(argv)}: {line}", file=sys.stderr)
     if values.dry_run:
@@ -79,18 +79,14 @@ def _find(values: FlagValues) -> tuple[Experiment, Path]:
     return own, workdir or Path("runs", own.name)
 
 
-def _check(experiment: Experiment) -> None:
-    from vae_jax import data
-
-    experiments.check_figures(experiment)
-    for name in dict.fromkeys(config.dataset for config in experiment.configs):
-        data.check_name(name)
-
-
 def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, stop: Stop) -> None:
     """Trains, evaluates, draws and reports, in the only launch of this workdir."""
     from vae_jax import cluster, figures, page, provenance, results, sweeps
     from vae_jax import workdir as disk
+
+    def show(done: int, total: int, name: str) -> None:
+        stop.check()
+        progress.drawing(done, total, name)
 
     environment.check_devices()
     configs, progress = experiment.configs, session.Progress()
@@ -103,22 +99,14 @@ def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, 
         executor = stack.enter_context(cluster.connect(options.cluster)) if options.cluster else None
         record = provenance.start(experiment, text, options.data_dir, before)
         disk.write_record(workdir, experiment, record)
-        progress.say(
-            "\n".join(
-                textwrap.wrap(
-                    plan.summary(experiment, workdir, options),
-                    session.COLUMNS,
-                    break_on_hyphens=False,
-                    break_long_words=False,
-                )
-            )
-        )
+        summary = plan.summary(experiment, workdir, options)  # whose path is not split
+        progress.say(textwrap.fill(summary, session.COLUMNS, break_long_words=False, break_on_hyphens=False))
         failed = sweeps.train_and_evaluate(
             configs, workdir, options, executor=executor, stop=stop, progress=progress, identities=identities
         )
         found = results.collect(workdir, configs)
         results.write_csv(workdir / "results.csv", found)
-        drawn = figures.draw(experiment, found, workdir, options.data_dir, _drawing(progress, stop))
+        drawn = figures.draw(experiment, found, workdir, options.data_dir, show)
         progress.drawing(len(experiment.figures), len(experiment.figures), "")
         disk.write_record(workdir, experiment, provenance.finish(record))
         page.write(experiment, workdir, found, drawn.pictures)
@@ -128,14 +116,6 @@ def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, 
     left = sum(not disk.is_trained(disk.run_dir(workdir, config)) for config in configs)
     if left:
         print(f"{left} of {len(configs)} runs are not trained; launch without --train=false to train them")
-
-
-def _drawing(progress: Progress, stop: Stop) -> Callable[[int, int, str], None]:
-    def show(done: int, total: int, name: str) -> None:
-        stop.check()
-        progress.drawing(done, total, name)
-
-    return show
 
 
 def _report_failures(failures: Sequence[tuple[str, str]]) -> None:
@@ -149,8 +129,7 @@ def _report_failures(failures: Sequence[tuple[str, str]]) -> None:
 def command_line() -> None:
     """The entry point: ends the process with the exit code of `main`."""
     code = main()
-    if code > 128:
-        # An ordinary exit would wait for a compilation that nobody needs any more.
+    if code > 128:  # an ordinary exit would wait for a compilation that nobody needs any more
         if sys.stdout is not None:
             sys.stdout.flush()
         os._exit(code)

@@ -1,10 +1,9 @@
 """What a launch would do: the dry run."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vae_jax.config import Config, Experiment, Options, group, varying_fields
+from vae_jax.config import FIELDS, Config, Experiment, Options, group, varying_fields
 from vae_jax.fields import format_value
 from vae_jax.workdir import is_trained
 
@@ -15,24 +14,22 @@ def is_done(workdir: Path, config: Config) -> bool:
 
 
 def describe(own: Experiment, experiment: Experiment, workdir: Path) -> list[str]:
-    """Describes a launch in lines of text.
+    """Describes a launch in lines of text: of `experiment`, which is `own` with the fields of the command line.
 
-    Args:
-        own: the experiment as it is defined.
-        experiment: the experiment to launch, after the command line has overridden fields.
-        workdir: folder of the results; it does not have to exist.
+    The workdir does not have to exist.
     """
     done = {config: is_done(workdir, config) for config in experiment.configs}
-    num_programs = len(group(done))
     lines = [f"{experiment.name}: {experiment.question}"]
     for name in varying_fields(list(done)):
-        lines.append(f"{'varies':8} {name}: {_join(_values(experiment, name))}{_list_hint(experiment, name)}")
-    for name in _overridden(own, experiment):
-        lines.append(f"{'changed':8} {name}: {_join(_values(own, name))} -> {_join(_values(experiment, name))}")
-        if not any(config.uses(name) for config in done):
-            lines[-1] += " (no run reads it)"
-    trained = sum(done.values())
-    lines.append(f"{_count(len(done), 'run')} of {_count(num_programs, 'program')}, {trained} trained, in {workdir}")
+        values = _values(experiment, name)
+        lines.append(f"{'varies':8} {name}: {_join(values)}{_list_hint(values)}")
+    for name in FIELDS:
+        before, after = _values(own, name), _values(experiment, name)
+        if before != after:
+            unread = "" if any(config.uses(name) for config in done) else " (no run reads it)"
+            lines.append(f"{'changed':8} {name}: {_join(before)} -> {_join(after)}{unread}")
+    counts = f"{_count(len(done), 'run')} of {_count(len(group(done)), 'program')}, {sum(done.values())} trained"
+    lines.append(f"{counts}, in {workdir}")
     return lines + [f"{'trained' if trained else 'to do':8} {config.name}" for config, trained in done.items()]
 
 
@@ -52,24 +49,19 @@ def summary(experiment: Experiment, workdir: Path, options: Options) -> str:
     return f"{experiment.name}: {training}{programs}{where}{evaluating}{drawing}, in {workdir}"
 
 
-def _values(experiment: Experiment, name: str) -> Sequence[Any]:
+def _values(experiment: Experiment, name: str) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(experiment.grid.get(name, (getattr(experiment.base, name),))))
 
 
-def _overridden(own: Experiment, experiment: Experiment) -> list[str]:
-    return [name for name in experiment.base.to_dict() if _values(own, name) != _values(experiment, name)]
-
-
-def _list_hint(experiment: Experiment, name: str) -> str:
+def _list_hint(values: tuple[Any, ...]) -> str:
     """Says how to write one network of several layers, where networks of one layer each may not have been meant."""
-    values = _values(experiment, name)
     if all(isinstance(value, tuple) and len(value) == 1 for value in values):
         joined = format_value(sum(values, ()))
         return f" ({len(values)} networks of one hidden layer; write {joined} for one network of {len(values)})"
     return ""
 
 
-def _join(values: Sequence[Any]) -> str:
+def _join(values: tuple[Any, ...]) -> str:
     return ", ".join(map(format_value, values))
 
 

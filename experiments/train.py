@@ -17,12 +17,5 @@ EXPERIMENT = Experiment(
     name="train",
     question="What does this one model do?",
     figures=(
-        "training_curves",
-        "reconstructions",
-        "latent_space",
-        "manifold",
-        "samples",
-        "interpolations",
-        "traversals",
-    ),
-)
+        "training_curves", "reconstructions", "latent_space", "manifold", "samples", "interpolations", "traversals"),
+)  # fmt: skip

@@ -6,22 +6,19 @@ import select
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TextIO
 
 from absl import flags
 
-from vae_jax.fields import ConfigError, closest
+from vae_jax.fields import ConfigError, suggest
 from vae_jax.workdir import UserError
 
 RUN_TIME_ERROR, USAGE_ERROR, INTERRUPTED, READER_GONE = 1, 2, 130, 141  # the last two as a shell reports signals
 
 
 def run(
-    doc: str | None,
-    values: flags.FlagValues,
-    body: Callable[[flags.FlagValues, list[str]], None],
+    doc: str | None, values: flags.FlagValues, body: Callable[[flags.FlagValues, list[str]], None],
     argv: Sequence[str] | None,
-) -> int:
+) -> int:  # fmt: skip
     """Parses `argv` (the process's own if None), prints `--help` or calls `body(values, positional)`.
 
     Returns:
@@ -45,29 +42,18 @@ def program(argv: Sequence[str]) -> str:
     return Path(argv[0]).name.removesuffix(".py")
 
 
-def parse(
-    values: flags.FlagValues, argv: Sequence[str], suggest: Callable[[str], str | None] | None = None
-) -> list[str]:
-    """Parses flags into `values`.
-
-    Args:
-        values: the defined flags.
-        argv: the command line.
-        suggest: maps an unknown flag to the one that was probably meant; the most similar name by default.
-
-    Returns:
-        The arguments that are no flags.
+def parse(values: flags.FlagValues, argv: Sequence[str]) -> list[str]:
+    """Parses a command line into the defined flags, and returns the arguments that are no flags.
 
     Raises:
-        flags.Error: a flag is unknown or has an invalid value.
+        flags.Error: a flag is unknown, in which case one is suggested, or has an invalid value.
     """
     try:
         return list(values(argv)[1:])
     except flags.UnrecognizedFlagError as error:
-        match = suggest(error.flagname) if suggest else closest(error.flagname, values)
-        raise flags.Error(
-            f"unknown flag --{error.flagname}" + (f"; did you mean --{match}?" if match else "")
-        ) from None
+        match = suggest(error.flagname, values)
+        hint = f"; did you mean --{match}?" if match else ""
+        raise flags.Error(f"unknown flag --{error.flagname}{hint}") from None
     except ValueError as error:  # absl's, of --noflag=value and of a --flagfile that is not text
         raise flags.Error(str(error)) from error
 
@@ -79,11 +65,7 @@ def refuse(positional: Sequence[str]) -> None:
 
 
 def guard(name: str, work: Callable[[], None]) -> int:
-    """Calls `work`, and turns its errors into one line on standard error.
-
-    Args:
-        name: the name of the program, which starts the line.
-        work: what the command line does.
+    """Calls `work`, and turns its errors into one line on standard error that starts with the program's name.
 
     Returns:
         The exit code: 0; 1 for an error at run time; 2 for wrong usage; 130 after SIGINT (Ctrl-C); 141 if the reader
@@ -96,41 +78,34 @@ def guard(name: str, work: Callable[[], None]) -> int:
         work()
         if sys.stdout is not None:
             sys.stdout.flush()
+        return 0
     except (flags.Error, ConfigError) as error:
-        return _fail(name, f"{error} (see --help)", USAGE_ERROR)
+        code, message = USAGE_ERROR, f"{error} (see --help)"
     except UserError as error:
-        return _fail(name, str(error), RUN_TIME_ERROR)
+        code, message = RUN_TIME_ERROR, str(error)
     except OSError as error:
-        if _discard_output() and isinstance(error, BrokenPipeError):
+        if _discard_broken_output() and isinstance(error, BrokenPipeError):
             return READER_GONE
-        return _fail(name, str(error), RUN_TIME_ERROR)
+        code, message = RUN_TIME_ERROR, str(error)
     except KeyboardInterrupt:
-        return _fail(name, "stopped by SIGINT", INTERRUPTED)
-    return 0
-
-
-def _fail(name: str, message: str, exit_code: int) -> int:
+        code, message = INTERRUPTED, "stopped by SIGINT"
     print(f"{name}: {' '.join(message.splitlines())}", file=sys.stderr)
-    return exit_code
+    return code
 
 
-def _discard_output() -> bool:
-    """Discards unwritten output if standard output is broken, and returns whether it is."""
+def _discard_broken_output() -> bool:
+    """Whether standard output is broken; what is left to write then goes nowhere."""
     try:
-        if sys.stdout is None or not _is_broken(sys.stdout):
-            return False
-    except ValueError:  # it is no file, but a notebook's
+        descriptor = sys.stdout.fileno()
+    except (AttributeError, ValueError):  # closed, or a notebook's
         return False
-    # The interpreter flushes once more as it exits.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return True
-
-
-def _is_broken(stream: TextIO) -> bool:
     poll = select.poll()
-    poll.register(stream.fileno(), 0)  # reports errors only
+    poll.register(descriptor, 0)  # reports errors only
     try:
-        stream.flush()
+        sys.stdout.flush()
+        is_broken = any(event & select.POLLERR for _, event in poll.poll(0))
     except OSError:
-        return True
-    return any(event & select.POLLERR for _, event in poll.poll(0))
+        is_broken = True
+    if is_broken:  # the interpreter flushes once more as it exits
+        os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+    return is_broken

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_config import values_of
 
+from experiments import flags as launch_flags
 from vae_jax.config import FIELDS, Config
 from vae_jax.fields import (
     ALIASES,
@@ -127,9 +128,10 @@ def test_numbers_of_numpy_and_jax_become_those_of_python():
     assert type(Config(hidden_dims=[np.int32(8)]).hidden_dims[0]) is int
 
 
-def test_aliases_name_fields_and_hide_none():
-    assert set(ALIASES.values()) <= FIELDS.keys()
-    assert not ALIASES.keys() & FIELDS.keys()
+def test_aliases_name_flags_and_hide_none():
+    flags = set(launch_flags.define_flags())
+    assert set(ALIASES.values()) <= flags
+    assert not ALIASES.keys() & flags
     assert suggest("beta", ["kl_weight"]) == "kl_weight"
     assert suggest("beta", ["seed"]) is None
     assert suggest("xyzzy", FIELDS) is None

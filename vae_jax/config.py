@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from vae_jax.fields import ConfigError, check_value, declare, suggest
+from vae_jax.fields import ConfigError, check_value, declare, nearest
 from vae_jax.models import MODEL_FIELDS, MODELS
 
 # Every field that version 0.1.0 had. Its names hash them all, so this list never changes.
@@ -30,81 +30,56 @@ class Config:
         ConfigError: a value has the wrong type, is out of bounds, or is not among the choices.
     """
 
+    # fmt: off
     # The data.
-    dataset: str = declare(
-        "mnist_5k",
-        "mnist_5k, mnist, fashion_mnist, kmnist, binarized_mnist, idx:DIR (four IDX files) or npz:FILE (NumPy arrays)",
-    )
+    dataset: str = declare("mnist_5k", "mnist_5k, mnist, fashion_mnist, kmnist, binarized_mnist, idx:DIR (four IDX "
+                           "files) or npz:FILE (NumPy arrays)")
     validation_fraction: float = declare(
-        1 / 12, "share of the training images held out for validation; 0 holds out none", bounds=(0.0, 0.9)
-    )
+        1 / 12, "share of the training images held out for validation; 0 holds out none", bounds=(0.0, 0.9))
     binarization: str = declare(
-        "none",
-        "keeps pixels as they are, cuts them at 1/2, or redraws them at each step with the grey value as probability",
-        choices=("none", "threshold", "dynamic"),
-    )
+        "none", "keeps pixels as they are, cuts them at 1/2, or redraws them at each step with the grey value as "
+        "probability", choices=("none", "threshold", "dynamic"))
 
     # The model.
     model: str = declare("vae", "autoencoder or variational autoencoder", choices=tuple(MODELS))
     architecture: str = declare(
-        "mlp",
-        "dense layers, or two strided 3x3 convolutions (32 and 64 channels) followed by them",
-        choices=("mlp", "conv"),
-    )
+        "mlp", "dense layers, or two strided 3x3 convolutions (32 and 64 channels) followed by them",
+        choices=("mlp", "conv"))
     hidden_dims: tuple[int, ...] = declare(
-        (512,),
-        "widths of the encoder's dense layers, such as 512 or 512x256 (none for no layer); the decoder mirrors them",
-        bounds=(1, 65536),
-    )
+        (512,), "widths of the encoder's dense layers, such as 512 or 512x256 (none for no layer); the decoder mirrors "
+        "them", bounds=(1, 65536))
     latent_dim: int = declare(2, "number of latent dimensions", bounds=(1, 4096), symbol="z")
-    activation: str = declare(
-        "relu", "non-linearity of the hidden layers", choices=("relu", "tanh", "gelu", "silu", "elu", "leaky_relu")
-    )
+    activation: str = declare("relu", "non-linearity of the hidden layers",
+                              choices=("relu", "tanh", "gelu", "silu", "elu", "leaky_relu"))
     mean_bias: bool = declare(False, "initializes the decoder's output bias from the mean of the training images")
 
     # The objective.
     likelihood: str = declare(
-        "bernoulli",
-        "p(image | z); its negative logarithm is the reconstruction loss",
-        choices=("bernoulli", "continuous_bernoulli", "gaussian", "learned_gaussian"),
-    )
+        "bernoulli", "p(image | z); its negative logarithm is the reconstruction loss",
+        choices=("bernoulli", "continuous_bernoulli", "gaussian", "learned_gaussian"))
     kl_weight: float = declare(
-        1.0, "weight of the KL term, the beta of the beta-VAE", bounds=(0.0, 1e6), dynamic=True, symbol="kl"
-    )
+        1.0, "weight of the KL term, the beta of the beta-VAE", bounds=(0.0, 1e6), dynamic=True, symbol="kl")
     kl_warmup_epochs: float = declare(
-        0.0, "time over which the KL weight rises linearly from 0", bounds=(0.0, 1e6), unit="epochs", dynamic=True,
-    )  # fmt: skip
-    free_bits: float = declare(
-        0.0, "KL divergence below which a latent dimension costs nothing", bounds=(0.0, 1e3),
-        unit="nats per dimension", dynamic=True,
-    )  # fmt: skip
+        0.0, "time over which the KL weight rises linearly from 0", bounds=(0.0, 1e6), unit="epochs", dynamic=True)
+    free_bits: float = declare(0.0, "KL divergence below which a latent dimension costs nothing", bounds=(0.0, 1e3),
+                               unit="nats per dimension", dynamic=True)
 
     # The optimization.
     optimizer: str = declare("adam", "update rule; sgd has momentum 0.9", choices=("adam", "adamw", "rmsprop", "sgd"))
     learning_rate: float = declare(1e-3, "peak learning rate", bounds=(1e-9, 1e6), dynamic=True)
-    schedule: str = declare(
-        "constant",
-        "how the learning rate changes; both cosines end at 0",
-        choices=("constant", "cosine", "warmup_cosine"),
-    )
+    schedule: str = declare("constant", "how the learning rate changes; both cosines end at 0",
+                            choices=("constant", "cosine", "warmup_cosine"))
     lr_warmup_epochs: float = declare(
         1.0, "time over which the learning rate rises linearly before the cosine", bounds=(0.0, 1e6), unit="epochs",
-        used=lambda config: config.schedule == "warmup_cosine",
-    )  # fmt: skip
-    weight_decay: float = declare(
-        1e-4,
-        "decoupled weight decay of adamw",
-        bounds=(0.0, 1e3),
-        dynamic=True,
-        used=lambda config: config.optimizer == "adamw",
-    )
+        used=lambda config: config.schedule == "warmup_cosine")
+    weight_decay: float = declare(1e-4, "decoupled weight decay of adamw", bounds=(0.0, 1e3), dynamic=True,
+                                  used=lambda config: config.optimizer == "adamw")
     clip_norm: float = declare(0.0, "clips gradients to this global norm; 0 clips none", bounds=(0.0, 1e9))
     batch_size: int = declare(128, "images per gradient step", bounds=(1, 1_000_000), unit="images")
     num_epochs: int = declare(50, "passes over the training images", bounds=(1, 1_000_000), unit="epochs")
-    seed: int = declare(
-        0, "seeds the initial parameters, the order of the images and the noise", bounds=(0, 2**31 - 1), dynamic=True,
-        symbol="s",
-    )  # fmt: skip
+    seed: int = declare(0, "seeds the initial parameters, the order of the images and the noise",
+                        bounds=(0, 2**31 - 1), dynamic=True, symbol="s")
+    # fmt: on
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -120,25 +95,22 @@ class Config:
 
         For example `vae-z2-kl1-s0-1a2b3c4d`. A field that is added later, at its default, leaves the name as it is.
         """
-        values = canonical(self).to_dict()
-        return self._name({name: values[name] for name in _changed(canonical(self))})
+        return self._name(_changed(self))
 
     @property
     def legacy_name(self) -> str | None:
         """The name version 0.1.0 gave to the run; None for a run that it could not express."""
-        if not _changed(canonical(self)) <= set(_FIELDS_OF_0_1_0):
-            return None
-        values = canonical(self).to_dict()
-        return self._name({name: values[name] for name in _FIELDS_OF_0_1_0})
+        return self._name(_FIELDS_OF_0_1_0) if set(_changed(self)) <= set(_FIELDS_OF_0_1_0) else None
 
-    def _name(self, hashed: Mapping[str, Any]) -> str:
+    def _name(self, hashed: Iterable[str]) -> str:
         parts = [self.model]
-        for name, symbol in _SYMBOLS.items():
-            if self.uses(name):
-                value = getattr(self, name)
-                parts.append(f"{symbol}{value:g}" if isinstance(value, float) else f"{symbol}{value}")
-        digest = hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()
-        return "-".join([*parts, digest[:8]])
+        for name, field in FIELDS.items():
+            value = getattr(self, name)
+            if field.metadata["symbol"] and self.uses(name):
+                parts.append(field.metadata["symbol"] + (f"{value:g}" if isinstance(value, float) else str(value)))
+        values = canonical(self).to_dict()
+        text = json.dumps({name: values[name] for name in hashed}, sort_keys=True)
+        return "-".join([*parts, hashlib.sha256(text.encode()).hexdigest()[:8]])
 
     def uses(self, name: str) -> bool:
         """Whether a run of this Config reads the field; the fields of `MODELS` belong to some models only."""
@@ -147,9 +119,7 @@ class Config:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns JSON-ready values by field name; `hidden_dims` is a list."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(self).items()
-        }
+        return dataclasses.asdict(self) | {"hidden_dims": list(self.hidden_dims)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Config":
@@ -166,31 +136,30 @@ class Config:
 
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
-_SYMBOLS = {name: symbol for name, field in FIELDS.items() if (symbol := field.metadata["symbol"])}
 DYNAMIC_FIELDS = tuple(name for name, field in FIELDS.items() if field.metadata["dynamic"])
 
 
 def field_named(name: str) -> "dataclasses.Field[Any]":
-    """Returns the `Config` field of this name.
-
-    Raises:
-        ConfigError: there is none; the message suggests one.
-    """
+    """Returns the `Config` field of this name; raises ConfigError, which suggests one, if there is none."""
     if name not in FIELDS:
-        match = suggest(name, FIELDS)
-        raise ConfigError(f"unknown field {name!r}" + (f"; did you mean {match!r}?" if match else ""))
+        raise ConfigError(f"unknown field {name!r}{nearest(name, FIELDS)}")
     return FIELDS[name]
+
+
+def _at_defaults(config: Config, names: Iterable[str]) -> Config:
+    defaults: dict[str, Any] = {name: FIELDS[name].default for name in names}
+    return dataclasses.replace(config, **defaults)
 
 
 def canonical(config: Config) -> Config:
     """Sets every field that the run ignores to its default, so that equal runs have equal Configs."""
-    unused: dict[str, Any] = {name: field.default for name, field in FIELDS.items() if not config.uses(name)}
-    return dataclasses.replace(config, **unused)
+    return _at_defaults(config, (name for name in FIELDS if not config.uses(name)))
 
 
-def _changed(config: Config) -> set[str]:
-    """Names of the fields that are not at their defaults."""
-    return {name for name, field in FIELDS.items() if getattr(config, name) != field.default}
+def _changed(config: Config) -> list[str]:
+    """Names of the fields that the run reads and that are not at their defaults."""
+    config = canonical(config)
+    return [name for name, field in FIELDS.items() if getattr(config, name) != field.default]
 
 
 def expand(base: Config, grid: Mapping[str, Sequence[Any]]) -> tuple[Config, ...]:
@@ -203,13 +172,12 @@ def expand(base: Config, grid: Mapping[str, Sequence[Any]]) -> tuple[Config, ...
         field_named(name)
     combinations = itertools.product(*grid.values())
     configs = (dataclasses.replace(base, **dict(zip(grid, values, strict=True))) for values in combinations)
-    return tuple(dict.fromkeys(canonical(config) for config in configs))
+    return tuple(dict.fromkeys(map(canonical, configs)))
 
 
 def static_part(config: Config) -> Config:
     """Sets the dynamic fields to their defaults: the result is equal for runs that are the same compiled program."""
-    dynamic: dict[str, Any] = {name: FIELDS[name].default for name in DYNAMIC_FIELDS}
-    return dataclasses.replace(config, **dynamic)
+    return _at_defaults(config, DYNAMIC_FIELDS)
 
 
 def group(configs: Iterable[Config]) -> list[list[Config]]:
@@ -229,22 +197,15 @@ def varying_fields(configs: Sequence[Config]) -> tuple[str, ...]:
 class Experiment:
     """A question, and the runs and figures that answer it: data only.
 
-    Attributes:
-        name: names the folder of the results.
-        question: one sentence.
-        base: the values of the fields that are not in the grid.
-        grid: values to try, by field; `expand` says which runs these are.
-        figures: names of figures in `vae_jax.figures`.
-
     Raises:
         ConfigError: an attribute has the wrong type, a field is unknown, a value is invalid, or there are no runs.
     """
 
-    name: str
+    name: str  # of the folder of the results
     question: str
-    base: Config = Config()
-    grid: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)
-    figures: tuple[str, ...] = ()
+    base: Config = Config()  # the values of the fields that are not in the grid
+    grid: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)  # values to try, by field; see `expand`
+    figures: tuple[str, ...] = ()  # names of functions under `@figure`
 
     def __post_init__(self) -> None:
         if not _is_folder_name(self.name):
@@ -253,8 +214,12 @@ class Experiment:
             raise ConfigError(f"question must be a str, not {self.question!r}")
         if not isinstance(self.base, Config):
             raise ConfigError(f"base must be a Config, not {self.base!r}")
+        if not isinstance(self.figures, list | tuple) or not all(isinstance(name, str) for name in self.figures):
+            raise ConfigError(f"figures must be a tuple of names, not {self.figures!r}")
+        if repeated := [name for name in self.figures if self.figures.count(name) > 1]:
+            raise ConfigError(f"figures names {repeated[0]!r} twice")
+        object.__setattr__(self, "figures", tuple(self.figures))
         object.__setattr__(self, "grid", _check_grid(self.grid))
-        object.__setattr__(self, "figures", _check_figures(self.figures))
         expand(self.base, self.grid)  # fields may exclude each other
 
     @property
@@ -271,7 +236,7 @@ class Experiment:
         values = _check_grid(values)
         fixed: dict[str, Any] = {name: choices[0] for name, choices in values.items() if len(choices) == 1}
         grid = {name: choices for name, choices in self.grid.items() if name not in values}
-        grid |= {name: choices for name, choices in values.items() if len(choices) > 1}
+        grid |= {name: choices for name, choices in values.items() if name not in fixed}
         return dataclasses.replace(self, base=dataclasses.replace(self.base, **fixed), grid=grid)
 
 
@@ -296,30 +261,14 @@ def _check_grid(grid: Any) -> dict[str, tuple[Any, ...]]:
     return checked
 
 
-def _check_figures(names: Any) -> tuple[str, ...]:
-    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
-        raise ConfigError(f"figures must be a tuple of names, not {names!r}")
-    if repeated := [name for name in names if names.count(name) > 1]:
-        raise ConfigError(f"figures names {repeated[0]!r} twice")
-    return tuple(names)
-
-
 class Options(NamedTuple):
     """What a launch does with its runs; nothing here changes a result but `num_likelihood_samples`."""
 
-    data_dir: str | None = None
-    """Folder of the prepared data sets; None for the default."""
-    train: bool = True
-    """Whether to train unfinished runs."""
-    evaluate: str = "due"
-    """`due` evaluates what is not evaluated yet, `again` evaluates everything, `never` nothing."""
-    num_likelihood_samples: int = 500
-    """Samples per image of the importance-sampled bound."""
-    tensorboard: bool = False
-    """Whether to write TensorBoard event files."""
-    runs_per_device: int | None = None
-    """Runs that a device vectorizes; None for 1 on a CPU, and otherwise as many as fit in its memory."""
-    checkpoint_every_seconds: float = 60.0
-    """Least time between two checkpoints of a run."""
-    cluster: str | None = None
-    """Address of the Dask scheduler whose workers train; None to train in this process."""
+    data_dir: str | None = None  # folder of the prepared data sets; None for the default
+    train: bool = True  # whether to train unfinished runs
+    evaluate: str = "due"  # `due` evaluates what is not evaluated yet, `again` everything, `never` nothing
+    num_likelihood_samples: int = 500  # samples per image of the importance-sampled bound
+    tensorboard: bool = False  # whether to write TensorBoard event files
+    runs_per_device: int | None = None  # None for 1 on a CPU, and otherwise as many as fit in its memory
+    checkpoint_every_seconds: float = 60.0  # the least time between two checkpoints of a run
+    cluster: str | None = None  # address of the Dask scheduler whose workers train; None to train in this process

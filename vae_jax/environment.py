@@ -20,13 +20,9 @@ _RECORDED = ("JAX_", "XLA_", "LIBTPU_", "OMP_", "OPENBLAS_", "MKL_", "NVIDIA_TF3
 
 
 def isolate() -> list[str]:
-    """Removes the variables that would change what JAX computes, such as JAX_ENABLE_X64. Call it before importing JAX.
+    """Removes the variables that would change what JAX computes, such as JAX_ENABLE_X64, and returns their names.
 
-    Returns:
-        The names of the removed variables.
-
-    Raises:
-        UserError: Python strips the docstrings that captions are made of (`python -OO`).
+    Call it before importing JAX. Raises UserError if Python strips the docstrings that captions are made of (-OO).
     """
     if sys.flags.optimize > 1:
         raise UserError("Python strips docstrings, which captions are made of; run it without -OO and PYTHONOPTIMIZE=2")
@@ -42,11 +38,7 @@ def settings() -> dict[str, str]:
 
 
 def check_devices() -> None:
-    """Checks that JAX finds a device.
-
-    Raises:
-        UserError: it finds none, for example because JAX_PLATFORMS names a platform that is not there.
-    """
+    """Raises UserError if JAX finds no device, for example as JAX_PLATFORMS names a platform that is not there."""
     import jax
 
     try:

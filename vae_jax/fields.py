@@ -5,22 +5,16 @@ Standard library only, so that flags and `--help` answer at once.
 
 import dataclasses
 import difflib
-import math
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 # What a field takes, by the type of its default: in Python, and on a command line.
 _IN_PYTHON = {bool: "True or False", str: "a str", int: "an int", float: "a number", tuple: "a tuple of ints, each"}
-_AS_FLAG = {
-    bool: "true | false",
-    str: "text",
-    int: "a whole number",
-    float: "a number",
-    tuple: "whole numbers joined by x, each",
-}
+_AS_FLAG = {bool: "true | false", str: "text", int: "a whole number", float: "a number",
+            tuple: "whole numbers joined by x, each"}  # fmt: skip
 
-# What other projects call the fields of `Config`.
+# What other projects call the fields of `Config`, and what they and version 0.1.0 call the launcher's flags.
 ALIASES = {
     "act": "activation", "activation_fn": "activation", "nonlinearity": "activation",
     "arch": "architecture", "network": "architecture",
@@ -42,6 +36,11 @@ ALIASES = {
     "warmup_epochs": "lr_warmup_epochs",
     "opt": "optimizer", "loss": "likelihood", "recon_loss": "likelihood",
     "random_seed": "seed", "seeds": "seed", "val_split": "validation_fraction", "wd": "weight_decay",
+    "coordinator": "cluster", "distributed": "cluster", "num_processes": "cluster", "process_id": "cluster",
+    "scheduler_address": "cluster",
+    "config": "experiment", "exp": "experiment", "num_samples": "num_likelihood_samples",
+    "dir": "workdir", "logdir": "workdir", "out": "workdir", "outdir": "workdir", "output": "workdir",
+    "output_dir": "workdir", "save_dir": "workdir",
 }  # fmt: skip
 
 # Control characters would break one-line messages; half a surrogate pair cannot be written as UTF-8.
@@ -53,16 +52,9 @@ class ConfigError(ValueError):
 
 
 def declare(
-    default: Any,
-    doc: str,
-    *,
-    choices: tuple[str, ...] = (),
-    bounds: tuple[float, float] | None = None,
-    unit: str = "",
-    symbol: str = "",
-    dynamic: bool = False,
-    used: Callable[[Any], bool] = lambda config: True,
-) -> Any:
+    default: Any, doc: str, *, choices: tuple[str, ...] = (), bounds: tuple[float, float] | None = None,
+    unit: str = "", symbol: str = "", dynamic: bool = False, used: Callable[[Any], bool] = lambda config: True,
+) -> Any:  # fmt: skip
     """Declares a field of `Config`.
 
     Args:
@@ -72,20 +64,12 @@ def declare(
         bounds: the least and the greatest number, both included; for a tuple, of each of its numbers.
         unit: the unit of the number.
         symbol: the letters that stand for the field in a run's name; empty if only the hash of the name covers it.
-        dynamic: whether the field is a number inside the compiled program. Runs that differ only in dynamic fields
-            are the same program; every other field is a part of the program's shapes or structure.
+        dynamic: whether the field is a number inside the compiled program. Every other field is a part of the
+            program's shapes or structure.
         used: whether a run of this Config reads the field. If not, `canonical` sets it to its default.
     """
-    metadata = {
-        "doc": doc,
-        "choices": choices,
-        "bounds": bounds,
-        "unit": unit,
-        "symbol": symbol,
-        "dynamic": dynamic,
-        "used": used,
-    }
-    return dataclasses.field(default=default, metadata=metadata)
+    metadata = {"doc": doc, "choices": choices, "bounds": bounds, "unit": unit, "symbol": symbol, "dynamic": dynamic}
+    return dataclasses.field(default=default, metadata=metadata | {"used": used})
 
 
 def check_value(field: "dataclasses.Field[Any]", value: Any) -> Any:
@@ -97,17 +81,47 @@ def check_value(field: "dataclasses.Field[Any]", value: Any) -> Any:
         ConfigError: the type is wrong, a number is out of bounds or NaN, or a text is not among the choices.
     """
     plain = _to_python(value)
-    if type(field.default) is float and type(plain) in (int, float):
-        plain = _to_float(plain)
     if not _is_valid(field, plain):
         shown = value.tolist() if hasattr(value, "tolist") else value
         raise ConfigError(f"{field.name} must be {_describe(field, _IN_PYTHON)}, not {shown!r}{_hint(field, shown)}")
-    return plain
+    # -0.0 equals 0.0, but would give the run another name.
+    return float(plain) + 0.0 if isinstance(field.default, float) else plain
+
+
+def _to_python(value: Any) -> Any:
+    if hasattr(value, "tolist"):  # of NumPy's scalars and arrays, without importing NumPy
+        value = value.tolist()
+    return tuple(map(_to_python, value)) if isinstance(value, list | tuple) else value
+
+
+def _is_valid(field: "dataclasses.Field[Any]", value: Any) -> bool:
+    kind, choices, bounds = type(field.default), field.metadata["choices"], field.metadata["bounds"]
+    if kind is bool:
+        return isinstance(value, bool)
+    if choices:
+        return value in choices
+    if kind is str:
+        return isinstance(value, str) and value == value.strip() != "" and not _UNPRINTABLE.search(value)
+    if (kind is tuple) != isinstance(value, tuple):
+        return False
+    numbers, kinds = value if kind is tuple else (value,), (int, float) if kind is float else (int,)
+    return all(type(number) in kinds and bounds[0] <= number <= bounds[1] for number in numbers)
 
 
 def describe_flag(field: "dataclasses.Field[Any]") -> str:
     """Describes what the field takes on a command line, as in `"a whole number from 1 to 4096"`."""
     return " | ".join(field.metadata["choices"]) or _describe(field, _AS_FLAG)
+
+
+def _describe(field: "dataclasses.Field[Any]", words: dict[type, str]) -> str:
+    if choices := field.metadata["choices"]:
+        return " or ".join(map(repr, choices))
+    kind, bounds = words[type(field.default)], field.metadata["bounds"]
+    return f"{kind} from {bounds[0]:.9g} to {bounds[1]:.10g}" if bounds else kind
+
+
+def _hint(field: "dataclasses.Field[Any]", value: Any) -> str:
+    return nearest(value, field.metadata["choices"]) if isinstance(value, str) else ""
 
 
 def parse_value(field: "dataclasses.Field[Any]", text: str) -> Any:
@@ -123,7 +137,7 @@ def parse_value(field: "dataclasses.Field[Any]", text: str) -> Any:
         if kind is bool:
             value = {"true": True, "1": True, "false": False, "0": False}[text.lower()]
         elif kind is tuple:
-            value = () if text == "none" else tuple(int(width) for width in text.split("x"))
+            value = () if text == "none" else tuple(map(int, text.split("x")))
         elif kind in (int, float):
             value = kind(text)
         return check_value(field, value)
@@ -163,58 +177,15 @@ def format_values(values: Sequence[Any]) -> str:
     return ",".join(re.sub(r"[\\,]", r"\\\g<0>", format_value(value)) for value in values)
 
 
-def closest(name: str, known: Iterable[str]) -> str | None:
-    """Returns the known name most similar to `name`; None if none is similar."""
-    matches = difflib.get_close_matches(str(name), list(known), n=1)
-    return matches[0] if matches else None
-
-
-def suggest(name: str, known: Collection[str]) -> str | None:
-    """Returns the known name that `name` probably means: the field it is an alias of, or the most similar one."""
-    name = str(name).lower().replace("-", "_")
-    alias = ALIASES.get(name)
-    return alias if alias in known else closest(name, known)
+def suggest(name: str, known: Iterable[str]) -> str | None:
+    """Returns the known name that `name` probably means: the one it is an alias of, or the most similar, or None."""
+    name, known = str(name).lower().replace("-", "_"), list(known)
+    if ALIASES.get(name) in known:
+        return ALIASES[name]
+    return next(iter(difflib.get_close_matches(name, known, n=1)), None)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Returns `"; did you mean 'x'?"` for the known name most similar to `name`, or "" if none is similar."""
-    match = closest(name, known)
+    """Returns `"; did you mean 'x'?"` for the known name that `name` probably means, or ""."""
+    match = suggest(name, known)
     return f"; did you mean {match!r}?" if match else ""
-
-
-def _describe(field: "dataclasses.Field[Any]", words: dict[type, str]) -> str:
-    if choices := field.metadata["choices"]:
-        return " or ".join(map(repr, choices))
-    kind, bounds = words[type(field.default)], field.metadata["bounds"]
-    return f"{kind} from {bounds[0]:.9g} to {bounds[1]:.10g}" if bounds else kind
-
-
-def _hint(field: "dataclasses.Field[Any]", value: Any) -> str:
-    return nearest(value, field.metadata["choices"]) if isinstance(value, str) else ""
-
-
-def _to_python(value: Any) -> Any:
-    if hasattr(value, "tolist"):  # of NumPy's scalars and arrays, without importing NumPy
-        value = value.tolist()
-    return tuple(map(_to_python, value)) if isinstance(value, list | tuple) else value
-
-
-def _to_float(number: float) -> float:
-    try:
-        return float(number) + 0.0  # -0.0 equals 0.0, but would give the run another name
-    except OverflowError:
-        return math.inf
-
-
-def _is_valid(field: "dataclasses.Field[Any]", value: Any) -> bool:
-    choices, bounds = field.metadata["choices"], field.metadata["bounds"]
-    kind: type = type(field.default)
-    if kind is bool:
-        return isinstance(value, bool)
-    if kind is str:
-        is_text = type(value) is str and value == value.strip() != "" and not _UNPRINTABLE.search(value)
-        return value in choices if choices else is_text
-    numbers, number_kind = (value, int) if kind is tuple else ((value,), kind)
-    if not isinstance(numbers, tuple):
-        return False
-    return all(type(number) is number_kind and bounds[0] <= number <= bounds[1] for number in numbers)
