@@ -28,15 +28,23 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
 from scripts import command
+from vae_jax import data, sweeps, training
 from vae_jax.config import Config, expand
-from vae_jax.workdir import UserError, run_dir
+from vae_jax.evaluation.marginal import importance_sampled
+from vae_jax.networks import init_params
+from vae_jax.programs import make_program
+from vae_jax.runs import trained_run
+from vae_jax.workdir import UserError, read_timing, run_dir
 
 NUM_IMAGES = 60_000
 SWEEP = ["--latent_dim=2,16", "--kl_weight=0.25,0.5,1,2,4", "--seed=0,1,2", "--num_epochs=20"]
@@ -65,7 +73,9 @@ def _benchmark(values: flags.FlagValues, positional: list[str]) -> None:
         case ["sweep"]:
             benchmark_sweep(values.dataset)
         case ["group"]:
-            benchmark_group(values.dataset, _counts(values.runs), values.epochs)
+            if not all(text.isdecimal() and int(text) > 0 for text in values.runs):
+                raise flags.Error("--runs takes numbers from 1 on")
+            benchmark_group(values.dataset, [int(text) for text in values.runs], values.epochs)
         case ["checkpoints"]:
             benchmark_checkpoints(values.dataset)
         case ["versions"]:
@@ -76,43 +86,36 @@ def _benchmark(values: flags.FlagValues, positional: list[str]) -> None:
             raise flags.Error("name one benchmark: train, likelihood, sweep, group, checkpoints or versions")
 
 
-def _counts(texts: Sequence[str]) -> list[int]:
-    if not all(text.isdecimal() and int(text) > 0 for text in texts):
-        raise flags.Error("--runs takes numbers from 1 on")
-    return [int(text) for text in texts]
+def _seconds(function: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    jax.block_until_ready(function())
+    return time.perf_counter() - start
+
+
+def _medians(measures: Sequence[Callable[[], float]], repeats: int) -> list[float]:
+    """Measures in turn, as the speed of a shared machine changes from moment to moment, and returns the medians."""
+    rounds = [[measure() for measure in measures] for _ in range(repeats)]
+    return [statistics.median(found) for found in zip(*rounds, strict=True)]
 
 
 def benchmark_train(dataset: str, num_epochs: int) -> None:
     """Prints seconds per epoch of both, their ratio, and their losses."""
-    from vae_jax import data
-
     images = data.load(dataset, validation_fraction=0.0).train.images
     images = np.resize(images, (NUM_IMAGES, *images.shape[1:]))
     contestants = {"vae_jax": _our_epochs(images), "pytorch": _torch_epochs(images)}
-    seconds: dict[str, list[float]] = {name: [] for name in contestants}
     losses = {name: next(epochs) for name, epochs in contestants.items()}  # the first epoch compiles and warms up
-    for _ in range(num_epochs):
-        for name, epochs in contestants.items():
-            start = time.perf_counter()
-            losses[name] = next(epochs)
-            seconds[name].append(time.perf_counter() - start)
-    for name, times in seconds.items():
-        median, loss = statistics.median(times), losses[name]
+
+    def train(name: str) -> float:
+        return _seconds(lambda: losses.update({name: next(contestants[name])}))
+
+    medians = _medians([partial(train, name) for name in contestants], num_epochs)
+    for (name, loss), median in zip(losses.items(), medians, strict=True):
         print(f"{name:8} {median:.2f} s per epoch (median of {num_epochs}), train loss {loss:.2f} nats per image")
-    ratio = statistics.median(seconds["vae_jax"]) / statistics.median(seconds["pytorch"])
-    print(f"ratio    {ratio:.2f}")
+    print(f"ratio    {medians[0] / medians[1]:.2f}")
 
 
 def benchmark_likelihood(dataset: str, num_samples: int, num_images: int) -> None:
     """Prints the speed of the importance-sampled bound as a share of the matrix-product peak, and its memory."""
-    import jax
-
-    from vae_jax import data
-    from vae_jax.evaluation.marginal import importance_sampled
-    from vae_jax.networks import init_params
-    from vae_jax.programs import make_program
-    from vae_jax.runs import trained_run
-
     images = data.load(dataset, validation_fraction=0.0).test.images
     pixels = np.resize(images, (num_images, *images.shape[1:])) / np.float32(255)
     config = Config(latent_dim=20)
@@ -136,8 +139,6 @@ def benchmark_likelihood(dataset: str, num_samples: int, num_images: int) -> Non
 
 def benchmark_sweep(dataset: str) -> None:
     """Prints the time of 30 runs trained as one sweep and in a process each, and the speed of training one of them."""
-    from vae_jax import data
-
     together = _seconds_of_sweep(ROOT, dataset, SWEEP)
     alone = sum(
         _seconds_of_sweep(ROOT, dataset, [f"--latent_dim={dim}", f"--kl_weight={weight}", f"--seed={seed}", SWEEP[-1]])
@@ -150,23 +151,15 @@ def benchmark_sweep(dataset: str) -> None:
     images = data.load(dataset, validation_fraction=base.validation_fraction).train.images
     epochs, flops = _our_epochs(images), len(images) * _flops_per_image(base, images.shape[1:])
     next(epochs)  # compiles
-    training, peaks, products = [], [], []
-    for _ in range(10):  # the speed of a shared machine changes from moment to moment
-        start = time.perf_counter()
-        next(epochs)
-        training.append(flops / (time.perf_counter() - start))
-        peaks.append(matmul_peak())
-        products.append(_speed_of_step_products(images[0].size, base.hidden_dims[0], base.batch_size))
-    speed, peak, product = (statistics.median(values) for values in (training, peaks, products))
+    shapes = (images[0].size, base.hidden_dims[0], base.batch_size)
+    measures = lambda: flops / _seconds(lambda: next(epochs)), matmul_peak, lambda: _speed_of_step_products(*shapes)
+    speed, peak, product = _medians(measures, 10)
     print(f"training: {speed / 1e9:.0f} GFLOP/s in matrix products, peak {peak / 1e9:.0f}", end="; ")
     print(f"share of the peak {speed / peak:.2f}; of a step's products alone {speed / product:.2f}")
 
 
 def benchmark_group(dataset: str, counts: Sequence[int], num_epochs: int) -> None:
     """Prints the speed of so many runs that a device trains together, and their memory."""
-    from vae_jax import data, sweeps
-    from vae_jax.workdir import read_timing
-
     split = data.load(dataset, validation_fraction=Config().validation_fraction).train
     print(f"data set on the device: {split.images.nbytes / 2**20:.1f} MiB ({len(split.images)} images)")
     first = math.nan
@@ -183,11 +176,6 @@ def benchmark_group(dataset: str, counts: Sequence[int], num_epochs: int) -> Non
 
 def _memory_of_group(configs: Sequence[Config], images: np.ndarray) -> str:
     """Returns the memory of a compiled epoch, by XLA's own account."""
-    import jax
-
-    from vae_jax import training
-    from vae_jax.programs import make_program
-
     program, hyperparameters = make_program(configs[0], images.shape[1:]), training.hyperparameters(configs)
     states = jax.eval_shape(lambda numbers: training.init_states(program, numbers), hyperparameters)
     lowered = training.train_epoch.lower(program, images, states, hyperparameters, np.int32(0))
@@ -200,34 +188,35 @@ def _memory_of_group(configs: Sequence[Config], images: np.ndarray) -> str:
 
 def benchmark_checkpoints(dataset: str) -> None:
     """Prints the cost of a checkpoint: trainings that save after every epoch and never, alternating, medians."""
-    from vae_jax import sweeps
+    num_epochs = 20
 
-    configs, repeats = [Config(dataset=dataset, num_epochs=20)], 5
-    seconds: dict[float, list[float]] = {math.inf: [], 0.0: []}
-    for _ in range(repeats):
-        for interval, times in seconds.items():
-            options = sweeps.Options(evaluate="never", checkpoint_every_seconds=interval)
-            with tempfile.TemporaryDirectory() as folder:
-                start = time.perf_counter()
-                sweeps.train_and_evaluate(configs, Path(folder), options)
-                times.append(time.perf_counter() - start)
-    without, with_all = (statistics.median(times) for times in seconds.values())
-    each = (with_all - without) / (configs[0].num_epochs - 1)
-    print(f"{without:.2f} s without checkpoints, {with_all:.2f} s with up to {configs[0].num_epochs - 1}", end="; ")
+    def train(interval: float) -> float:
+        options = sweeps.Options(evaluate="never", checkpoint_every_seconds=interval)
+        configs = [Config(dataset=dataset, num_epochs=num_epochs)]
+        with tempfile.TemporaryDirectory() as folder:
+            return _seconds(lambda: sweeps.train_and_evaluate(configs, Path(folder), options))
+
+    without, with_all = _medians([partial(train, math.inf), partial(train, 0.0)], 5)
+    each = (with_all - without) / (num_epochs - 1)
+    print(f"{without:.2f} s without checkpoints, {with_all:.2f} s with up to {num_epochs - 1}", end="; ")
     print(f"{each:.3f} s each; one a minute slows training by {100 * each / 60:.2f} %")
 
 
 def benchmark_versions(dataset: str, other: Path, repeats: int) -> None:
     """Prints the medians of this version and another, launched alternately, and their ratio."""
-    versions = {"this": ROOT, "other": other.expanduser().resolve()}
-    epoch: dict[str, list[float]] = {name: [] for name in versions}
-    sweep: dict[str, list[float]] = {name: [] for name in versions}
-    for _ in range(repeats):
-        for name, checkout in versions.items():
-            epoch[name].append(_seconds_of_epoch(checkout, dataset))
-            sweep[name].append(_seconds_of_sweep(checkout, dataset, SWEEP))
-    for what, times in (("an epoch of 784-512-2", epoch), ("the sweep of 30 runs", sweep)):
-        this, that = (statistics.median(times[name]) for name in versions)
+    measures = [
+        measure
+        for checkout in (ROOT, other.expanduser().resolve())
+        for measure in (
+            partial(_seconds_of_epoch, checkout, dataset),
+            partial(_seconds_of_sweep, checkout, dataset, SWEEP),
+        )
+    ]
+    epoch, sweep, other_epoch, other_sweep = _medians(measures, repeats)
+    for what, this, that in (
+        ("an epoch of 784-512-2", epoch, other_epoch),
+        ("the sweep of 30 runs", sweep, other_sweep),
+    ):
         print(f"{what}: this {this:.3f} s, other {that:.3f} s (medians of {repeats}); ratio {this / that:.2f}")
 
 
@@ -243,9 +232,7 @@ def _seconds_of_epoch(checkout: Path, dataset: str) -> float:
 def _seconds_of_sweep(checkout: Path, dataset: str, grid: Sequence[str]) -> float:
     """Returns the time of a launch that trains these runs, from the start of its process to its end."""
     with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
-        _launch(checkout, dataset, Path(folder, "sweep"), grid)
-        return time.perf_counter() - start
+        return _seconds(lambda: _launch(checkout, dataset, Path(folder, "sweep"), grid))
 
 
 def _launch(checkout: Path, dataset: str, workdir: Path, grid: Sequence[str]) -> None:
@@ -265,62 +252,38 @@ def _launch(checkout: Path, dataset: str, workdir: Path, grid: Sequence[str]) ->
 
 def _flops_per_image(config: Config, image_shape: tuple[int, int]) -> int:
     """Floating-point operations of matrix products, forward and backward; the images need no gradient."""
-    import jax
-
-    from vae_jax.networks import init_params
-    from vae_jax.programs import make_program
-
     network = make_program(config, image_shape).network
     params = jax.eval_shape(lambda: init_params(network, jax.random.key(0)))
     sizes = {(half, name): layer["kernel"].size for half in params for name, layer in params[half].items()}
     return 6 * sum(sizes.values()) - 2 * sizes["encoder", "hidden_0"]
 
 
-def _speed_of_step_products(num_pixels: int, width: int, batch_size: int) -> float:
-    """The five large products of a gradient step, with nothing between them, FLOP/s."""
-    import jax
-
-    shapes = (batch_size, num_pixels), (batch_size, width), (num_pixels, width), (width, num_pixels)
-    operands = [jax.random.normal(jax.random.key(index), shape) for index, shape in enumerate(shapes)]
-
-    products = jax.jit(_step_products)  # of the same function each time, which is compiled once
-    return 5 * 2 * math.prod((batch_size, num_pixels, width)) / _best_seconds(lambda: products(*operands), 50)
-
-
+@jax.jit
 def _step_products(x: Any, h: Any, w_in: Any, w_out: Any) -> Any:
     # Encoder forward and weights' gradient; decoder forward, hidden layer's and weights' gradient.
     return x @ w_in, x.T @ h, h @ w_out, x @ w_out.T, h.T @ x
 
 
+def _speed_of_step_products(num_pixels: int, width: int, batch_size: int) -> float:
+    """The five large products of a gradient step, with nothing between them, FLOP/s."""
+    shapes = (batch_size, num_pixels), (batch_size, width), (num_pixels, width), (width, num_pixels)
+    operands = [jax.random.normal(jax.random.key(index), shape) for index, shape in enumerate(shapes)]
+    return 5 * 2 * math.prod((batch_size, num_pixels, width)) / _best_seconds(lambda: _step_products(*operands), 50)
+
+
 def matmul_peak(size: int = 2048, repeats: int = 8) -> float:
     """The best of some float32 matrix products of this device, FLOP/s."""
-    import jax
-    import jax.numpy as jnp
-
     a = jax.random.normal(jax.random.key(0), (size, size))
-    product = jax.jit(jnp.matmul)
-    return 2 * size**3 / _best_seconds(lambda: product(a, a), repeats)
+    return 2 * size**3 / _best_seconds(lambda: jnp.matmul(a, a), repeats)
 
 
 def _best_seconds(function: Callable[[], Any], repeats: int) -> float:
-    import jax
-
     jax.block_until_ready(function())  # compiles
-    best = math.inf
-    for _ in range(repeats):
-        start = time.perf_counter()
-        jax.block_until_ready(function())
-        best = min(best, time.perf_counter() - start)
-    return best
+    return min(_seconds(function) for _ in range(repeats))
 
 
 def _our_epochs(images: np.ndarray) -> Iterator[float]:
     """Trains a run of the 784-512-2 VAE, an epoch at a time; yields its loss."""
-    import jax
-
-    from vae_jax import training
-    from vae_jax.programs import make_program
-
     program = make_program(Config(), images.shape[1:])
     hyperparameters = training.hyperparameters([Config()])
     states = training.init_states(program, hyperparameters)
