@@ -15,33 +15,32 @@ _AS_FLAG = {bool: "true | false", str: "text", int: "a whole number", float: "a 
             tuple: "whole numbers joined by x, each"}  # fmt: skip
 
 # What other projects call the fields of `Config`, and what they and version 0.1.0 call the launcher's flags.
-ALIASES = {
-    "act": "activation", "activation_fn": "activation", "nonlinearity": "activation",
-    "arch": "architecture", "network": "architecture",
-    "batch": "batch_size", "batchsize": "batch_size", "bs": "batch_size",
-    "clip": "clip_norm", "grad_clip": "clip_norm", "max_grad_norm": "clip_norm",
-    "data": "dataset", "ds": "dataset",
-    "epoch": "num_epochs", "epochs": "num_epochs", "max_epochs": "num_epochs", "n_epochs": "num_epochs",
-    "num_train_epochs": "num_epochs",
-    "beta": "kl_weight", "gamma": "kl_weight", "kl": "kl_weight", "kl_coef": "kl_weight", "kld_weight": "kl_weight",
-    "lambda": "kl_weight",
-    "anneal_epochs": "kl_warmup_epochs", "beta_warmup": "kl_warmup_epochs", "kl_anneal": "kl_warmup_epochs",
-    "free_nats": "free_bits",
-    "code_dim": "latent_dim", "dim": "latent_dim", "latent": "latent_dim", "latent_size": "latent_dim",
-    "latents": "latent_dim", "n_latent": "latent_dim", "z": "latent_dim", "z_dim": "latent_dim", "zdim": "latent_dim",
-    "hidden": "hidden_dims", "hidden_sizes": "hidden_dims", "layers": "hidden_dims", "units": "hidden_dims",
-    "width": "hidden_dims",
-    "lr": "learning_rate", "step_size": "learning_rate",
-    "lr_schedule": "schedule", "scheduler": "schedule", "warmup": "lr_warmup_epochs",
-    "warmup_epochs": "lr_warmup_epochs",
-    "opt": "optimizer", "loss": "likelihood", "recon_loss": "likelihood",
-    "random_seed": "seed", "seeds": "seed", "val_split": "validation_fraction", "wd": "weight_decay",
-    "coordinator": "cluster", "distributed": "cluster", "num_processes": "cluster", "process_id": "cluster",
-    "scheduler_address": "cluster",
-    "config": "experiment", "exp": "experiment", "num_samples": "num_likelihood_samples",
-    "dir": "workdir", "logdir": "workdir", "out": "workdir", "outdir": "workdir", "output": "workdir",
-    "output_dir": "workdir", "save_dir": "workdir",
-}  # fmt: skip
+_OTHER_NAMES = {
+    "activation": "act activation_fn nonlinearity",
+    "architecture": "arch network",
+    "batch_size": "batch batchsize bs",
+    "clip_norm": "clip grad_clip max_grad_norm",
+    "dataset": "data ds",
+    "num_epochs": "epoch epochs max_epochs n_epochs num_train_epochs",
+    "kl_weight": "beta gamma kl kl_coef kld_weight lambda",
+    "kl_warmup_epochs": "anneal_epochs beta_warmup kl_anneal",
+    "free_bits": "free_nats",
+    "latent_dim": "code_dim dim latent latent_size latents n_latent z z_dim zdim",
+    "hidden_dims": "hidden hidden_sizes layers units width",
+    "learning_rate": "lr step_size",
+    "schedule": "lr_schedule scheduler",
+    "lr_warmup_epochs": "warmup warmup_epochs",
+    "optimizer": "opt",
+    "likelihood": "loss recon_loss",
+    "seed": "random_seed seeds",
+    "validation_fraction": "val_split",
+    "weight_decay": "wd",
+    "cluster": "coordinator distributed num_processes process_id scheduler_address",
+    "experiment": "config exp",
+    "num_likelihood_samples": "num_samples",
+    "workdir": "dir logdir out outdir output output_dir save_dir",
+}
+ALIASES = {alias: name for name, aliases in _OTHER_NAMES.items() for alias in aliases.split()}
 
 # Control characters would break one-line messages; half a surrogate pair cannot be written as UTF-8.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
