@@ -178,14 +178,14 @@ def lines_of(capsys):
 def test_progress_shows_training_and_evaluation_in_few_lines_of_80_columns(capsys):
     progress = Progress()
     progress.begin(to_train=2, to_evaluate=3, images=2_000, images_done=0)
-    progress.compiling()
+    progress.doing("compiling")
     for _ in range(2):
         for _ in range(1000):
             progress.epoch({"train_loss": 151.2345}, 1, 1e-6)
-        progress.trained()
-        progress.evaluating()
+        progress.trained(1)
+        progress.doing("evaluating")
         progress.evaluated()
-    progress.evaluating()
+    progress.doing("evaluating")
     progress.evaluated()
     progress.close()
     lines = lines_of(capsys)
@@ -207,12 +207,11 @@ def test_progress_of_a_resumed_run_starts_where_it_was(capsys):
 def test_progress_counts_runs_that_stop_early_or_train_elsewhere(capsys):
     progress = Progress()
     progress.begin(to_train=2, to_evaluate=0, images=1000, images_done=0)
-    progress.skip(500)
-    progress.trained()
-    progress.skip(400)
+    progress.trained(1, 500)
+    progress.trained(1, 500)
     first, last = lines_of(capsys)
-    assert first.startswith("trained 0/2, 50 %")
-    assert last.startswith("trained 1/2, 90 %")
+    assert first.startswith("trained 1/2, 50 %")
+    assert last == "trained 2/2, 100 %"
 
 
 def test_progress_with_nothing_to_do_is_silent(capsys):

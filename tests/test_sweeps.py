@@ -433,10 +433,10 @@ def test_a_lost_cluster_is_one_line(tmp_path):
         train(GRID[:1], tmp_path, executor=Elsewhere("cancelled"))
 
 
-def test_the_next_program_is_compiled_one_ahead(tmp_path, monkeypatch):
+def test_the_next_program_is_compiled_one_ahead(tmp_path):
     identities = sweeps.check(GRID, tmp_path, None)
     dealt = sweeps._chunks(GRID, identities, tmp_path, TRAIN, is_local=True)
     assert [len(chunk.configs) for chunk in dealt] == [1, 1, 1, 1]
-    assert [bool(chunk.upcoming) for chunk in dealt] == [False, True, False, False]
+    assert [list(chunk.upcoming) for chunk in dealt] == [[], [GRID[2]], [], []]
     dealt = sweeps._chunks(GRID, identities, tmp_path, TRAIN._replace(runs_per_device=8), is_local=False)
     assert [(len(chunk.configs), bool(chunk.upcoming)) for chunk in dealt] == [(2, False), (2, False)]

@@ -122,7 +122,7 @@ def _train_together(
     configs, device = [config for config, _ in members], _device()
     journal = Journal(configs, [saved for _, saved in members], dataset, workdir)
     if watch:
-        watch.progress.compiling()
+        watch.progress.doing("compiling")
     compiled = _wait(_compiled(program, len(configs), dataset, device), watch)
     if upcoming:
         # One program ahead, and no more: compiled programs take memory.
@@ -149,10 +149,10 @@ def _train_together(
                 watch.stop.check()
             elif saver.is_due:
                 saver.start(journal.checkpoint(states))
-    if watch:
-        left = program.config.num_epochs - journal.epoch  # epochs that a diverged run is spared
-        watch.progress.skip(left * len(configs) * journal.num_images)
     journal.finish(states)
+    if watch:
+        unseen = (program.config.num_epochs - journal.epoch) * len(configs) * journal.num_images  # after a divergence
+        watch.progress.trained(len(configs), unseen)
 
 
 def _train_one_epoch(

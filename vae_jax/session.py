@@ -4,12 +4,13 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -153,148 +154,100 @@ def _exit(signum: int, reason: str) -> None:
 
 
 class Progress:
-    """The display of a whole launch: a bar on a terminal, at most MAX_LINES lines per phase elsewhere.
+    """The display of a whole launch: a bar on a terminal, at most MAX_LINES lines and a few more elsewhere.
 
-    Its methods may be called from several threads.
+    Training and evaluation count half each. Methods may be called from several threads.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._bar: tqdm | None = None
         self._to_train = self._trained = self._to_evaluate = self._evaluated = 0
-        self._images = self._total_images = self._lines = 0
+        self._total_images = self._images = self._lines = 0
         self._doing, self._details = "", list[str]()
-        self._start, self._start_fraction = time.monotonic(), 0.0
 
     def begin(self, to_train: int, to_evaluate: int, images: int, images_done: int) -> None:
-        """Starts the phase of training and evaluation.
-
-        Args:
-            to_train: runs to train.
-            to_evaluate: runs to evaluate.
-            images: images the runs to train see in all their epochs.
-            images_done: images they have seen up to their checkpoints.
-        """
+        """Starts to show so many runs to train and to evaluate, and the images they see, up to their checkpoints."""
         self._to_train, self._to_evaluate = to_train, to_evaluate
         self._total_images, self._images = images, images_done
         self._start, self._start_fraction = time.monotonic(), self._fraction()
-        self._bar = tqdm(
-            total=1000, initial=round(1000 * self._start_fraction), disable=None, leave=True,
-            ncols=min(COLUMNS, _terminal_columns()), bar_format="{desc}|{bar}|{postfix}",
-        )  # fmt: skip
+        columns = min(COLUMNS, shutil.get_terminal_size().columns - 1)
+        self._bar = tqdm(total=1.0, disable=None, ncols=columns, bar_format="{desc}|{bar}|{postfix}")
         self._lines = int(self._start_fraction * MAX_LINES)
 
-    def compiling(self) -> None:
-        """Says that the next thing needs its program compiled."""
+    def doing(self, what: str, details: Sequence[str] = ()) -> None:
+        """Says what is being done now: compiling, training or evaluating."""
         with self._lock:
-            self._doing = self._doing or "compiling"
+            self._doing, self._details = what, list(details)
             self._show()
 
     def epoch(self, row: Mapping[str, Any], num_images: int, seconds: float) -> None:
-        """Counts an epoch of some runs.
-
-        Args:
-            row: the last row of metrics.jsonl of one of them.
-            num_images: images they saw in it together.
-            seconds: its duration.
-        """
+        """Counts the images that some runs saw in an epoch, and shows a row of their metrics.jsonl."""
         with self._lock:
-            self._doing = "training"
             self._images += num_images
             loss = row.get("train_loss")
-            self._details = [] if loss is None else [f"loss {loss:.4g}"]
-            self._details.append(f"{num_images / seconds / 1000:,.0f}k images/s")
-            self._show()
+            losses = [] if loss is None else [f"loss {loss:.4g}"]
+            self.doing("training", [*losses, f"{num_images / seconds / 1000:,.0f}k images/s"])
 
-    def evaluating(self) -> None:
-        """Says that a run is being evaluated."""
-        with self._lock:
-            self._doing, self._details = "evaluating", []
-            self._show()
-
-    def trained(self, count: int = 1) -> None:
-        """Counts trained runs."""
+    def trained(self, count: int, images_elsewhere: int = 0) -> None:
+        """Counts trained runs, and images not seen here: those after a divergence, or seen in another process."""
         with self._lock:
             self._trained += count
+            self._images += images_elsewhere
             self._show()
 
     def evaluated(self, count: int = 1) -> None:
         """Counts evaluated runs."""
         with self._lock:
             self._evaluated += count
-            self._doing = "evaluated"
-            self._show()
+            self.doing("")
 
-    def skip(self, num_images: int) -> None:
-        """Counts images that are not trained on here: a run stopped early, or trained in another process."""
-        with self._lock:
-            self._images += num_images
-            self._show()
-
-    def drawing(self, done: int, total: int, name: str) -> None:
+    def drawing(self, done: int, total: int, name: str = "") -> None:
         """Shows how many figures are drawn, and which one is next."""
-        with self._lock:
-            self._finish_bar()
-            if sys.stderr.isatty():
-                end = "\n" if done == total else ""
-                print(f"\r\x1b[Kdrawing {done}/{total} {name}"[: COLUMNS + 4], end=end, file=sys.stderr, flush=True)
-            elif done in (0, total):
-                print(f"drawing {done}/{total} {name}".rstrip(), file=sys.stderr, flush=True)
+        self.close()
+        text = f"drawing {done}/{total} {name}".rstrip()[:COLUMNS]
+        if sys.stderr.isatty():
+            print(f"\r\x1b[K{text}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+        elif done in (0, total):
+            print(text, file=sys.stderr, flush=True)
 
     def say(self, text: str) -> None:
         """Prints a line on stderr, above the bar."""
         tqdm.write(text, file=sys.stderr)
 
     def close(self) -> None:
-        """Ends the display and leaves its last state on the terminal."""
+        """Ends the bar and leaves its last state on the terminal."""
         with self._lock:
-            self._finish_bar()
-
-    def _finish_bar(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
+            if self._bar is not None:
+                self._bar.close()
             self._bar = None
 
     def _fraction(self) -> float:
-        """The share of the work that is done; training and evaluation count half each."""
-        parts = []
-        if self._to_train:
-            parts.append(self._images / max(1, self._total_images))
-        if self._to_evaluate:
-            parts.append(self._evaluated / self._to_evaluate)
-        return min(1.0, sum(parts) / len(parts)) if parts else 1.0
+        parts = [self._images / self._total_images] if self._total_images else []
+        parts += [self._evaluated / self._to_evaluate] if self._to_evaluate else []
+        return min(1.0, sum(parts) / max(1, len(parts)))
 
     def _show(self) -> None:
         if self._bar is None:
             return
-        fraction = self._fraction()
-        done = fraction - self._start_fraction
-        elapsed = time.monotonic() - self._start
-        left = (
-            f", {tqdm.format_interval(elapsed * (1 - fraction) / done)} left" if done > 0.005 and fraction < 1 else ""
-        )
-        counts = [f"trained {self._trained}/{self._to_train}"] if self._to_train else []
-        counts += [f"evaluated {self._evaluated}/{self._to_evaluate}"] if self._to_evaluate else []
-        doing = f"{self._doing}: " if self._doing in ("compiling", "training", "evaluating") else ""
-        head, tail = f"{doing}{', '.join(counts)} ", f" {100 * fraction:.0f} %{left}"
+        fraction, elapsed = self._fraction(), time.monotonic() - self._start
+        head = [f"trained {self._trained}/{self._to_train}"] if self._to_train else []
+        head += [f"evaluated {self._evaluated}/{self._to_evaluate}"] if self._to_evaluate else []
+        text = f"{self._doing}: {', '.join(head)}" if self._doing else ", ".join(head)
+        tail = f"{100 * fraction:.0f} %"
+        if fraction < 1 and (done := fraction - self._start_fraction) > 0.005:
+            tail += f", {tqdm.format_interval(elapsed * (1 - fraction) / done)} left"
         if not self._bar.disable:
-            self._bar.n = round(1000 * fraction)
-            self._bar.set_description_str(head, refresh=False)
-            self._bar.set_postfix_str(self._fill(tail, self._bar.ncols - len(head) - 12), refresh=False)
+            self._bar.n = fraction
+            self._bar.set_description_str(f"{text} ", refresh=False)
+            self._bar.set_postfix_str(f" {self._with_details(tail, self._bar.ncols - len(text) - 14)}", refresh=False)
             self._bar.refresh()
         elif int(fraction * MAX_LINES) > self._lines:
             self._lines = int(fraction * MAX_LINES)
-            print(self._fill(f"{head.rstrip()},{tail}", COLUMNS), file=sys.stderr, flush=True)
+            print(self._with_details(f"{text}, {tail}", COLUMNS), file=sys.stderr, flush=True)
 
-    def _fill(self, text: str, columns: int) -> str:
-        """Appends as many details as fit."""
+    def _with_details(self, text: str, columns: int) -> str:
         for detail in self._details:
             if len(text) + len(detail) + 2 <= columns:
                 text += f", {detail}"
         return text
-
-
-def _terminal_columns() -> int:
-    with contextlib.suppress(OSError, ValueError):
-        return max(20, os.get_terminal_size(sys.stderr.fileno()).columns - 1)
-    return COLUMNS

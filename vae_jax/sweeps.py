@@ -117,9 +117,8 @@ def train_and_evaluate(
     """
     stop, progress = stop or Stop(), progress or Progress()
     identities = identities or check(configs, workdir, options.data_dir)
-    due = [config for config in configs if _is_due(run_dir(workdir, config), options)]
-    _say_stale(due, workdir, options, progress)
-    progress.begin(**_work(due, workdir, identities, options))
+    dealt = _chunks(configs, identities, workdir, options, is_local=executor is None)
+    _begin(progress, dealt, workdir, options)
     pool = executor or LocalDevices()
     watch = None if executor else Watch(stop, progress)
     pending: dict[Future[Any], tuple[Chunk, int]] = {}
@@ -129,11 +128,12 @@ def train_and_evaluate(
 
     failures: list[Failure] = []
     try:
-        for chunk in _chunks(due, identities, workdir, options, is_local=executor is None):
+        for chunk in dealt:
             submit(chunk, 1)
         while pending:
             if stop.asked:
-                _cancel(pending, wait_for_running=executor is None)
+                running = [future for future in pending if not future.cancel()]
+                wait(running if executor is None else [])  # local chunks save what they need to resume
                 stop.check()
             done, _ = wait(pending, timeout=0.1, return_when=FIRST_COMPLETED)
             for future in done:
@@ -169,17 +169,14 @@ def work(chunk: Chunk, workdir: Path, options: Options, watch: Watch | None = No
     """
     configs, failures = chunk.configs, []
     if options.train:
-        unfinished = sum(not is_trained(run_dir(workdir, config)) for config in configs)
         chunks.train(configs, chunk.identity, workdir, options, watch, chunk.upcoming)
-        if watch:
-            watch.progress.trained(unfinished)
     for config in configs:
         folder = run_dir(workdir, config)
         if not _needs_evaluation(folder, options):
             continue
         if watch:
             watch.stop.check()
-            watch.progress.evaluating()
+            watch.progress.doing("evaluating")
         numbers = evaluation.evaluate_run(
             folder, data_dir=options.data_dir, num_likelihood_samples=options.num_likelihood_samples
         )
@@ -190,50 +187,28 @@ def work(chunk: Chunk, workdir: Path, options: Options, watch: Watch | None = No
     return failures
 
 
-def _count(chunk: Chunk, progress: Progress, options: Options) -> None:
-    """Counts a chunk that a worker of another process has finished."""
-    if options.train:
-        progress.skip(sum(chunk.identity.counts["train"] * config.num_epochs for config in chunk.configs))
-        progress.trained(len(chunk.configs))
-    if options.evaluate != "never":
-        progress.evaluated(len(chunk.configs))
-
-
-def _is_due(folder: Path, options: Options) -> bool:
-    return (options.train and not is_trained(folder)) or _needs_evaluation(folder, options)
-
-
 def _needs_evaluation(folder: Path, options: Options) -> bool:
     if options.evaluate == "never" or not is_trained(folder):
         return False
     return options.evaluate == "again" or not evaluation.is_current(folder)
 
 
-def _say_stale(due: Sequence[Config], workdir: Path, options: Options, progress: Progress) -> None:
-    folders = [run_dir(workdir, config) for config in due]
-    stale = [f for f in folders if options.evaluate == "due" and is_trained(f) and is_evaluated(f)]
-    if stale:
-        progress.say(f"{len(stale)} evaluations are not of this version, or failed; evaluating these runs again")
-
-
 def _chunks(
-    due: Sequence[Config], identities: dict[Config, DataIdentity], workdir: Path, options: Options, is_local: bool
+    configs: Sequence[Config], identities: dict[Config, DataIdentity], workdir: Path, options: Options, is_local: bool
 ) -> list[Chunk]:
-    """Divides the due runs into chunks: runs to train by program, and each run that is only to be evaluated alone."""
-    to_train = [c for c in due if options.train and not is_trained(run_dir(workdir, c))]
-    parts: list[list[Config]] = []
-    for members in group(to_train):
+    """Deals the due runs out: those to train by program, and after them one by one those only to evaluate."""
+    trained = {config: is_trained(run_dir(workdir, config)) for config in configs}
+    programs: list[list[list[Config]]] = []
+    for members in group(config for config in configs if options.train and not trained[config]):
         size = _runs_at_once(len(members), options, is_local)
-        parts += [members[start : start + size] for start in range(0, len(members), size)]
-    parts += [[config] for config in due if config not in set(to_train)]
-    programs = [group(part)[0][0] for part in parts]
-    result = []
-    for index, part in enumerate(parts):
-        later = parts[index + 1] if is_local and index + 1 < len(parts) else []
-        trains = bool(later) and not is_trained(run_dir(workdir, later[0])) and options.train
-        other = trains and len(group([programs[index], programs[index + 1]])) > 1
-        result.append(Chunk(part, identities[part[0]], later if other else ()))
-    return result
+        programs.append([members[start : start + size] for start in range(0, len(members), size)])
+    dealt = []
+    for index, parts in enumerate(programs):
+        later = programs[index + 1][0] if is_local and index + 1 < len(programs) else []
+        for part in parts:
+            dealt.append(Chunk(part, identities[part[0]], later if part is parts[-1] else ()))
+    due = [config for config in configs if trained[config] and _needs_evaluation(run_dir(workdir, config), options)]
+    return dealt + [Chunk([config], identities[config]) for config in due]
 
 
 def _runs_at_once(num_runs: int, options: Options, is_local: bool) -> int:
@@ -244,26 +219,31 @@ def _runs_at_once(num_runs: int, options: Options, is_local: bool) -> int:
     return -(-num_runs // jax.local_device_count())
 
 
-def _work(
-    due: Sequence[Config], workdir: Path, identities: dict[Config, DataIdentity], options: Options
-) -> dict[str, int]:
-    """Returns the arguments of `Progress.begin`."""
-    to_train = [c for c in due if options.train and not is_trained(run_dir(workdir, c))]
-    images = done = 0
-    for config in to_train:
-        num_images = identities[config].counts["train"]
-        images += num_images * config.num_epochs
-        done += num_images * max(checkpoints.epochs(run_dir(workdir, config)), default=0)
-    to_evaluate = 0 if options.evaluate == "never" else len(due)
-    return {"to_train": len(to_train), "to_evaluate": to_evaluate, "images": images, "images_done": done}
+def _begin(progress: Progress, dealt: Sequence[Chunk], workdir: Path, options: Options) -> None:
+    """Starts the display of these chunks, and says which evaluations are repeated because they are not current."""
+    to_train = to_evaluate = images = done = stale = 0
+    for chunk in dealt:
+        for config in chunk.configs:
+            folder = run_dir(workdir, config)
+            to_evaluate += options.evaluate != "never"
+            if is_trained(folder):
+                stale += options.evaluate == "due" and is_evaluated(folder)
+                continue
+            to_train += 1
+            images += chunk.identity.counts["train"] * config.num_epochs
+            done += chunk.identity.counts["train"] * max(checkpoints.epochs(folder), default=0)
+    if stale:
+        progress.say(f"{stale} evaluations are not of this version, or failed; evaluating these runs again")
+    progress.begin(to_train, to_evaluate, images, done)
 
 
-def _cancel(pending: dict[Future[Any], Any], wait_for_running: bool) -> None:
-    for future in pending:
-        future.cancel()
-    if wait_for_running:
-        running = [future for future in pending if not future.cancelled()]
-        wait(running)
+def _count(chunk: Chunk, progress: Progress, options: Options) -> None:
+    """Counts a chunk that another process has finished."""
+    if options.train:
+        images = sum(chunk.identity.counts["train"] * config.num_epochs for config in chunk.configs)
+        progress.trained(len(chunk.configs), images)
+    if options.evaluate != "never":
+        progress.evaluated(len(chunk.configs))
 
 
 def _record_failure(chunk: Chunk, workdir: Path, error: BaseException) -> list[Failure]:
