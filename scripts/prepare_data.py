@@ -18,16 +18,12 @@ from vae_jax.fields import nearest
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code, see `command.guard`."""
     values = flags.FlagValues()
-    flags.DEFINE_string("dataset", None, " | ".join(tfds.NAMES), flag_values=values)
+    flags.DEFINE_string("dataset", None, " | ".join(tfds.NAMES), values)
     flags.DEFINE_string(
-        "from_dir", None, "folder of the original files, or of their .xz; default: download them", flag_values=values
+        "from_dir", None, "folder of the original files, or of their .xz; default: download them", values
     )
-    flags.DEFINE_string(
-        "data_dir",
-        None,
-        "folder of the prepared data sets; default: $TFDS_DATA_DIR or ~/tensorflow_datasets",
-        flag_values=values,
-    )
+    prepared = "folder of the prepared data sets; default: $TFDS_DATA_DIR or ~/tensorflow_datasets"
+    flags.DEFINE_string("data_dir", None, prepared, values)
     return command.run(__doc__, values, _prepare, argv)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from vae_jax import data
 from vae_jax.config import ConfigError
-from vae_jax.data import bundled, splitting
+from vae_jax.data import bundled, splits
 
 
 def sha256(array):
@@ -199,7 +199,7 @@ def test_a_source_with_too_few_train_images_is_refused(num_images, monkeypatch):
 def test_split_test_is_stratified(sizes):
     labels = np.repeat(np.arange(len(sizes)) * 3, sizes).astype(np.int32)
     whole = data.Split(np.arange(len(labels), dtype=np.uint16).reshape(-1, 1, 1), labels)
-    parts = splitting.split_test(whole)
+    parts = splits.split_test(whole)
     held_out = np.bincount(parts["test"].labels, minlength=3 * len(sizes))[::3]
     assert held_out.sum() == len(labels) // 5
     assert np.all(np.abs(held_out - np.array(sizes) / 5) < 1)
@@ -211,7 +211,7 @@ def test_split_test_is_stratified(sizes):
 
 def test_split_test_without_labels():
     images = np.arange(14).reshape(-1, 1, 1)
-    parts = splitting.split_test(data.Split(images, None))
+    parts = splits.split_test(data.Split(images, None))
     assert [len(parts[name].images) for name in ("train", "test")] == [12, 2]
     assert parts["train"].labels is parts["test"].labels is None
     order = np.concatenate([parts["train"].images, parts["test"].images]).ravel()

@@ -118,7 +118,7 @@ DAMAGES = {
     "packed, with a huge promise": (
         0,
         gzip.compress(header(2**20, 32, 32) + bytes(999)),
-        "more than the file can hold",
+        "is cut short",
     ),
     "a second gzip member": (0, gzip.compress(IMAGES) + gzip.compress(b"more"), "goes on after its last element"),
     "gzip cut short": (0, gzip.compress(IMAGES)[:-9], "cannot read"),

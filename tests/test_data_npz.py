@@ -289,7 +289,7 @@ DAMAGES = {
     "header that is no dict": (zipped(header("[" * 9000)), "cannot read images in "),
     "negative shape": (zipped(shape_header(-1, 28, 28)), "is empty: it has uint8 elements of shape -1 x 28 x 28"),
     "shape of bools": (zipped(shape_header(True, True, True) + b"a"), "cannot read images in "),
-    "a byte short": (zipped(npy(IMAGES)[:-1]), "is cut short or damaged: its header promises 400 bytes"),
+    "a byte short": (zipped(npy(IMAGES)[:-1]), "is cut short: its header promises 400 bytes"),
     "a byte too many": (zipped(npy(IMAGES) + b"\0"), "goes on after its last element"),
 }  # fmt: skip
 
@@ -333,6 +333,8 @@ def test_memory_is_not_allocated_for_what_a_header_promises(bomb, path):
 
 def test_too_large_an_array_is_not_called_damaged(path):
     path.write_bytes(BOMBS["more than 2^31 bytes"])
-    assert re.search(rf"has {2**31} bytes, more than the \d+ allowed; use fewer or smaller", error(path)) is None
+    assert "allowed" not in error(path)
     path.write_bytes(lying(zipped(shape_header(2**11, 2**10, 2**10 + 1) + bytes(1000)), 2**32 - 2))
-    assert re.search(rf"has {2**31 + 2**21} bytes, more than the {2**31} allowed; use fewer or smaller", error(path))
+    assert re.search(
+        rf"promises {2**31 + 2**21} bytes, more than the {2**31} allowed; use fewer or smaller", error(path)
+    )

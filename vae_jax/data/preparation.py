@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from vae_jax.data import idx, tfds
-from vae_jax.data.records import DataError
+from vae_jax.data.splits import DataError
 
 _PROBE_SECONDS = 10.0
 
@@ -48,7 +48,8 @@ def prepare(name: str, *, data_dir: Path | str | None = None, from_dir: Path | s
             _check_reachable(next(iter(stock.url_infos)))
         else:
             for info in stock.url_infos.values():
-                _take(Path(os.path.expanduser(from_dir)), Path(temporary), info)
+                content = _original(Path(os.path.expanduser(from_dir), info.filename), info.size, info.checksum)
+                Path(temporary, info.filename).write_bytes(content)
         config = tensorflow_datasets.download.DownloadConfig(manual_dir=temporary, try_download_gcs=False)
         try:
             builder = _builder_class(stock)(data_dir=tfds.standard_dir(data_dir), file_format=tfds.FILE_FORMAT)
@@ -89,52 +90,42 @@ def _builder_class(stock: Any) -> Any:
     return Builder
 
 
-def _take(from_dir: Path, to_dir: Path, info: Any) -> None:
-    """Copies the file that TFDS registers as `info` (filename, size in bytes, SHA-256); unpacks it if it is an .xz.
-
-    Raises:
-        DataError: the file is missing, or has a different checksum.
-    """
-    path = from_dir / info.filename
+def _original(path: Path, size: int, sha256: str) -> bytes:
+    """Reads a file of `size` bytes, or unpacks its .xz, and checks its digest."""
     packed = path.with_name(f"{path.name}.xz")
+    found = packed if packed.exists() and not path.exists() else path
     try:
-        if packed.exists() and not path.exists():
-            path = packed
-        with lzma.open(path) if path == packed else open(path, "rb") as file:
-            content = file.read(info.size + 1)
-        (to_dir / info.filename).write_bytes(content)
+        with lzma.open(found) if found == packed else open(found, "rb") as file:
+            content = file.read(size + 1)
     except (OSError, EOFError, lzma.LZMAError) as error:
-        raise DataError(f"cannot read {path} ({error}); --from_dir needs {info.filename}, or {packed.name}") from error
+        raise DataError(f"cannot read {found} ({error}); --from_dir needs {path.name}, or {packed.name}") from error
     digest = hashlib.sha256(content).hexdigest()
-    if digest != info.checksum:
+    if digest != sha256:
         raise DataError(
-            f"{path} is not the original file: its SHA-256 is {digest[:12]}… and tensorflow-datasets registers "
-            f"{info.checksum[:12]}…; get that file, or read IDX files as they are with --dataset=idx:DIR"
+            f"{found} is not the original file: its SHA-256 is {digest[:12]}… and tensorflow-datasets registers "
+            f"{sha256[:12]}…; get that file, or read IDX files as they are with --dataset=idx:DIR"
         )
+    return content
 
 
 def _check_reachable(url: str) -> None:
-    """Checks that a URL can be downloaded, because TFDS would retry for minutes if it cannot.
-
-    Raises:
-        DataError: the server refuses, or does not answer within `_PROBE_SECONDS`.
-    """
+    """Raises a DataError if a URL cannot be downloaded, for which TFDS would retry for minutes."""
     import requests  # TFDS downloads with it, through the same proxies
 
-    outcome = []
+    problem = f"no answer in {_PROBE_SECONDS:g} s"
 
     def probe() -> None:
+        nonlocal problem
         try:
             with requests.get(url, stream=True, timeout=_PROBE_SECONDS) as response:
-                outcome.append("" if response.ok else f"the server answered {response.status_code} {response.reason}")
+                problem = "" if response.ok else f"the server answered {response.status_code} {response.reason}"
         except (OSError, ValueError) as error:  # the base classes of what requests raises
-            outcome.append(type(error).__name__)
+            problem = type(error).__name__
 
     # In a thread, because a DNS lookup has no timeout.
     thread = threading.Thread(target=probe, daemon=True)
     thread.start()
     thread.join(_PROBE_SECONDS)
-    problem = outcome[0] if outcome else f"no answer in {_PROBE_SECONDS:g} s"
     if problem:
         raise DataError(
             f"cannot download {url} ({problem}); get the files elsewhere and pass their folder: --from_dir=DIR"
@@ -142,20 +133,16 @@ def _check_reachable(url: str) -> None:
 
 
 def _read_amat(path: Path) -> np.ndarray:
-    """Reads images from a text file with 784 pixels per line, each 0 or 1: uint8[N, 28, 28].
-
-    Raises:
-        DataError: the file has different content.
-    """
+    """Reads uint8[N, 28, 28] from a text file with 784 pixels per line, each 0 or 1."""
     text = np.frombuffer(Path(path).read_bytes(), dtype=np.uint8)
     width = 2 * 28 * 28  # bytes per line, because each pixel is followed by a space or newline
-    if text.size == 0 or text.size % width or not np.isin(text[::2], (ord("0"), ord("1"))).all():
+    pixels = text[::2] - np.uint8(ord("0"))  # which wraps around, so that characters below "0" are large, too
+    if text.size == 0 or text.size % width or pixels.max() > 1:
         raise DataError(f"{path} does not have 784 pixels, each 0 or 1, in every line; get the file again")
-    return text[::2].reshape(-1, 28, 28) - np.uint8(ord("0"))
+    return pixels.reshape(-1, 28, 28)
 
 
 def _png(image: np.ndarray) -> bytes:
-    """Encodes a grey image uint8[H, W] as PNG."""
     from PIL import Image
 
     buffer = io.BytesIO()

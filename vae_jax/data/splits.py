@@ -1,0 +1,68 @@
+"""A data set in memory, and the random splits of its images, which are the same for every run."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vae_jax.workdir import UserError
+
+TEST_DIVISOR = 5  # one image in five becomes a test image
+
+
+class DataError(UserError):
+    """A data set is missing, damaged or unusable; the message says in one line what is wrong and how to fix it."""
+
+
+class Split(NamedTuple):
+    """The images of one split, with their labels if the data set has labels."""
+
+    images: np.ndarray  # uint8[N, H, W]
+    labels: np.ndarray | None  # int32[N]
+
+    def where(self, index: np.ndarray) -> "Split":
+        """Selects images and labels by `index`: a mask bool[N] or positions int[K]."""
+        return Split(self.images[index], None if self.labels is None else self.labels[index])
+
+
+class Dataset(NamedTuple):
+    """A data set in memory. The images of all splits have the same size."""
+
+    name: str
+    train: Split
+    validation: Split
+    test: Split
+    provenance: dict[str, Any]  # JSON-ready: name, source, version, digests of the pixels and labels, counts
+
+
+# What a source returns: the splits `train`, `test` and perhaps `validation`, and its part of the provenance.
+Source = tuple[dict[str, Split], dict[str, Any]]
+
+
+def split_test(whole: Split) -> dict[str, Split]:
+    """Shuffles images and splits them into `train` and `test`, stratified by class if they have labels.
+
+    One image in five becomes a test image, rounded down in total; each class has its share to within one image.
+    """
+    shuffled = whole.where(_shuffle(whole))
+    num_images = len(shuffled.images)
+    labels = np.zeros(num_images, dtype=np.int32) if shuffled.labels is None else shuffled.labels
+    _, classes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    ends = np.cumsum(sizes)
+    # Rounding the cumulative sizes gives many small classes their share of test images together.
+    test_sizes = np.diff(ends // TEST_DIVISOR, prepend=0)
+    rank = np.empty(num_images, dtype=np.int64)  # position of each image within its class
+    rank[np.argsort(classes, kind="stable")] = np.arange(num_images) - np.repeat(ends - sizes, sizes)
+    is_test = rank >= (sizes - test_sizes)[classes]
+    return {"train": shuffled.where(~is_test), "test": shuffled.where(is_test)}
+
+
+def split_validation(train: Split, fraction: float) -> dict[str, Split]:
+    """Moves a random `fraction` of the images from `train` to `validation`; both keep the order of the images."""
+    num_images = len(train.images)
+    held_out = np.zeros(num_images, dtype=bool)
+    held_out[_shuffle(train)[: round(fraction * num_images)]] = True
+    return {"train": train.where(~held_out), "validation": train.where(held_out)}
+
+
+def _shuffle(split: Split) -> np.ndarray:
+    return np.random.RandomState(0).permutation(len(split.images))  # NumPy guarantees that its stream never changes
