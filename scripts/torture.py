@@ -26,7 +26,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from absl import flags
 
@@ -48,41 +47,34 @@ EXPERIMENT = Experiment(
 """
 KINDS = ("SIGKILL", "SIGTERM", "full disk")
 CLUSTER_KINDS = ("SIGKILL", "SIGTERM", "worker", "scheduler")
+# A SIGTERM before the program begins is the system's own. Without a worker, the launch goes on.
+EXIT_CODES = {"SIGKILL": (-9,), "SIGTERM": (143, -15), "full disk": (1,), "worker": (0,), "scheduler": (1,)}
 PATIENCE = 300.0  # seconds after which a launch counts as hanging
 CLOCK_FILES = {"timing.jsonl", "report.html"}
 LAUNCH_KEYS = ("command", "git_commit", "started", "wall_seconds", "earlier_launches")
 
 
-class Kill(NamedTuple):
-    """A disturbance of a launch, and its outcome."""
-
-    kind: str
-    exit_code: int
-    retrained: int  # epochs in metrics.jsonl that no checkpoint has
-
-
 class Cluster:
     """A local Dask cluster: a scheduler and two workers, each with a nanny, in processes of their own."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.processes = folder, dict[str, subprocess.Popen[bytes]]()
+    def __init__(self, folder: str) -> None:
         with contextlib.closing(socket.socket()) as listener:
             listener.bind(("127.0.0.1", 0))
-            self.port = listener.getsockname()[1]
-        self.address = f"tcp://127.0.0.1:{self.port}"
+            port = listener.getsockname()[1]
+        self.address = f"tcp://127.0.0.1:{port}"
+        scheduler = ["scheduler", "--host=127.0.0.1", f"--port={port}", "--no-dashboard"]
+        worker = ["worker", self.address, "--nthreads=1", "--no-dashboard", f"--local-directory={folder}"]
+        self.arguments = {"scheduler": scheduler, "worker 1": worker, "worker 2": worker}
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self) -> None:
         """Starts what is not running."""
-        places = {"scheduler": ["scheduler", "--host=127.0.0.1", f"--port={self.port}", "--no-dashboard"]}
-        worker = ["worker", self.address, "--nthreads=1", "--no-dashboard", f"--local-directory={self.folder}"]
-        places |= {"worker 1": worker, "worker 2": worker}
-        for name, arguments in places.items():
-            if name not in self.processes:
-                self.processes[name] = subprocess.Popen(
-                    [sys.executable, "-m", "dask", *arguments],
-                    env=os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)},
-                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-                )  # fmt: skip
+        for name in self.arguments.keys() - self.processes.keys():
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, "-m", "dask", *self.arguments[name]],
+                env=os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)},
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+            )  # fmt: skip
 
     def kill(self, name: str) -> None:
         """Kills the scheduler, or a worker and its nanny, by SIGKILL."""
@@ -91,7 +83,7 @@ class Cluster:
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(timeout=PATIENCE)
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """Kills all that is running."""
         for name in list(self.processes):
             self.kill(name)
@@ -109,98 +101,92 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _torture(values: flags.FlagValues, positional: list[str]) -> None:
     command.refuse(positional)
-    draw, kills, differences, sweeps = random.Random(values.seed), list[Kill](), list[str](), 0
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        experiment = Path(folder, "torture.py")
+    draw, kills, sweeps, retrained = random.Random(values.seed), Counter[str](), 0, 0
+    differences: list[str] = []
+    with tempfile.TemporaryDirectory() as folder, contextlib.closing(Cluster(folder)) as cluster:
+        experiment, undisturbed = Path(folder, "torture.py"), Path(folder, "undisturbed")
         experiment.write_text(EXPERIMENT)
-        cluster = Cluster(Path(folder)) if values.cluster else None
-        if cluster:
-            stack.callback(cluster.stop)
         launch = [sys.executable, "-m", "experiments.launch", f"--experiment={experiment}",
                   "--checkpoint_every_seconds=0.5", f"--evaluate={'due' if values.evaluate else 'never'}"]  # fmt: skip
         start = time.monotonic()
-        _finish(_start(launch, Path(folder, "undisturbed")))
+        _finish([*launch, f"--workdir={undisturbed}"])
         seconds = time.monotonic() - start
         print(f"seed {values.seed}; undisturbed: {seconds:.1f} s", flush=True)
-        while len(kills) < values.kills:
+        while kills.total() < values.kills:
             sweeps += 1
             workdir = Path(folder, f"sweep-{sweeps}")
-            on_cluster = cluster if sweeps % 2 == 0 else None
-            flags_of_sweep = [f"--cluster={on_cluster.address}"] if on_cluster else []
+            sweep, on_cluster = [*launch, f"--workdir={workdir}"], None
+            if values.cluster and sweeps % 2 == 0:
+                sweep, on_cluster = [*sweep, f"--cluster={cluster.address}"], cluster
             finished = False
-            while len(kills) < values.kills and not finished:
-                if on_cluster:
-                    on_cluster.start()
+            while kills.total() < values.kills and not finished:
                 # Half of the kills come early in a launch: else they would mostly hit its last epochs.
                 delay = draw.uniform(0, seconds) * draw.choice((0.5, 1.0))
-                process = _start([*launch, *flags_of_sweep], workdir)
-                kill, finished = _disturb(process, workdir, on_cluster, delay, draw)
-                if kill:
-                    kills.append(kill)
-                    print(f"{len(kills):4} {kill.kind:9} after {delay:5.1f} s, exit code {kill.exit_code:4}", end=", ")
-                    print(f"{kill.retrained:2} epochs to train again", flush=True)
-            if on_cluster:
-                on_cluster.start()
-            _finish(_start([*launch, *flags_of_sweep], workdir))
-            differences += compare(Path(folder, "undisturbed"), workdir)
-    by_kind = ", ".join(f"{count} {kind}" for kind, count in sorted(Counter(kill.kind for kill in kills).items()))
-    print(f"{len(kills)} kills survived ({by_kind}) in {sweeps} sweeps", end="; ")
-    print(f"{sum(kill.retrained for kill in kills)} epochs retrained; {len(differences)} differences found")
+                kind, finished = _disturb(sweep, on_cluster, delay, draw)
+                if kind:
+                    kills[kind] += 1
+                    epochs = _epochs_to_train_again(workdir)
+                    retrained += epochs
+                    message = f"{kills.total():4} {kind:9} after {delay:5.1f} s, {epochs:2} epochs to train again"
+                    print(message, flush=True)
+            _finish(sweep, on_cluster)
+            differences += compare(undisturbed, workdir)
+    by_kind = ", ".join(f"{count} {kind}" for kind, count in sorted(kills.items()))
+    print(f"{kills.total()} kills survived ({by_kind}) in {sweeps} sweeps; ", end="")
+    print(f"{retrained} epochs retrained; {len(differences)} differences found")
     if differences:
         raise UserError("differences: " + "; ".join(differences))
 
 
-def _start(launch: Sequence[str], workdir: Path) -> subprocess.Popen[str]:
-    environment = os.environ | {"JAX_PLATFORMS": "cpu"}
+def _start(launch: list[str], cluster: Cluster | None) -> subprocess.Popen[str]:
+    if cluster:
+        cluster.start()
     return subprocess.Popen(
-        [*launch, f"--workdir={workdir}"], cwd=ROOT, env=environment, text=True, errors="replace",
+        launch, cwd=ROOT, env=os.environ | {"JAX_PLATFORMS": "cpu"}, text=True, errors="replace",
         # A pipe: a file would be subject to the limit on files.
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )  # fmt: skip
 
 
-def _finish(process: subprocess.Popen[str]) -> None:
+def _finish(launch: list[str], cluster: Cluster | None = None) -> None:
+    process = _start(launch, cluster)
     _, errors = process.communicate(timeout=PATIENCE)
     if process.returncode != 0:
         raise UserError(f"an undisturbed launch ended with {process.returncode}: {errors[-2000:]}")
 
 
-def _disturb(
-    process: subprocess.Popen[str], workdir: Path, cluster: Cluster | None, delay: float, draw: random.Random
-) -> tuple[Kill | None, bool]:
-    """Disturbs the launch after so many seconds; returns None if it ended before, and whether the sweep is finished."""
+def _disturb(launch: list[str], cluster: Cluster | None, delay: float, draw: random.Random) -> tuple[str | None, bool]:
+    """Launches, and disturbs it after `delay` seconds.
+
+    Returns:
+        The kind of disturbance, None if the launch ended before it; and whether the sweep is finished.
+    """
     kind = draw.choice(CLUSTER_KINDS if cluster else KINDS)
     size = int(10 ** draw.uniform(2, 6))  # bytes
+    process = _start(launch, cluster)
     try:
         process.communicate(timeout=delay)
         disturbed = False
     except subprocess.TimeoutExpired:
         disturbed = True
-        match kind:
-            case "SIGKILL":
-                process.kill()
-            case "SIGTERM":
-                process.terminate()
-            case "worker":
-                assert cluster
-                cluster.kill(draw.choice(("worker 1", "worker 2")))
-                cluster.start()
-            case "scheduler":
-                assert cluster
-                cluster.kill("scheduler")
-            case _:
-                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, size))
+        if kind == "full disk":
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, size))
+        elif cluster and kind == "scheduler":
+            cluster.kill("scheduler")
+        elif cluster and kind == "worker":
+            cluster.kill(draw.choice(("worker 1", "worker 2")))
+            cluster.start()
+        else:
+            process.send_signal(signal.Signals[kind])
     _, errors = process.communicate(timeout=PATIENCE)
     finished = process.returncode == 0
-    if finished and (not disturbed or kind != "worker"):
+    if finished and not (disturbed and kind == "worker"):
         return None, True
-    # A SIGTERM before the program begins is the system's own.
-    expected = {"SIGKILL": {-signal.SIGKILL}, "SIGTERM": {143, -signal.SIGTERM}, "worker": {0}}.get(kind, {1})
-    if process.returncode not in expected or "Traceback" in errors:
+    if process.returncode not in EXIT_CODES[kind] or "Traceback" in errors:
         raise UserError(f"{kind} after {delay:.1f} s: exit code {process.returncode}: {errors[-2000:]}")
     if kind == "full disk" and not re.search(r"cannot (write|use) ", errors):
         raise UserError(f"the launch does not report the full disk ({size} bytes a file): {errors[-2000:]}")
-    return Kill(kind, process.returncode, _epochs_to_train_again(workdir)), finished
+    return kind, finished
 
 
 def _epochs_to_train_again(workdir: Path) -> int:
