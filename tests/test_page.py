@@ -16,8 +16,8 @@ from PIL import Image
 from vae_jax import page, results
 from vae_jax.config import Config, Experiment, expand
 from vae_jax.measurements import MEASUREMENTS
-from vae_jax.page.facts import number
-from vae_jax.page.images import Embedded, embed
+from vae_jax.page import Embedded, embed
+from vae_jax.page.record import number
 from vae_jax.results import SUMMARY, Results
 from vae_jax.workdir import Picture, UserError, run_dir, write_json, write_record, write_text
 
@@ -263,17 +263,14 @@ def test_a_hundred_runs(tmp_path):
 # What comes from outside.
 
 
-def as_name(text):
-    """The text without what an experiment's name may not have."""
-    return text.replace("/", "").strip()
-
-
 @pytest.mark.parametrize("text", HOSTILE)
 def test_text_from_outside_is_never_markup(text):
     def shape(parsed: Page) -> set[tuple[str, ...]]:
         return {(tag, *sorted(attrs)) for tag, attrs, _ in parsed.elements}
 
-    def all_that_comes_from_outside(text: str) -> Page:
+    name = text.replace("/", "")  # it names a folder
+
+    def all_that_comes_from_outside(text: str, name: str) -> Page:
         split = {"validation_fraction": text, "counts": {text: 1}}
         record = {
             "command": text,
@@ -284,15 +281,14 @@ def test_text_from_outside_is_never_markup(text):
         rows = {config: {**row, "diverged_epoch": 1} for config, row in ROWS.items()}
         failed = Config(model="ae", dataset=f"idx:{text}")
         return render(
-            rows, {failed: text}, record=record,
-            experiment=Experiment(name=as_name(text), question=text, grid=EXPERIMENT.grid),
+            rows, {failed: text}, experiment=Experiment(name=name, question=text, grid=EXPERIMENT.grid), record=record,
             figures=[(Picture(text, text, text), IMAGE)] * 2,
         )  # fmt: skip
 
-    parsed = all_that_comes_from_outside(text)
-    assert shape(parsed) == shape(all_that_comes_from_outside("plain"))
-    assert parsed.texts("title") == [f"{as_name(text)} · vae_jax"]
-    assert parsed.texts("h1") == [as_name(text)]
+    parsed = all_that_comes_from_outside(text, name)
+    assert shape(parsed) == shape(all_that_comes_from_outside("plain", "plain"))
+    assert parsed.texts("title") == [f"{name} · vae_jax"]
+    assert parsed.texts("h1") == [name.strip()]
     assert parsed.texts("p", **{"class": "question"}) == [text.strip()]
     assert parsed.texts("pre") == [text.strip()]
     assert any(item.endswith(f"failed: {text.strip()}") for item in parsed.texts("li"))
@@ -421,6 +417,14 @@ def test_the_glossary_is_folded_and_explains_the_numbers_of_these_runs():
     assert texts["test_mse"] == (
         "Mean squared error per pixel of the decode of the mean code. Unit: per pixel. Better: lower."
     )
+    assert texts["test_elbo"].endswith("Better: higher. Source: Kingma & Welling 2014, Auto-Encoding Variational Bayes.")
+
+
+def test_the_glossary_can_explain_every_number():
+    explained = {name: text for name, text in render({VAE0: dict.fromkeys(MEASUREMENTS, 1)}).pairs() if len(text) > 20}
+    assert list(MEASUREMENTS) == [name for name in explained if name in MEASUREMENTS]
+    assert all(" ".join(explained[name].split()).startswith(entry.meaning) for name, entry in MEASUREMENTS.items())
+    assert "Unit" not in explained["nmi"]  # it has none
 
 
 def test_verdicts_come_first_with_their_numbers_and_links():

@@ -55,9 +55,9 @@ class Verdict(NamedTuple):
     low: float
     """Lower end of the 95 % interval of the difference; NaN if there is none."""
     high: float
-    verdict: str
+    verdict: str = NOT_RESOLVED
     """`SUPPORTED`, `CONTRADICTED` or `NOT_RESOLVED`."""
-    reason: str
+    reason: str = ""
     """Why there is no interval; empty if there is one."""
 
 
@@ -73,12 +73,7 @@ CLAIMS = (
     ),
     Claim(
         "Samples of N(0, I) are plausible images from the {model}, not from the {baseline}",
-        {
-            "prior_frechet": "lower",
-            "hole_mass_prior": "lower",
-            "gaussian_frechet": "lower",
-            "mixture_frechet": "lower",
-        },
+        {"prior_frechet": "lower", "hole_mass_prior": "lower", "gaussian_frechet": "lower", "mixture_frechet": "lower"},
     ),
     Claim(
         "The KL term pulls the codes towards N(0, I) and closes the gaps",
@@ -104,9 +99,7 @@ def judge_claims(results: Results) -> list[Verdict]:
     return _comparisons(results) + _dose_responses(results)
 
 
-def difference_interval(
-    baseline: Sequence[float], model: Sequence[float], level: float = LEVEL
-) -> tuple[float, float, float]:
+def difference_interval(baseline: Sequence[float], model: Sequence[float]) -> tuple[float, float, float]:
     """Returns mean(model) - mean(baseline) and the ends of its Welch t-interval, NaN if either has fewer than 2 values.
 
     References:
@@ -119,21 +112,22 @@ def difference_interval(
         return difference, difference, difference
     scale = float(np.abs([*model, *baseline]).max())  # without which fourth powers may overflow
     test = scipy.stats.ttest_ind(np.divide(model, scale), np.divide(baseline, scale), equal_var=False)
-    interval = test.confidence_interval(level)
+    interval = test.confidence_interval(LEVEL)
     return difference, scale * float(interval.low), scale * float(interval.high)
 
 
-def slope_interval(x: Sequence[float], y: Sequence[float], level: float = LEVEL) -> tuple[float, float, float]:
+def slope_interval(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float]:
     """Returns the least-squares slope of y over x and the ends of its t-interval, NaN if an x has only one y.
 
     With one run at each x, the scatter around the line has no spread between seeds in it, only how far the response is
     from a straight line; it cannot say whether other seeds would give another slope.
     """
     fit = scipy.stats.linregress(x, y)
+    slope = float(fit.slope)
     if min(np.unique(x, return_counts=True)[1]) < 2:
-        return float(fit.slope), math.nan, math.nan
-    reach = float(scipy.stats.t.ppf((1 + level) / 2, len(x) - 2) * fit.stderr)
-    return float(fit.slope), float(fit.slope) - reach, float(fit.slope) + reach
+        return slope, math.nan, math.nan
+    reach = float(scipy.stats.t.ppf((1 + LEVEL) / 2, len(x) - 2) * fit.stderr)
+    return slope, slope - reach, slope + reach
 
 
 def judge(low: float, high: float, says: str) -> str:
@@ -159,31 +153,26 @@ def _comparisons(results: Results) -> list[Verdict]:
 
 def _pairs(results: Results) -> dict[tuple[str, str], tuple[list[Any], list[Any]]]:
     """By model and setting: the numbers of the baseline's runs and of the model's, one a seed."""
-    pairs: dict[tuple[str, str], tuple[list[Any], list[Any]]] = {}
+    runs_of: dict[Config, list[Any]] = {}
     for config, row in results.evaluated:
+        runs_of.setdefault(dataclasses.replace(config, seed=0), []).append(row)
+    pairs = {}
+    for config, runs in runs_of.items():
         if baseline := MODELS[config.model].baseline:
-            twin = _without_seed(canonical(dataclasses.replace(config, model=baseline)))
-            if twins := [numbers for other, numbers in results.evaluated if _without_seed(other) == twin]:
-                key = config.model, describe(config, results.configs)
-                pairs.setdefault(key, (twins, []))[1].append(row)
+            twins = runs_of.get(canonical(dataclasses.replace(config, model=baseline)))
+            if twins:
+                pairs[config.model, describe(config, results.configs)] = twins, runs
     return pairs
 
 
-def _compare(
-    claim: Claim, name: str, model: str, setting: str, pair: Sequence[Sequence[float | None]]
-) -> Verdict:  # fmt: skip
-    baseline = MODELS[model].baseline
-    assert baseline is not None
-    baseline_values, model_values = ([value for value in values if value is not None] for values in pair)
-    difference, low, high = difference_interval(baseline_values, model_values)
-    missing = any(None in values for values in pair)
-    if missing:  # the other seeds cannot stand for a run that diverged
-        low = high = math.nan
-    text = claim.text.format(model=MODELS[model].title, baseline=MODELS[baseline].title)
-    return Verdict(
-        text, name, setting, model, baseline, _mean_sd(model_values), _mean_sd(baseline_values), min(map(len, pair)),
-        difference, low, high, judge(low, high, claim.says[name]), _reason(low, missing),
+def _compare(claim: Claim, name: str, model: str, setting: str, pair: Sequence[Sequence[float | None]]) -> Verdict:
+    baseline = str(MODELS[model].baseline)
+    numbers = [[value for value in values if value is not None] for values in pair]
+    row = Verdict(
+        claim.text.format(model=MODELS[model].title, baseline=MODELS[baseline].title), name, setting, model, baseline,
+        _mean_sd(numbers[1]), _mean_sd(numbers[0]), min(map(len, pair)), *difference_interval(*numbers),
     )  # fmt: skip
+    return _judged(row, claim, any(None in values for values in pair))
 
 
 def _dose_responses(results: Results) -> list[Verdict]:
@@ -202,26 +191,21 @@ def _dose_responses(results: Results) -> list[Verdict]:
 
 
 def _slope(name: str, model: str, setting: str, runs: Sequence[tuple[float, float | None]]) -> Verdict:
-    points = [(math.log2(weight), value) for weight, value in runs if value is not None]
-    slope, low, high = slope_interval([x for x, _ in points], [y for _, y in points])
-    missing = len(points) < len(runs)
-    if missing:  # as in `_compare`
-        low = high = math.nan
     weights = [weight for weight, _ in runs]
-    return Verdict(
-        DOSE_RESPONSE.text, name, setting, model, None, "", "", min(map(weights.count, weights)), slope, low, high,
-        judge(low, high, DOSE_RESPONSE.says[name]), _reason(low, missing),
+    points = [(math.log2(weight), value) for weight, value in runs if value is not None]
+    row = Verdict(
+        DOSE_RESPONSE.text, name, setting, model, None, "", "", min(map(weights.count, weights)),
+        *slope_interval([x for x, _ in points], [y for _, y in points]),
     )  # fmt: skip
+    return _judged(row, DOSE_RESPONSE, len(points) < len(runs))
 
 
-def _reason(low: float, missing: bool) -> str:
+def _judged(row: Verdict, claim: Claim, missing: bool) -> Verdict:
+    """The verdict from the interval; with none if a number is missing, since no other seed can stand for that run."""
     if missing:
-        return MISSING_NUMBER
-    return ONE_SEED if math.isnan(low) else ""
-
-
-def _without_seed(config: Config) -> Config:
-    return dataclasses.replace(config, seed=0)
+        return row._replace(low=math.nan, high=math.nan, reason=MISSING_NUMBER)
+    verdict = judge(row.low, row.high, claim.says[row.measurement])
+    return row._replace(verdict=verdict, reason=ONE_SEED if math.isnan(row.low) else "")
 
 
 def _mean_sd(values: Sequence[float]) -> str:

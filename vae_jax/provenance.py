@@ -30,8 +30,7 @@ def start(experiment: Experiment, command: str, data_dir: str | None, before: Ma
         experiment: what is launched; its data sets are loaded to record their digests.
         command: the command line.
         data_dir: where prepared data sets lie.
-        before: the record of the previous launch in this workdir, which may have made some of the runs; empty for
-            the first launch.
+        before: the record of the previous launch in this workdir, which may have made some of the runs, or nothing.
 
     Raises:
         UserError: a data set is missing or damaged.
@@ -90,14 +89,14 @@ def _version(package: str) -> str | None:
 def _git_commit() -> str | None:
     """The commit of this code, with a + if the code was changed since; None outside a checkout."""
     here = Path(__file__)
-    git = ["git", "-C", str(here.parent)]
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(here.parent), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+
     try:
         # Fails if this code only lies inside the checkout of another project, whose commit is not the one wanted.
-        subprocess.run([*git, "ls-files", "--error-unmatch", here.name], capture_output=True, timeout=10, check=True)
-        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True)
-        changes = subprocess.run(
-            [*git, "status", "--porcelain", "--untracked-files=no"], capture_output=True, text=True, timeout=10
-        )
+        git("ls-files", "--error-unmatch", here.name)
+        return git("describe", "--always", "--exclude=*", "--abbrev=40", "--dirty=+")
     except (OSError, subprocess.SubprocessError):
         return None
-    return commit.stdout.strip() + ("+" if changes.stdout.strip() else "")

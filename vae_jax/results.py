@@ -1,7 +1,6 @@
 """All numbers of an experiment's runs, read once, and the tables made of them."""
 
 import csv
-import dataclasses
 import io
 import math
 import statistics
@@ -10,19 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vae_jax import workdir as disk
 from vae_jax.config import Config, varying_fields
 from vae_jax.fields import format_value
 from vae_jax.measurements import MEASUREMENTS
-from vae_jax.workdir import (
-    UserError,
-    is_evaluated,
-    is_trained,
-    read_json,
-    read_metrics,
-    read_seconds,
-    run_dir,
-    write_text,
-)
 
 # First what may be compared between the rows of a sweep; the loss may not, since its weights are part of the sweep.
 SUMMARY = (
@@ -35,7 +25,8 @@ COMPARABLE_FIELDS = ("dataset", "validation_fraction", "binarization", "likeliho
 
 LARGEST = 1e100  # number in a table; the square of a larger one may overflow
 DASH = "–"  # stands for a number or a setting that a run does not have
-HEADING_WIDTH = 18  # characters, in plain text
+WIDTH = 100  # of plain text, characters
+HEADING_WIDTH = 10  # to which a heading may be wrapped where its column is narrower
 
 
 class Table(NamedTuple):
@@ -45,12 +36,13 @@ class Table(NamedTuple):
     units: list[str]
     """The unit of each column, or an empty text."""
     rows: list[list[str]]
+    num_settings: int
+    """Number of columns at the left that say which runs a row is about."""
     best: frozenset[tuple[int, int]] = frozenset()
     """Row and column of each cell that is the best of its column."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Results:
+class Results(NamedTuple):
     """The runs of an experiment and what is known about them."""
 
     configs: tuple[Config, ...]
@@ -68,6 +60,11 @@ class Results:
     def evaluated(self) -> list[tuple[Config, Mapping[str, Any]]]:
         """The evaluated runs and their numbers, in the order of the experiment."""
         return [(config, self.rows[config.name]) for config in self.configs if config.name in self.rows]
+
+    @property
+    def reported(self) -> list[Config]:
+        """The runs that have numbers or a reason for having none, in the order of the experiment."""
+        return [config for config in self.configs if config.name in self.rows or config.name in self.reasons]
 
     @property
     def failures(self) -> list[tuple[str, str]]:
@@ -101,15 +98,17 @@ def collect(workdir: Path, configs: Sequence[Config]) -> Results:
     """
     rows, reasons = dict[str, dict[str, Any]](), dict[str, str]()
     for config in configs:
-        folder = run_dir(workdir, config)
-        if is_evaluated(folder):
-            content = _read_evaluation(folder / "evaluation.json")
-            if "failed" in content:
-                reasons[config.name] = content["failed"]
-            else:
-                rows[config.name] = content | _numbers_of_training(folder, "diverged_epoch" in content)
-        elif not is_trained(folder) and (path := folder / "failed.json").exists():
-            reasons[config.name] = _checked_reason(path, read_json(path))
+        folder = disk.run_dir(workdir, config)
+        if disk.is_evaluated(folder):
+            content = _read(folder / "evaluation.json")
+        elif not disk.is_trained(folder) and (folder / "failed.json").exists():
+            content = _read(folder / "failed.json")
+        else:
+            continue
+        if "failed" in content:
+            reasons[config.name] = content["failed"]
+        else:
+            rows[config.name] = content | _numbers_of_training(folder, "diverged_epoch" in content)
     return Results(tuple(configs), rows, reasons)
 
 
@@ -118,17 +117,17 @@ def write_csv(path: Path, results: Results) -> None:
 
     A setting or number that a run does not have is an empty cell. Lists are left out.
     """
+    fields = results.setting_fields
     numbers = [name for name in results.measured if MEASUREMENTS[name].kind is not list]
     text = io.StringIO()
-    columns = ["run", *results.setting_fields, *numbers, "failed"]
-    writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
+    writer = csv.DictWriter(
+        text, ["run", *fields, *numbers, "failed"], restval="", extrasaction="ignore", lineterminator="\n"
+    )
     writer.writeheader()
-    for config in results.configs:
-        name = config.name
-        if name in results.rows or name in results.reasons:
-            row = {"run": name} | _settings(config, results.setting_fields) | dict(results.row_of(config))
-            writer.writerow(row | ({"failed": results.reasons[name]} if name in results.reasons else {}))
-    write_text(path, text.getvalue())
+    for config in results.reported:
+        failed = {"failed": results.reasons.get(config.name)}
+        writer.writerow({"run": config.name, **_settings(config, fields), **results.row_of(config), **failed})
+    disk.write_text(path, text.getvalue())
 
 
 def summarize(results: Results) -> Table:
@@ -139,36 +138,28 @@ def summarize(results: Results) -> Table:
     """
     fields = [name for name in results.setting_fields if name != "seed"]
     groups: dict[tuple[str, ...], list[Config]] = {}
-    for config in results.configs:
-        if config.name in results.rows or config.name in results.reasons:
-            settings = _settings(config, fields)
-            groups.setdefault(tuple(settings.get(name, DASH) for name in fields), []).append(config)
-    values = [[[row.get(name) for row in _rows_of(results, group)] for name in SUMMARY] for group in groups.values()]
+    for config in results.reported:
+        settings = _settings(config, fields)
+        groups.setdefault(tuple(settings.get(name, DASH) for name in fields), []).append(config)
     rows = [
-        [*setting, _seeds(results, group), *map(_cell, SUMMARY, cells)]
-        for (setting, group), cells in zip(groups.items(), values, strict=True)
+        [*setting, _seeds(results, group), *(_cell(name, results, group) for name in SUMMARY)]
+        for setting, group in groups.items()
     ]
-    comparable = [tuple(getattr(group[0], name) for name in COMPARABLE_FIELDS) for group in groups.values()]
+    comparable: dict[tuple[Any, ...], list[int]] = {}
+    for index, (config, *_) in enumerate(groups.values()):
+        comparable.setdefault(tuple(getattr(config, name) for name in COMPARABLE_FIELDS), []).append(index)
     best = frozenset(
-        (row, len(fields) + 1 + column)
-        for column, name in enumerate(SUMMARY)
-        for kind in dict.fromkeys(comparable)
-        if (row := _best(name, {i: values[i][column] for i, other in enumerate(comparable) if other == kind}))
-        is not None
+        (index, column)
+        for column, name in enumerate(SUMMARY, len(fields) + 1)
+        for indices in comparable.values()
+        for index in _best(MEASUREMENTS[name].better, {index: rows[index][column] for index in indices})
     )
     described = [MEASUREMENTS[name] for name in SUMMARY]
-    columns = [*fields, "seeds", *(measurement.label for measurement in described)]
-    units = [""] * (len(fields) + 1) + [measurement.unit for measurement in described]
-    return Table(columns, units, rows, best)
-
-
-def glossary(names: Sequence[str] = tuple(MEASUREMENTS)) -> Table:
-    """Tabulates the meaning, unit, direction and source of measurements."""
-    rows = [
-        [name, entry.meaning, entry.unit or DASH, entry.better or DASH, entry.source or DASH]
-        for name, entry in ((name, MEASUREMENTS[name]) for name in names)
-    ]
-    return Table(["name", "meaning", "unit", "better", "source"], [""] * 5, rows)
+    return Table(
+        [*fields, "seeds", *(entry.label for entry in described)],
+        [""] * (len(fields) + 1) + [entry.unit for entry in described],
+        rows, len(fields) + 1, best,
+    )  # fmt: skip
 
 
 def describe(config: Config, configs: Sequence[Config], without: Sequence[str] = ()) -> str:
@@ -179,8 +170,8 @@ def describe(config: Config, configs: Sequence[Config], without: Sequence[str] =
 
 def mean_sd(values: Sequence[float | None]) -> str:
     """Formats `153.40 ± 0.52`, with four decimals below 1; a dash if there are no values or one is missing."""
-    numbers = _finite(values)
-    if not numbers:
+    numbers = [value for value in values if value is not None and math.isfinite(value)]
+    if not numbers or len(numbers) < len(values):  # the others cannot stand for what is missing
         return DASH
     mean = statistics.fmean(numbers)
     decimals = 4 if abs(mean) < 1 else 2
@@ -190,21 +181,40 @@ def mean_sd(values: Sequence[float | None]) -> str:
 
 
 def format_table(table: Table) -> str:
-    """Formats a table as aligned plain text; an asterisk marks the best cells."""
-    marked = {column for _, column in table.best}
+    """Formats a table as plain text of at most 100 columns; an asterisk marks the best cells.
+
+    Columns that do not fit beside the others stand below them, with the settings again. The last lines give the units.
+    """
     headings = [
-        textwrap.wrap(f"{column} ({unit})" if unit else column, HEADING_WIDTH, break_long_words=False)
-        for column, unit in zip(table.columns, table.units, strict=True)
+        textwrap.wrap(heading, max([HEADING_WIDTH, *(len(row[j]) for row in table.rows)]), break_long_words=False)
+        for j, heading in enumerate(table.columns)
     ]
     height = max(map(len, headings))
-    lines = [[heading[line] if line < len(heading) else "" for heading in headings] for line in range(height)]
-    for i, row in enumerate(table.rows):
+    marked = {column for _, column in table.best}
+    columns = []
+    for j, heading in enumerate(headings):
         # A column with a mark has room for one in all its cells, so that the numbers stay aligned.
-        lines.append([text + ("*" if (i, j) in table.best else " " * (j in marked)) for j, text in enumerate(row)])
-    widths = [max(len(line[index]) for line in lines) for index in range(len(headings))]
-    return "\n".join(
-        "  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+        cells = [row[j] + ("*" if (i, j) in table.best else " " * (j in marked)) for i, row in enumerate(table.rows)]
+        lines = [""] * (height - len(heading)) + heading + cells
+        columns.append([line.rjust(max(map(len, lines))) for line in lines])
+    settings = columns[: table.num_settings]
+    blocks = [[*settings]]
+    for column in columns[table.num_settings :]:
+        if sum(len(other[0]) + 2 for other in blocks[-1]) + len(column[0]) > WIDTH:
+            blocks.append([*settings])
+        blocks[-1].append(column)
+    texts = ["\n".join("  ".join(line).rstrip() for line in zip(*block, strict=True)) for block in blocks]
+    return "\n\n".join([*(text.strip("\n") for text in texts), _legend(table)])
+
+
+def _legend(table: Table) -> str:
+    by_unit: dict[str, list[str]] = {}
+    for heading, unit in zip(table.columns, table.units, strict=True):
+        if unit:
+            by_unit.setdefault(unit, []).append(heading)
+    units = "; ".join(f"{unit}: {', '.join(headings)}" for unit, headings in by_unit.items())
+    mark = ". An asterisk marks the best mean among comparable rows" if table.best else ""
+    return textwrap.fill(f"Units: {units}{mark}.", WIDTH)
 
 
 def _settings(config: Config, fields: Sequence[str]) -> dict[str, str]:
@@ -212,56 +222,46 @@ def _settings(config: Config, fields: Sequence[str]) -> dict[str, str]:
     return {name: format_value(getattr(config, name)) for name in fields if config.uses(name)}
 
 
-def _rows_of(results: Results, configs: Sequence[Config]) -> list[Mapping[str, Any]]:
-    return [results.rows[config.name] for config in configs if config.name in results.rows]
-
-
 def _seeds(results: Results, configs: Sequence[Config]) -> str:
     """How many runs a row of the summary stands for: `3`, `3 (1 diverged)`, `3 (1 failed)`."""
-    diverged = sum("diverged_epoch" in row for row in _rows_of(results, configs))
+    diverged = sum("diverged_epoch" in results.row_of(config) for config in configs)
     failed = sum(config.name in results.reasons for config in configs)
     notes = [f"{count} {what}" for count, what in ((diverged, "diverged"), (failed, "failed")) if count]
     return f"{len(configs)} ({', '.join(notes)})" if notes else str(len(configs))
 
 
-def _cell(name: str, values: Sequence[float | None]) -> str:
-    text = mean_sd(values)
+def _cell(name: str, results: Results, configs: Sequence[Config]) -> str:
+    text = mean_sd([results.rows[config.name].get(name) for config in configs if config.name in results.rows])
     # Runs that train together have equal shares of one time, which is no spread over seeds.
     return text.split(" ± ")[0] if name == "train_seconds" else text
 
 
-def _best(name: str, values: Mapping[int, Sequence[float | None]]) -> int | None:
-    """The row with the best mean, as it is printed; None if fewer than two rows have one, or on a tie."""
-    better = MEASUREMENTS[name].better
-    means = {row: float(mean_sd(cell).split(" ± ")[0]) for row, cell in values.items() if _finite(cell)}
+def _best(better: str | None, cells: Mapping[int, str]) -> list[int]:
+    """The row with the best mean, as it is printed; none if fewer than two rows have one, or on a tie."""
+    means = {row: float(cell.split(" ± ")[0]) for row, cell in cells.items() if cell != DASH}
     if better is None or len(means) < 2:
-        return None
+        return []
     target = (max if better == "higher" else min)(means.values())
     winners = [row for row, mean in means.items() if mean == target]
-    return winners[0] if len(winners) == 1 else None
-
-
-def _finite(values: Sequence[float | None]) -> list[float]:
-    """The values; none if one is missing or not finite, since the others cannot stand for it."""
-    numbers = [value for value in values if value is not None and math.isfinite(value)]
-    return numbers if len(numbers) == len(values) else []
+    return winners if len(winners) == 1 else []
 
 
 def _numbers_of_training(folder: Path, diverged: bool) -> dict[str, float]:
-    if not is_trained(folder):  # a file was lost since it was evaluated
+    if not disk.is_trained(folder):  # a file was lost since it was evaluated
         return {}
-    elbo = None if diverged else read_metrics(folder)[-1].get("validation_elbo")
-    numbers = {"validation_elbo": elbo, "train_seconds": read_seconds(folder)}
+    elbo = None if diverged else disk.read_metrics(folder)[-1].get("validation_elbo")
+    numbers = {"validation_elbo": elbo, "train_seconds": disk.read_seconds(folder)}
     return {name: value for name, value in numbers.items() if value is not None}
 
 
-def _read_evaluation(path: Path) -> dict[str, Any]:
-    """The numbers of evaluation.json, or only `failed`."""
-    content = read_json(path)
-    if isinstance(content, dict) and "failed" in content:
-        return {"failed": _checked_reason(path, content)}
-    if not isinstance(content, dict) or not all(_is_valid(name, content.get(name)) for name in MEASUREMENTS):
-        raise UserError(f"{path} is damaged (not an object of numbers); delete it and launch again")
+def _read(path: Path) -> dict[str, Any]:
+    """The numbers of evaluation.json; or only `failed`, the reason in evaluation.json or failed.json."""
+    content = disk.read_json(path)
+    if isinstance(content, dict) and isinstance(content.get("failed"), str):
+        return {"failed": content["failed"].strip() or "unknown reason"}
+    is_valid = isinstance(content, dict) and "failed" not in content and path.name == "evaluation.json"
+    if not is_valid or not all(_is_valid(entry.kind, content.get(name)) for name, entry in MEASUREMENTS.items()):
+        raise disk.UserError(f"{path} is damaged (it holds neither numbers nor a reason); delete it and launch again")
     return {
         name: float(content[name]) if entry.kind is float and content[name] is not None else content[name]
         for name, entry in MEASUREMENTS.items()
@@ -269,16 +269,8 @@ def _read_evaluation(path: Path) -> dict[str, Any]:
     }
 
 
-def _checked_reason(path: Path, content: Any) -> str:
-    reason = content.get("failed") if isinstance(content, dict) else None
-    if not isinstance(reason, str):
-        raise UserError(f"{path} is damaged (it gives no reason); delete it and launch again")
-    return reason.strip() or "unknown reason"
-
-
-def _is_valid(name: str, value: Any) -> bool:
-    """Whether evaluation.json may hold this value under this name; every number may be None."""
-    kind = MEASUREMENTS[name].kind
+def _is_valid(kind: type, value: Any) -> bool:
+    """Whether evaluation.json may hold this value for a number of this kind; every number may be None."""
     if kind is list and isinstance(value, list):
         return all(map(_is_number, value))
     return value is None or (type(value) is bool if kind is bool else kind is not list and _is_number(value))

@@ -1,21 +1,27 @@
 """The report of an experiment, report.html: one file that holds its figures, fetches nothing and opens offline."""
 
+import base64
 import functools
+import io
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
+from PIL import Image
 
-from vae_jax.claims import judge_claims
-from vae_jax.config import Experiment
-from vae_jax.measurements import MEASUREMENTS
-from vae_jax.page.facts import command, data_names, device, number, provenance, wall_time
-from vae_jax.page.images import Embedded, embed
-from vae_jax.page.verdicts import group_verdicts, summary_notes
-from vae_jax.results import DASH, Results, glossary, summarize
-from vae_jax.workdir import Picture, read_record, write_text
+from vae_jax.claims import ONE_SEED, Verdict, judge_claims
+from vae_jax.config import FIELDS, Experiment
+from vae_jax.measurements import CODE_SD, MEASUREMENTS, SQUARED_FEATURES
+from vae_jax.models import MODELS
+from vae_jax.page import record as facts
+from vae_jax.results import DASH, Results, summarize
+from vae_jax.workdir import Picture, UserError, read_record, write_text
+
+MAX_SIZE = (1800, 8000)  # width and height of an embedded image, pixels; the whole figure lies beside the report
+WEBP_QUALITY = 90  # looks like lossless at a quarter to a half of the bytes
+CSS_PIXELS_PER_PIXEL = 96 / 300  # figures are saved at 300 dpi; at their size in inches all have text of one size
 
 TEMPLATE = jinja2.Template(
     Path(__file__).with_name("template.html").read_text(encoding="utf-8"),
@@ -24,16 +30,25 @@ TEMPLATE = jinja2.Template(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+TEMPLATE.globals |= {
+    "DASH": DASH, "MEASUREMENTS": MEASUREMENTS, "MODELS": MODELS, "ONE_SEED": ONE_SEED, "number": facts.number,
+    "quote": functools.partial(urllib.parse.quote, safe="", errors="replace"),
+    "of_distances": [name for name, entry in MEASUREMENTS.items() if entry.unit == SQUARED_FEATURES],
+    "of_whitened_codes": [n for n, entry in MEASUREMENTS.items() if entry.unit == CODE_SD or n.startswith("step_")],
+}  # fmt: skip
+
+
+class Embedded(NamedTuple):
+    """An image as a data URI."""
+
+    uri: str
+    width: int
+    """Width at which it is shown, CSS pixels."""
+    height: int
 
 
 def write(experiment: Experiment, workdir: Path, results: Results, pictures: Sequence[Picture]) -> Path:
-    """Writes WORKDIR/report.html and returns its path.
-
-    Args:
-        experiment: whose runs these are.
-        workdir: holds experiment.json and the figures.
-        results: of the experiment's runs.
-        pictures: the figures in WORKDIR/figures, in the order of the page.
+    """Writes WORKDIR/report.html from experiment.json, the results and the pictures, and returns its path.
 
     Raises:
         UserError: experiment.json or a figure is missing or damaged, or the workdir cannot be written.
@@ -44,73 +59,76 @@ def write(experiment: Experiment, workdir: Path, results: Results, pictures: Seq
 
 
 def render(
-    experiment: Experiment,
-    record: Mapping[str, Any],
-    results: Results,
-    figures: Sequence[tuple[Picture, Embedded]],
+    experiment: Experiment, record: Mapping[str, Any], results: Results, figures: Sequence[tuple[Picture, Embedded]]
 ) -> str:
-    """Returns the page.
-
-    Args:
-        experiment: whose runs these are.
-        record: the content of experiment.json; a dash stands for what is missing or has the wrong type.
-        results: of the experiment's runs.
-        figures: each with its image, in the order of the page.
-    """
+    """Returns the page; a dash stands for what is missing in the record, or has the wrong type there."""
     summary = summarize(results)
+    settings = summary.columns[: summary.num_settings]
+    # `seeds` is no field.
+    numeric = [name not in FIELDS or type(FIELDS[name].default) in (int, float) for name in settings]
     page = TEMPLATE.render(
-        name=experiment.name,
-        question=experiment.question,
-        command=command(record),
+        experiment=experiment,
+        results=results,
         counts=_counts(results),
-        data=data_names(record),
-        wall_time=wall_time(record),
-        device=device(record),
-        verdict_tables=group_verdicts(judge_claims(results), results),
-        figure_of={picture.name: index for index, (picture, _) in enumerate(figures, 1)},
+        command=facts.number(record.get("command")),
+        data=facts.data_names(record),
+        wall_time=facts.wall_time(record),
+        device=facts.device(record),
+        provenance=facts.provenance(record),
+        verdict_tables=_verdict_tables(judge_claims(results)),
+        has_zero_weight=any(config.uses("kl_weight") and config.kl_weight == 0 for config in results.configs),
+        floors=_floors(results),
         summary=summary,
-        numeric=[all(map(_is_number, cells)) for cells in zip(*summary.rows, strict=True)],
-        summary_notes=summary_notes(results, summary),
-        failures=results.failures,
-        diverged=results.diverged,
+        numeric=numeric + [True] * (len(summary.columns) - len(settings)),
         figures=figures,
-        runs=_runs(results),
-        glossary=glossary(results.measured),
-        dash=DASH,
-        provenance=provenance(record),
-        quote=functools.partial(urllib.parse.quote, safe="", errors="replace"),
+        figure_of={picture.name: index for index, (picture, _) in enumerate(figures, 1)},
+        names=[name for name in results.measured if MEASUREMENTS[name].kind is not list],
     )
     # A command line may hold bytes that are no UTF-8. Python carries them as surrogates, which cannot be written.
     return page.encode(errors="replace").decode()
+
+
+def embed(path: Path) -> Embedded:
+    """Reads an image file and compresses it into a data URI.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    try:
+        with Image.open(path) as file:
+            image = file.convert("RGBA")
+    except FileNotFoundError:
+        raise UserError(f"the figure {path} is missing; launch again to draw it") from None
+    except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises for damaged files
+        raise UserError(f"the figure {path} cannot be read ({error}); launch again to draw it") from error
+    width, height = (round(side * CSS_PIXELS_PER_PIXEL) for side in image.size)
+    image.thumbnail(MAX_SIZE)
+    content = io.BytesIO()
+    image.save(content, "WEBP", quality=WEBP_QUALITY)
+    return Embedded(f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}", width, height)
 
 
 def _counts(results: Results) -> str:
     """`6 runs`, `6 runs (4 evaluated, 1 diverged, 1 failed)`."""
     total, evaluated = len(results.configs), len(results.rows)
     others = [(len(results.diverged), "diverged"), (len(results.failures), "failed")]
-    notes = [f"{count} {what}" for count, what in others if count]
-    if evaluated < total:
-        notes = [f"{evaluated} evaluated", *notes]
-    runs = f"{total} {'run' if total == 1 else 'runs'}"
-    return f"{runs} ({', '.join(notes)})" if notes else runs
+    notes = [f"{evaluated} evaluated"] if evaluated < total else []
+    notes += [f"{count} {what}" for count, what in others if count]
+    return f"{total} run{'s' * (total != 1)}" + (f" ({', '.join(notes)})" if notes else "")
 
 
-def _runs(results: Results) -> list[tuple[str, str, list[tuple[str, str]]]]:
-    """The name of each evaluated run, `diverged` or nothing, and everything measured but lists."""
-    names = [name for name in results.measured if MEASUREMENTS[name].kind is not list]
-    return [
-        (
-            config.name,
-            "diverged" if "diverged_epoch" in row else "",
-            [(name, number(row.get(name))) for name in names],
-        )
-        for config, row in results.evaluated
-    ]
+def _verdict_tables(verdicts: Sequence[Verdict]) -> dict[tuple[str, str | None], dict[str, list[Verdict]]]:
+    """The verdicts on each claim, by model and baseline; no baseline: slopes over the KL weight."""
+    tables: dict[tuple[str, str | None], dict[str, list[Verdict]]] = {}
+    for verdict in verdicts:
+        tables.setdefault((verdict.model, verdict.baseline), {}).setdefault(verdict.claim, []).append(verdict)
+    return tables
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell.split(" ")[0])
-    except ValueError:
-        return cell == DASH
-    return True
+def _floors(results: Results) -> dict[str, str]:
+    """By data set: how far its training images are from its test images."""
+    floors: dict[str, set[str]] = {}
+    for config, row in results.evaluated:
+        if row.get("frechet_floor") is not None:
+            floors.setdefault(config.dataset, set()).add(f"{row['frechet_floor']:.3g}")
+    return {dataset: ", ".join(sorted(values)) for dataset, values in floors.items()}

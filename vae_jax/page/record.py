@@ -19,11 +19,6 @@ def number(value: Any) -> str:
     return str(value) if type(value) is int or (isinstance(value, str) and value.strip()) else DASH
 
 
-def command(record: Record) -> str:
-    """Returns the command line of the last launch."""
-    return number(record.get("command"))
-
-
 def data_names(record: Record) -> str:
     """Returns the names of the data sets, `mnist_5k, fashion_mnist`."""
     return ", ".join(_mapping(record.get("data"))) or DASH
@@ -31,8 +26,8 @@ def data_names(record: Record) -> str:
 
 def wall_time(record: Record) -> str:
     """Formats the time the last launch took: `12.3 s`, `3 min 5 s`, `2 h 10 min`."""
-    seconds = record.get("wall_seconds")
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+    seconds: Any = record.get("wall_seconds")
+    if type(seconds) not in (int, float) or not 0 <= seconds < math.inf:
         return DASH
     if seconds < 59.95:
         return f"{seconds:.1f} s"
@@ -60,7 +55,8 @@ def provenance(record: Record) -> list[tuple[str, str]]:
             ("SHA-256 of the pixels", number(origin.get("sha256"))),
         ]
     versions, machine = _mapping(record.get("versions")), _mapping(record.get("machine"))
-    facts += [
+    return [
+        *facts,
         ("Versions", ", ".join(f"{name} {number(version)}" for name, version in versions.items()) or DASH),
         ("Commit", re.sub(r"\+$", " with changes", number(record.get("git_commit")))),
         ("Device", device(record)),
@@ -68,7 +64,6 @@ def provenance(record: Record) -> list[tuple[str, str]]:
         ("Launched", number(record.get("started"))),
         ("Wall time", wall_time(record)),
     ]
-    return facts
 
 
 def _splits(splits: Any) -> str:
@@ -77,8 +72,8 @@ def _splits(splits: Any) -> str:
     for split in splits if isinstance(splits, list) else []:
         entry = _mapping(split)
         counts = ", ".join(f"{number(count)} {name}" for name, count in _mapping(entry.get("counts")).items())
-        with_fraction = f" (validation_fraction {number(entry.get('validation_fraction'))})" if len(splits) > 1 else ""
-        texts.append(f"{counts or DASH} images{with_fraction}")
+        fraction = f" (validation_fraction {number(entry.get('validation_fraction'))})" if len(splits) > 1 else ""
+        texts.append(f"{counts or DASH} images{fraction}")
     return "; ".join(texts) or DASH
 
 
