@@ -17,7 +17,7 @@ KEYS = {name for claim in claims.CLAIMS for name in claim.says}
 
 def results_of(rows):
     """Results with the numbers of each Config."""
-    return Results(tuple(rows), {config.name: numbers for config, numbers in rows.items()}, {})
+    return Results(tuple(rows), rows, {})
 
 
 def pair(ae_level, vae_level, seeds=3, spread=0.01):
@@ -192,7 +192,7 @@ def test_a_slope_with_one_seed_per_weight_is_not_resolved():
 
 def test_a_slope_needs_two_seeds_at_every_weight():
     results = sweep(lambda weight, seed: -math.log2(weight) + 0.01 * seed)
-    most = Results(results.configs, {n: row for n, row in results.rows.items() if n != results.configs[0].name}, {})
+    most = Results(results.configs, {c: row for c, row in results.rows.items() if c != results.configs[0]}, {})
     assert [row.verdict for row in claims.judge_claims(results)] == [SUPPORTED]
     assert [(row.verdict, row.reason, row.seeds) for row in claims.judge_claims(most)] == [(NOT_RESOLVED, ONE_SEED, 1)]
 

@@ -626,7 +626,7 @@ def experiment(tmp_path, monkeypatch):
 
 
 def draw(experiment, workdir, **options):
-    rows = {config.name: measured(config) for config in experiment.configs}
+    rows = {config: measured(config) for config in experiment.configs}
     return figures.draw(experiment, Results(experiment.configs, rows, {}), workdir, **options)
 
 

@@ -94,18 +94,10 @@ def evaluation(model: str, seed: int) -> dict[str, Any]:
 ROWS = {config: evaluation(config.model, config.seed) for config in EXPERIMENT.configs}
 
 
-def results_of(rows: dict[Config, dict[str, Any]], reasons: dict[Config, str] | None = None) -> Results:
-    reasons = reasons or {}
-    return Results(
-        (*rows, *reasons), {config.name: row for config, row in rows.items()},
-        {config.name: reason for config, reason in reasons.items()},
-    )  # fmt: skip
-
-
 def render(rows=ROWS, reasons=None, **changes: Any) -> Page:
     values: dict[str, Any] = {
         "experiment": EXPERIMENT, "record": RECORD, "figures": [(picture, IMAGE) for picture in PICTURES],
-        "results": results_of(rows, reasons),
+        "results": Results((*rows, *(reasons or {})), rows, reasons or {}),
     }  # fmt: skip
     return Page(page.render(**values | changes))
 
@@ -417,7 +409,9 @@ def test_the_glossary_is_folded_and_explains_the_numbers_of_these_runs():
     assert texts["test_mse"] == (
         "Mean squared error per pixel of the decode of the mean code. Unit: per pixel. Better: lower."
     )
-    assert texts["test_elbo"].endswith("Better: higher. Source: Kingma & Welling 2014, Auto-Encoding Variational Bayes.")
+    assert texts["test_elbo"].endswith(
+        "Better: higher. Source: Kingma & Welling 2014, Auto-Encoding Variational Bayes."
+    )
 
 
 def test_the_glossary_can_explain_every_number():

@@ -25,40 +25,27 @@ LEVEL = 0.95  # of the intervals
 class Claim(NamedTuple):
     """A sentence, and what it says about measurements."""
 
-    text: str
-    """The sentence, with `{model}` and `{baseline}` in place of their titles."""
-    says: Mapping[str, str]
-    """By measurement: whether the model's number is "higher" or "lower" than the baseline's, or rises or falls."""
-    is_about: Callable[[Model], bool] = lambda model: True
-    """Whether it says anything about this model."""
+    text: str  # with `{model}` and `{baseline}` in place of their titles
+    says: Mapping[str, str]  # by measurement: whether the model's number is "higher" or "lower", or rises or falls
+    is_about: Callable[[Model], bool] = lambda model: True  # whether it says anything about this model
 
 
 class Verdict(NamedTuple):
     """A verdict on what one claim says about one measurement, in one setting."""
 
     claim: str
-    measurement: str
-    """Its name in `MEASUREMENTS`."""
-    setting: str
-    """What the runs have in common, such as `latent_dim 2`."""
-    model: str
-    """Its name in `MODELS`."""
-    baseline: str | None
-    """The model it is compared with; None for a slope over the KL weight."""
-    model_value: str
-    """Mean ± standard deviation over seeds; empty for a slope."""
+    measurement: str  # its name in `MEASUREMENTS`
+    setting: str  # what the runs have in common, such as `latent_dim 2`
+    model: str  # its name in `MODELS`
+    baseline: str | None  # the model it is compared with; None for a slope over the KL weight
+    model_value: str  # mean ± standard deviation over seeds; empty for a slope
     baseline_value: str
-    seeds: int
-    """Runs on the side that has fewer, or for a slope at the KL weight that has fewest."""
-    difference: float
-    """Model - baseline, or the slope per doubling of the KL weight."""
-    low: float
-    """Lower end of the 95 % interval of the difference; NaN if there is none."""
+    seeds: int  # runs on the side that has fewer, or for a slope at the KL weight that has fewest
+    difference: float  # model - baseline, or the slope per doubling of the KL weight
+    low: float  # lower end of the 95 % interval of the difference; NaN if there is none
     high: float
-    verdict: str = NOT_RESOLVED
-    """`SUPPORTED`, `CONTRADICTED` or `NOT_RESOLVED`."""
-    reason: str = ""
-    """Why there is no interval; empty if there is one."""
+    verdict: str = NOT_RESOLVED  # or SUPPORTED or CONTRADICTED
+    reason: str = ""  # why there is no interval; empty if there is one
 
 
 CLAIMS = (
@@ -102,8 +89,7 @@ def judge_claims(results: Results) -> list[Verdict]:
 def difference_interval(baseline: Sequence[float], model: Sequence[float]) -> tuple[float, float, float]:
     """Returns mean(model) - mean(baseline) and the ends of its Welch t-interval, NaN if either has fewer than 2 values.
 
-    References:
-        Welch 1947, The generalization of 'Student's' problem.
+    See Welch 1947, The generalization of 'Student's' problem.
     """
     difference = float(np.mean(model) - np.mean(baseline))
     if min(len(baseline), len(model)) < 2:
@@ -141,71 +127,66 @@ def _comparisons(results: Results) -> list[Verdict]:
     """Verdicts for each pair of a model and its baseline, by claim, measurement and setting."""
     pairs = _pairs(results)
     return [
-        _compare(claim, name, model, setting, [[run.get(name) for run in runs] for runs in pair])
-        for model in dict.fromkeys(model for model, _ in pairs)
+        _compare(claim, name, model, baseline, setting, [[run.get(name) for run in runs] for runs in pair])
         for claim in CLAIMS
-        if claim.is_about(MODELS[model])
         for name in claim.says
-        for (other, setting), pair in pairs.items()
-        if other == model and all(any(run.get(name) is not None for run in runs) for runs in pair)
+        for (model, baseline, setting), pair in pairs.items()
+        if claim.is_about(MODELS[model]) and all(any(run.get(name) is not None for run in runs) for runs in pair)
     ]
 
 
-def _pairs(results: Results) -> dict[tuple[str, str], tuple[list[Any], list[Any]]]:
-    """By model and setting: the numbers of the baseline's runs and of the model's, one a seed."""
+def _pairs(results: Results) -> dict[tuple[str, str, str], tuple[list[Any], list[Any]]]:
+    """By model, baseline and setting: the numbers of the baseline's runs and of the model's, one a seed."""
     runs_of: dict[Config, list[Any]] = {}
-    for config, row in results.evaluated:
+    for config, row in results.rows.items():
         runs_of.setdefault(dataclasses.replace(config, seed=0), []).append(row)
     pairs = {}
     for config, runs in runs_of.items():
         if baseline := MODELS[config.model].baseline:
             twins = runs_of.get(canonical(dataclasses.replace(config, model=baseline)))
             if twins:
-                pairs[config.model, describe(config, results.configs)] = twins, runs
+                pairs[config.model, baseline, describe(config, results.configs)] = twins, runs
     return pairs
 
 
-def _compare(claim: Claim, name: str, model: str, setting: str, pair: Sequence[Sequence[float | None]]) -> Verdict:
-    baseline = str(MODELS[model].baseline)
-    numbers = [[value for value in values if value is not None] for values in pair]
-    row = Verdict(
+def _compare(
+    claim: Claim, name: str, model: str, baseline: str, setting: str, pair: Sequence[Sequence[float | None]]
+) -> Verdict:
+    of_baseline, of_model = ([value for value in values if value is not None] for values in pair)
+    verdict = Verdict(
         claim.text.format(model=MODELS[model].title, baseline=MODELS[baseline].title), name, setting, model, baseline,
-        _mean_sd(numbers[1]), _mean_sd(numbers[0]), min(map(len, pair)), *difference_interval(*numbers),
+        _mean_sd(of_model), _mean_sd(of_baseline), min(map(len, pair)), *difference_interval(of_baseline, of_model),
     )  # fmt: skip
-    return _judged(row, claim, any(None in values for values in pair))
+    return _judged(verdict, claim, any(None in values for values in pair))
 
 
 def _dose_responses(results: Results) -> list[Verdict]:
     """Verdicts on the slopes over log2 of the KL weight, by measurement, model and setting."""
     doses: dict[tuple[str, str], list[tuple[float, Any]]] = {}
-    for config, row in results.evaluated:
+    for config, row in results.rows.items():
         if config.uses("kl_weight") and config.kl_weight > 0:  # 0 has no logarithm
             key = config.model, describe(config, results.configs, without=("kl_weight",))
-            doses.setdefault(key, []).append((config.kl_weight, row))
-    return [
-        _slope(name, model, setting, [(weight, row.get(name)) for weight, row in runs])
-        for name in DOSE_RESPONSE.says
-        for (model, setting), runs in doses.items()
-        if len({weight for weight, row in runs if row.get(name) is not None}) >= MIN_WEIGHTS
-    ]
+            doses.setdefault(key, []).append((math.log2(config.kl_weight), row))
+    verdicts = []
+    for name in DOSE_RESPONSE.says:
+        for (model, setting), runs in doses.items():
+            weights = [weight for weight, _ in runs]
+            points = [(weight, row[name]) for weight, row in runs if row.get(name) is not None]
+            if len({weight for weight, _ in points}) >= MIN_WEIGHTS:
+                verdict = Verdict(
+                    DOSE_RESPONSE.text, name, setting, model, None, "", "", min(map(weights.count, weights)),
+                    *slope_interval([x for x, _ in points], [y for _, y in points]),
+                )  # fmt: skip
+                verdicts.append(_judged(verdict, DOSE_RESPONSE, len(points) < len(runs)))
+    return verdicts
 
 
-def _slope(name: str, model: str, setting: str, runs: Sequence[tuple[float, float | None]]) -> Verdict:
-    weights = [weight for weight, _ in runs]
-    points = [(math.log2(weight), value) for weight, value in runs if value is not None]
-    row = Verdict(
-        DOSE_RESPONSE.text, name, setting, model, None, "", "", min(map(weights.count, weights)),
-        *slope_interval([x for x, _ in points], [y for _, y in points]),
-    )  # fmt: skip
-    return _judged(row, DOSE_RESPONSE, len(points) < len(runs))
-
-
-def _judged(row: Verdict, claim: Claim, missing: bool) -> Verdict:
-    """The verdict from the interval; with none if a number is missing, since no other seed can stand for that run."""
+def _judged(verdict: Verdict, claim: Claim, missing: bool) -> Verdict:
+    """Judges the interval; there is none if a number is missing, since no other seed can stand for that run."""
     if missing:
-        return row._replace(low=math.nan, high=math.nan, reason=MISSING_NUMBER)
-    verdict = judge(row.low, row.high, claim.says[row.measurement])
-    return row._replace(verdict=verdict, reason=ONE_SEED if math.isnan(row.low) else "")
+        return verdict._replace(low=math.nan, high=math.nan, reason=MISSING_NUMBER)
+    judged = judge(verdict.low, verdict.high, claim.says[verdict.measurement])
+    return verdict._replace(verdict=judged, reason=ONE_SEED if math.isnan(verdict.low) else "")
 
 
 def _mean_sd(values: Sequence[float]) -> str:

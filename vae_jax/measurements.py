@@ -10,20 +10,13 @@ from typing import Literal, NamedTuple
 class Measurement(NamedTuple):
     """One number of a run."""
 
-    label: str
-    """A short name for table headings and axes."""
-    unit: str
-    """Its unit; empty for a number without one."""
-    better: Literal["higher", "lower"] | None
-    """Which direction is better; None where neither is."""
-    figure: str
-    """The figure that shows it; empty if none does."""
-    meaning: str
-    """One sentence that says what is measured."""
-    source: str = ""
-    """The paper that defines it, if there is one."""
-    kind: type = float
-    """What evaluation.json holds: `float`, `int`, `bool`, or `list` for a list of floats."""
+    label: str  # a short name for table headings and axes
+    unit: str  # empty for a number without one
+    better: Literal["higher", "lower"] | None  # None where neither is
+    figure: str  # that shows it; empty if none does
+    meaning: str  # one sentence that says what is measured
+    source: str = ""  # the paper that defines it, if there is one
+    kind: type = float  # what evaluation.json holds: `float`, `int`, `bool`, or `list` for a list of floats
 
     @property
     def heading(self) -> str:
@@ -34,9 +27,7 @@ class Measurement(NamedTuple):
 def _each(variants: list[dict[str, str]], entries: dict[str, Measurement]) -> dict[str, Measurement]:
     """Every entry in every variant: the words in braces are filled in."""
     return {
-        name.format(**words): Measurement._make(
-            text.format(**words) if isinstance(text, str) else text for text in entry
-        )
+        name.format(**words): Measurement._make(text.format(**words) if type(text) is str else text for text in entry)
         for words in variants
         for name, entry in entries.items()
     }
@@ -76,7 +67,6 @@ _KINGMA = "Kingma & Welling 2014, Auto-Encoding Variational Bayes"
 _KYNKAANNIEMI = "Kynkäänniemi et al. 2019, Improved Precision and Recall Metric for Assessing Generative Models"
 _NAEEM = "Naeem et al. 2020, Reliable Fidelity and Diversity Metrics for Generative Models"
 
-# Label, unit, direction, figure; meaning; source, kind.
 MEASUREMENTS: dict[str, Measurement] = {
     "validation_elbo": Measurement("validation ELBO", NATS, "higher", "training_curves",
         "ELBO of the validation images after the last epoch, with KL weight 1 whatever the objective weighs.", _KINGMA),

@@ -24,13 +24,9 @@ PACKAGES = (
 
 
 def start(experiment: Experiment, command: str, data_dir: str | None, before: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the record of a launch that begins.
+    """Returns the record of a launch that begins, with the data sets in `data_dir` that its runs are trained on.
 
-    Args:
-        experiment: what is launched; its data sets are loaded to record their digests.
-        command: the command line.
-        data_dir: where prepared data sets lie.
-        before: the record of the previous launch in this workdir, which may have made some of the runs, or nothing.
+    `before` is the record of the previous launch in this workdir, which may have made some of the runs, or empty.
 
     Raises:
         UserError: a data set is missing or damaged.

@@ -33,48 +33,33 @@ class Table(NamedTuple):
     """Text in rows and columns."""
 
     columns: list[str]
-    units: list[str]
-    """The unit of each column, or an empty text."""
+    units: list[str]  # of each column, or an empty text
     rows: list[list[str]]
-    num_settings: int
-    """Number of columns at the left that say which runs a row is about."""
-    best: frozenset[tuple[int, int]] = frozenset()
-    """Row and column of each cell that is the best of its column."""
+    num_settings: int  # columns at the left that say which runs a row is about
+    best: frozenset[tuple[int, int]] = frozenset()  # row and column of each cell that is the best of its column
 
 
 class Results(NamedTuple):
-    """The runs of an experiment and what is known about them."""
+    """The runs of an experiment and what is known about them, each in the order of the experiment."""
 
-    configs: tuple[Config, ...]
-    """The experiment's runs, trained or not."""
-    rows: Mapping[str, Mapping[str, Any]]
-    """By name of each evaluated run: its numbers, by their names in `MEASUREMENTS`."""
-    reasons: Mapping[str, str]
-    """By name of each run whose training or evaluation failed: the reason."""
-
-    def row_of(self, config: Config) -> Mapping[str, Any]:
-        """Returns the numbers of a run, empty if it has none."""
-        return self.rows.get(config.name, {})
+    configs: tuple[Config, ...]  # the experiment's runs, trained or not
+    rows: Mapping[Config, Mapping[str, Any]]  # of each evaluated run: its numbers, by their names in `MEASUREMENTS`
+    reasons: Mapping[Config, str]  # of each run whose training or evaluation failed
 
     @property
     def evaluated(self) -> list[tuple[Config, Mapping[str, Any]]]:
-        """The evaluated runs and their numbers, in the order of the experiment."""
-        return [(config, self.rows[config.name]) for config in self.configs if config.name in self.rows]
+        """The evaluated runs and their numbers."""
+        return list(self.rows.items())
 
     @property
     def reported(self) -> list[Config]:
-        """The runs that have numbers or a reason for having none, in the order of the experiment."""
-        return [config for config in self.configs if config.name in self.rows or config.name in self.reasons]
+        """The runs that have numbers or a reason for having none."""
+        return [config for config in self.configs if config in self.rows or config in self.reasons]
 
     @property
-    def failures(self) -> list[tuple[str, str]]:
-        """The name of each failed run and the reason, in the order of the experiment."""
-        return [(config.name, self.reasons[config.name]) for config in self.configs if config.name in self.reasons]
-
-    @property
-    def diverged(self) -> list[tuple[str, int]]:
-        """The name of each diverged run and the epoch in which it diverged, in the order of the experiment."""
-        return [(config.name, row["diverged_epoch"]) for config, row in self.evaluated if "diverged_epoch" in row]
+    def diverged(self) -> dict[Config, int]:
+        """The epoch in which each diverged run diverged."""
+        return {config: row["diverged_epoch"] for config, row in self.rows.items() if "diverged_epoch" in row}
 
     @property
     def measured(self) -> list[str]:
@@ -96,7 +81,7 @@ def collect(workdir: Path, configs: Sequence[Config]) -> Results:
     Raises:
         UserError: a file of a run is damaged.
     """
-    rows, reasons = dict[str, dict[str, Any]](), dict[str, str]()
+    rows, reasons = dict[Config, dict[str, Any]](), dict[Config, str]()
     for config in configs:
         folder = disk.run_dir(workdir, config)
         if disk.is_evaluated(folder):
@@ -106,9 +91,9 @@ def collect(workdir: Path, configs: Sequence[Config]) -> Results:
         else:
             continue
         if "failed" in content:
-            reasons[config.name] = content["failed"]
+            reasons[config] = content["failed"]
         else:
-            rows[config.name] = content | _numbers_of_training(folder, "diverged_epoch" in content)
+            rows[config] = content | _numbers_of_training(folder, "diverged_epoch" in content)
     return Results(tuple(configs), rows, reasons)
 
 
@@ -125,8 +110,8 @@ def write_csv(path: Path, results: Results) -> None:
     )
     writer.writeheader()
     for config in results.reported:
-        failed = {"failed": results.reasons.get(config.name)}
-        writer.writerow({"run": config.name, **_settings(config, fields), **results.row_of(config), **failed})
+        failed = {"failed": results.reasons.get(config)}
+        writer.writerow({"run": config.name, **_settings(config, fields), **results.rows.get(config, {}), **failed})
     disk.write_text(path, text.getvalue())
 
 
@@ -204,17 +189,9 @@ def format_table(table: Table) -> str:
             blocks.append([*settings])
         blocks[-1].append(column)
     texts = ["\n".join("  ".join(line).rstrip() for line in zip(*block, strict=True)) for block in blocks]
-    return "\n\n".join([*(text.strip("\n") for text in texts), _legend(table)])
-
-
-def _legend(table: Table) -> str:
-    by_unit: dict[str, list[str]] = {}
-    for heading, unit in zip(table.columns, table.units, strict=True):
-        if unit:
-            by_unit.setdefault(unit, []).append(heading)
-    units = "; ".join(f"{unit}: {', '.join(headings)}" for unit, headings in by_unit.items())
-    mark = ". An asterisk marks the best mean among comparable rows" if table.best else ""
-    return textwrap.fill(f"Units: {units}{mark}.", WIDTH)
+    units = [f"{name} ({unit})" for name, unit in zip(table.columns, table.units, strict=True) if unit]
+    legend = f"Units: {', '.join(units)}." + (" An asterisk marks the best among comparable rows." if marked else "")
+    return "\n\n".join([*(text.strip("\n") for text in texts), textwrap.fill(legend, WIDTH)])
 
 
 def _settings(config: Config, fields: Sequence[str]) -> dict[str, str]:
@@ -224,14 +201,14 @@ def _settings(config: Config, fields: Sequence[str]) -> dict[str, str]:
 
 def _seeds(results: Results, configs: Sequence[Config]) -> str:
     """How many runs a row of the summary stands for: `3`, `3 (1 diverged)`, `3 (1 failed)`."""
-    diverged = sum("diverged_epoch" in results.row_of(config) for config in configs)
-    failed = sum(config.name in results.reasons for config in configs)
+    diverged = sum(config in results.diverged for config in configs)
+    failed = sum(config in results.reasons for config in configs)
     notes = [f"{count} {what}" for count, what in ((diverged, "diverged"), (failed, "failed")) if count]
     return f"{len(configs)} ({', '.join(notes)})" if notes else str(len(configs))
 
 
 def _cell(name: str, results: Results, configs: Sequence[Config]) -> str:
-    text = mean_sd([results.rows[config.name].get(name) for config in configs if config.name in results.rows])
+    text = mean_sd([results.rows[config].get(name) for config in configs if config in results.rows])
     # Runs that train together have equal shares of one time, which is no spread over seeds.
     return text.split(" ± ")[0] if name == "train_seconds" else text
 

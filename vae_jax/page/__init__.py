@@ -31,7 +31,7 @@ TEMPLATE = jinja2.Template(
     lstrip_blocks=True,
 )
 TEMPLATE.globals |= {
-    "DASH": DASH, "MEASUREMENTS": MEASUREMENTS, "MODELS": MODELS, "ONE_SEED": ONE_SEED, "number": facts.number,
+    "DASH": DASH, "MEASUREMENTS": MEASUREMENTS, "MODELS": MODELS, "ONE_SEED": ONE_SEED, "facts": facts,
     "quote": functools.partial(urllib.parse.quote, safe="", errors="replace"),
     "of_distances": [name for name, entry in MEASUREMENTS.items() if entry.unit == SQUARED_FEATURES],
     "of_whitened_codes": [n for n, entry in MEASUREMENTS.items() if entry.unit == CODE_SD or n.startswith("step_")],
@@ -42,8 +42,7 @@ class Embedded(NamedTuple):
     """An image as a data URI."""
 
     uri: str
-    width: int
-    """Width at which it is shown, CSS pixels."""
+    width: int  # at which it is shown, CSS pixels
     height: int
 
 
@@ -64,26 +63,18 @@ def render(
     """Returns the page; a dash stands for what is missing in the record, or has the wrong type there."""
     summary = summarize(results)
     settings = summary.columns[: summary.num_settings]
-    # `seeds` is no field.
+    # The number of seeds is no field.
     numeric = [name not in FIELDS or type(FIELDS[name].default) in (int, float) for name in settings]
     page = TEMPLATE.render(
-        experiment=experiment,
-        results=results,
+        experiment=experiment, record=record, results=results, summary=summary, figures=figures,
         counts=_counts(results),
-        command=facts.number(record.get("command")),
-        data=facts.data_names(record),
-        wall_time=facts.wall_time(record),
-        device=facts.device(record),
-        provenance=facts.provenance(record),
+        numeric=numeric + [True] * (len(summary.columns) - len(settings)),
         verdict_tables=_verdict_tables(judge_claims(results)),
         has_zero_weight=any(config.uses("kl_weight") and config.kl_weight == 0 for config in results.configs),
         floors=_floors(results),
-        summary=summary,
-        numeric=numeric + [True] * (len(summary.columns) - len(settings)),
-        figures=figures,
         figure_of={picture.name: index for index, (picture, _) in enumerate(figures, 1)},
-        names=[name for name in results.measured if MEASUREMENTS[name].kind is not list],
-    )
+        scalars=[name for name in results.measured if MEASUREMENTS[name].kind is not list],
+    )  # fmt: skip
     # A command line may hold bytes that are no UTF-8. Python carries them as surrogates, which cannot be written.
     return page.encode(errors="replace").decode()
 
@@ -111,7 +102,7 @@ def embed(path: Path) -> Embedded:
 def _counts(results: Results) -> str:
     """`6 runs`, `6 runs (4 evaluated, 1 diverged, 1 failed)`."""
     total, evaluated = len(results.configs), len(results.rows)
-    others = [(len(results.diverged), "diverged"), (len(results.failures), "failed")]
+    others = [(len(results.diverged), "diverged"), (len(results.reasons), "failed")]
     notes = [f"{evaluated} evaluated"] if evaluated < total else []
     notes += [f"{count} {what}" for count, what in others if count]
     return f"{total} run{'s' * (total != 1)}" + (f" ({', '.join(notes)})" if notes else "")
@@ -128,7 +119,7 @@ def _verdict_tables(verdicts: Sequence[Verdict]) -> dict[tuple[str, str | None],
 def _floors(results: Results) -> dict[str, str]:
     """By data set: how far its training images are from its test images."""
     floors: dict[str, set[str]] = {}
-    for config, row in results.evaluated:
+    for config, row in results.rows.items():
         if row.get("frechet_floor") is not None:
             floors.setdefault(config.dataset, set()).add(f"{row['frechet_floor']:.3g}")
     return {dataset: ", ".join(sorted(values)) for dataset, values in floors.items()}
