@@ -486,9 +486,8 @@ def test_a_launch_leaves_every_file(launched):
 
 def test_a_launch_prints_its_numbers_and_where_its_report_is(launched):
     workdir, _, process = launched
-    header, *lines = process.stdout.splitlines()
+    *_, header, ae, vae = process.stdout.split("\n\n")[0].splitlines()
     assert header.split()[:2] == ["model", "seeds"]
-    ae, vae = (line for line in lines if line.split()[:1] in (["ae"], ["vae"]))
     assert [line.split()[:2] for line in (ae, vae)] == [["ae", "2"], ["vae", "2"]]
     assert process.stdout.endswith(f"\nReport: {workdir / 'report.html'}\n")
     rows = list(csv.DictReader((workdir / "results.csv").read_text().splitlines()))

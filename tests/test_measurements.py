@@ -1,12 +1,7 @@
 """Every number has one entry, and every entry is complete."""
 
-import ast
-import sys
-from pathlib import Path
-
 import pytest
 
-from vae_jax import measurements
 from vae_jax.claims import CLAIMS, DOSE_RESPONSE
 from vae_jax.measurements import MEASUREMENTS, RECORD_KEYS, SAMPLERS
 from vae_jax.results import SUMMARY
@@ -62,10 +57,3 @@ def test_the_loop_over_samplers_fills_in_each_sampler():
 def test_what_is_judged_and_summarized_has_an_entry():
     judged = [name for claim in (*CLAIMS, DOSE_RESPONSE) for name in claim.says]
     assert {*judged, *SUMMARY} <= set(MEASUREMENTS)
-
-
-def test_it_needs_the_standard_library_only():
-    tree = ast.parse(Path(measurements.__file__).read_text(encoding="utf-8"))
-    modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert {str(module).split(".")[0] for module in modules} <= set(sys.stdlib_module_names)
-    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Import)]

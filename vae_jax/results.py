@@ -166,7 +166,7 @@ def mean_sd(values: Sequence[float | None]) -> str:
 
 
 def format_table(table: Table) -> str:
-    """Formats a table as plain text of at most 100 columns; an asterisk marks the best cells.
+    """Formats a table as plain text, 100 characters wide; an asterisk marks the best cells.
 
     Columns that do not fit beside the others stand below them, with the settings again. The last lines give the units.
     """
@@ -185,7 +185,8 @@ def format_table(table: Table) -> str:
     settings = columns[: table.num_settings]
     blocks = [[*settings]]
     for column in columns[table.num_settings :]:
-        if sum(len(other[0]) + 2 for other in blocks[-1]) + len(column[0]) > WIDTH:
+        is_full = sum(len(other[0]) + 2 for other in blocks[-1]) + len(column[0]) > WIDTH
+        if is_full and len(blocks[-1]) > len(settings):
             blocks.append([*settings])
         blocks[-1].append(column)
     texts = ["\n".join("  ".join(line).rstrip() for line in zip(*block, strict=True)) for block in blocks]
@@ -201,8 +202,8 @@ def _settings(config: Config, fields: Sequence[str]) -> dict[str, str]:
 
 def _seeds(results: Results, configs: Sequence[Config]) -> str:
     """How many runs a row of the summary stands for: `3`, `3 (1 diverged)`, `3 (1 failed)`."""
-    diverged = sum(config in results.diverged for config in configs)
-    failed = sum(config in results.reasons for config in configs)
+    diverged = len(results.diverged.keys() & configs)
+    failed = len(results.reasons.keys() & configs)
     notes = [f"{count} {what}" for count, what in ((diverged, "diverged"), (failed, "failed")) if count]
     return f"{len(configs)} ({', '.join(notes)})" if notes else str(len(configs))
 
@@ -248,9 +249,11 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _is_valid(kind: type, value: Any) -> bool:
     """Whether evaluation.json may hold this value for a number of this kind; every number may be None."""
-    if kind is list and isinstance(value, list):
-        return all(map(_is_number, value))
-    return value is None or (type(value) is bool if kind is bool else kind is not list and _is_number(value))
+    if value is None:
+        return True
+    if kind is list:
+        return isinstance(value, list) and all(map(_is_number, value))
+    return type(value) is bool if kind is bool else _is_number(value)
 
 
 def _is_number(value: Any) -> bool:
