@@ -1,6 +1,8 @@
 """Figures of decoded images: reconstructions, samples, manifolds, interpolations, traversals."""
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import scipy.stats
@@ -10,9 +12,9 @@ from vae_jax.config import Config
 from vae_jax.data import Split
 from vae_jax.evaluation.samples import draw_samplers
 from vae_jax.figures import images
-from vae_jax.figures.inputs import Chosen, Inputs, first, setting_of, spaced
-from vae_jax.figures.panels import by_dataset, draw_panels, panel_title, sentence, write_note
-from vae_jax.figures.registry import Drawing, figure
+from vae_jax.figures.inputs import Inputs, setting_of, spaced, values_of
+from vae_jax.figures.panels import Drawing, by_dataset, draw_panels, figure, finish
+from vae_jax.figures.plots import format_number, thin
 from vae_jax.figures.style import new_figure
 from vae_jax.runs import TrainedRun
 
@@ -21,10 +23,12 @@ MAX_CODES = 5000  # that the spread of a dimension is computed from
 NUM_PATHS = 5
 MANIFOLD_SIDE = 15
 SAMPLER_NAMES = {"prior": "N(0, I)", "gaussian": "Gaussian", "mixture": "mixture", "aggregate": "codes"}
+SAMPLES_SIDE = 8
 SHEET_COLUMNS = 12  # of the samples of a sampler
 # Sheets by KL weight: rows and columns of cells, and images along the side of a cell.
 MAX_CELLS = 8
 CELL_MANIFOLD_SIDE, CELL_SAMPLES_SIDE = 12, 6
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 @figure
@@ -41,11 +45,11 @@ def reconstructions(inputs: Inputs) -> Drawing | None:
     for ax, group in zip(axes.flat, groups, strict=True):
         originals, labels = one_per_class(inputs.dataset(group[0]).test, MAX_CLASSES)
         rows = {inputs.title(c, ["dataset"]): (run := inputs.run(c)).decode(run.encode(originals).mean) for c in group}
-        names = None if labels is None else [str(label) for label in labels]
-        title = inputs.value(group[0], "dataset") if len(groups) > 1 else ""
-        images.reconstructions(originals / np.float32(255), rows, ax, names, title)
-    write_note(drawn, chosen.note)
-    return Drawing(drawn, sentence(chosen))
+        tiles = np.stack([originals / np.float32(255), *rows.values()])
+        images.image_grid(tiles, ax, ["original", *rows], None if labels is None else [str(label) for label in labels])
+        if len(groups) > 1:
+            ax.set_title(inputs.value(group[0], "dataset"))
+    return finish(drawn, chosen.note)
 
 
 @figure
@@ -56,15 +60,13 @@ def manifold(inputs: Inputs) -> Drawing | None:
     smooth atlas of images; where they do not, shapes are unlike any image, or large areas look the same.
     """
     chosen = inputs.choose([config for config in inputs.configs if config.latent_dim == 2])
-    if not chosen.configs:
-        return None
 
     def draw(config: Config, ax: Axes) -> None:
-        decoded, side = _decode_plane(inputs.run(config), MANIFOLD_SIDE)
-        images.manifold(decoded, side, side, ax, panel_title(inputs, config))
+        decoded, z = _decode_plane(inputs.run(config), MANIFOLD_SIDE)
+        rows, columns = (thin([format_number(value, 1) for value in side]) for side in (z[::-1], z))
+        images.image_grid(decoded, ax, rows, columns, "z₁", "z₂")
 
-    drawn = draw_panels(chosen, draw, (4.6, 4.9))
-    return Drawing(drawn, sentence(chosen))
+    return draw_panels(inputs, chosen, draw, (4.6, 4.9))
 
 
 @figure
@@ -76,7 +78,7 @@ def manifold_by_kl_weight(inputs: Inputs) -> Drawing | None:
     large, neighbours look alike, because the codes say little about an image.
     """
     flat = [config for config in inputs.configs if config.latent_dim == 2]
-    return _by_kl_weight(inputs, flat, lambda run: _decode_plane(run, CELL_MANIFOLD_SIDE)[0][::-1])  # row 0 is the top
+    return _by_kl_weight(inputs, flat, lambda run: _decode_plane(run, CELL_MANIFOLD_SIDE)[0])
 
 
 @figure
@@ -86,13 +88,11 @@ def samples(inputs: Inputs) -> Drawing | None:
     Decodes of points drawn from the prior, the same points for all models with as many latent dimensions. They look
     like the data where the codes fill the prior, and like something else where the codes leave holes.
     """
-    chosen = inputs.choose()
 
     def draw(config: Config, ax: Axes) -> None:
-        images.samples(_decode_prior(inputs.run(config), 64), ax, columns=8, title=panel_title(inputs, config))
+        images.image_grid(_decode_prior(inputs.run(config), SAMPLES_SIDE), ax)
 
-    drawn = draw_panels(chosen, draw, (4.2, 4.7))
-    return Drawing(drawn, sentence(chosen))
+    return draw_panels(inputs, inputs.choose(), draw, (4.2, 4.7))
 
 
 @figure
@@ -103,12 +103,7 @@ def samples_by_kl_weight(inputs: Inputs) -> Drawing | None:
     dimensions. As the weight grows the codes fill the prior and samples come to look like the data, until they all
     turn into one blur.
     """
-
-    def sheet(run: TrainedRun) -> np.ndarray:
-        decoded = _decode_prior(run, CELL_SAMPLES_SIDE**2)
-        return decoded.reshape(CELL_SAMPLES_SIDE, CELL_SAMPLES_SIDE, *decoded.shape[1:])
-
-    return _by_kl_weight(inputs, inputs.configs, sheet)
+    return _by_kl_weight(inputs, inputs.configs, lambda run: _decode_prior(run, CELL_SAMPLES_SIDE))
 
 
 @figure
@@ -118,18 +113,15 @@ def samplers(inputs: Inputs) -> Drawing | None:
     Decodes of codes from N(0, I), from a Gaussian and a mixture of ten fitted to the model's own codes, and of codes
     of training images. The first row against the others shows how much of a model's bad samples is the sampler's fault.
     """
-    chosen = inputs.choose()
 
     def draw(config: Config, ax: Axes) -> None:
         run = inputs.run(config)
         draws = draw_samplers(run, inputs.dataset(config).train.images, 2 * SHEET_COLUMNS, seed=0)
         decoded = np.concatenate([run.decode(z) for z in draws.values()])
         tiles = decoded.reshape(2 * len(draws), SHEET_COLUMNS, *decoded.shape[1:])
-        rows = [label for name in draws for label in (SAMPLER_NAMES.get(name, name), "")]
-        images.image_grid(tiles, ax, rows, title=panel_title(inputs, config))
+        images.image_grid(tiles, ax, [label for name in draws for label in (SAMPLER_NAMES[name], "")])
 
-    drawn = draw_panels(chosen, draw, (5.0, 4.0))
-    return Drawing(drawn, sentence(chosen))
+    return draw_panels(inputs, inputs.choose(), draw, (5.0, 4.0))
 
 
 @figure
@@ -139,7 +131,6 @@ def interpolations(inputs: Inputs) -> Drawing | None:
     Decodes along the straight line between the codes of two test images, of the classes named beside it. If all of
     them are plausible, the space between codes means something.
     """
-    chosen = inputs.choose()
     t = np.linspace(0, 1, 11, dtype=np.float32)[:, None]
 
     def draw(config: Config, ax: Axes) -> None:
@@ -150,10 +141,10 @@ def interpolations(inputs: Inputs) -> Drawing | None:
         pairs = [(start, start + half) for start in range(half)] or [(0, 0)]
         paths = [run.decode((1 - t) * codes[start] + t * codes[end]) for start, end in pairs]
         names = None if labels is None else [f"{labels[start]} → {labels[end]}" for start, end in pairs]
-        images.interpolations(np.stack(paths), ax, panel_title(inputs, config), names)
+        positions = thin([f"{position:.2g}" for position in t.flat])
+        images.image_grid(np.stack(paths), ax, names, positions, "position t on the path")
 
-    drawn = draw_panels(chosen, draw, (4.8, 3.0))
-    return Drawing(drawn, sentence(chosen))
+    return draw_panels(inputs, inputs.choose(), draw, (4.8, 3.0))
 
 
 @figure
@@ -164,13 +155,11 @@ def traversals(inputs: Inputs) -> Drawing | None:
     a row is what that dimension means; a row that does not change is a dimension that is not used.
     """
     chosen = inputs.choose([config for config in inputs.configs if config.latent_dim > 2])
-    if not chosen.configs:
-        return None
     values = np.linspace(-3, 3, 11, dtype=np.float32)
 
     def draw(config: Config, ax: Axes) -> None:
         run = inputs.run(config)
-        codes = run.encode(first(inputs.dataset(config).test, MAX_CODES).images).mean
+        codes = run.encode(inputs.test(config, MAX_CODES).images).mean
         center, sd = codes.mean(axis=0), codes.std(axis=0)
         dimensions = np.argsort(-sd)[:8]
         z = np.broadcast_to(center, (len(dimensions), len(values), len(center))).copy()
@@ -178,10 +167,11 @@ def traversals(inputs: Inputs) -> Drawing | None:
             z[row, :, dimension] += values * sd[dimension]
         decoded = run.decode(z.reshape(-1, len(center)))
         tiles = decoded.reshape(*z.shape[:2], *decoded.shape[1:])
-        images.traversals(tiles, values, ax, dimensions.tolist(), panel_title(inputs, config))
+        names = [f"z{dimension + 1}".translate(SUBSCRIPTS) for dimension in dimensions]
+        steps = thin([format_number(value, 1) for value in values])
+        images.image_grid(tiles, ax, names, steps, "standard deviations of the codes")
 
-    drawn = draw_panels(chosen, draw, (4.8, 4.2))
-    return Drawing(drawn, sentence(chosen))
+    return draw_panels(inputs, chosen, draw, (4.8, 4.2))
 
 
 def one_per_class(split: Split, most: int) -> tuple[np.ndarray, list[int] | None]:
@@ -193,19 +183,21 @@ def one_per_class(split: Split, most: int) -> tuple[np.ndarray, list[int] | None
     return split.images[places[chosen]], classes[chosen].tolist()
 
 
-def _decode_prior(run: TrainedRun, count: int) -> np.ndarray:
-    """Decodes points drawn from N(0, I), the same for all runs with as many latent dimensions: float32[count, H, W]."""
-    return run.decode(np.random.default_rng(0).standard_normal((count, run.config.latent_dim), np.float32))
+def _decode_prior(run: TrainedRun, side: int) -> np.ndarray:
+    """Decodes points of N(0, I), the same for all runs with as many latent dimensions: float32[side, side, H, W]."""
+    decoded = run.decode(np.random.default_rng(0).standard_normal((side**2, run.config.latent_dim), np.float32))
+    return decoded.reshape(side, side, *decoded.shape[1:])
 
 
 def _decode_plane(run: TrainedRun, side: int) -> tuple[np.ndarray, np.ndarray]:
     """Decodes a grid over the plane in which each point stands for an equal share of the prior N(0, I).
 
     Returns:
-        Images float32[side, side, H, W], of which [r, c] is the decode of (z[c], z[r]), and z float32[side], rising.
+        Images float32[side, side, H, W], z₁ to the right and z₂ upwards, so row 0 has the highest z₂; and z
+        float32[side], rising.
     """
     z = scipy.stats.norm.ppf((np.arange(side) + 0.5) / side).astype(np.float32)
-    decoded = run.decode(np.stack(np.meshgrid(z, z), axis=-1).reshape(-1, 2))
+    decoded = run.decode(np.stack(np.meshgrid(z, z[::-1]), axis=-1).reshape(-1, 2))
     return decoded.reshape(side, side, *decoded.shape[1:]), z
 
 
@@ -217,26 +209,23 @@ def _by_kl_weight(
     Data sets have axes of their own, since their images may differ in size. The first seed stands for a setting.
     """
     weighted = [config for config in configs if config.uses("kl_weight")]
-    every = sorted({config.kl_weight for config in weighted})
+    every = values_of(weighted, "kl_weight")
     if len(every) < 2:
         return None
     weights = spaced(every, MAX_CELLS, inputs.base.kl_weight)
     rows = inputs.choose(weighted, MAX_CELLS, without=["kl_weight"])
-    cells: dict[tuple[object, ...], Config] = {}
-    for config in weighted:
-        cells.setdefault((setting_of(config, ["kl_weight"]), config.kl_weight), config)
+    first_seeds = {setting_of(config): config for config in reversed(weighted)}
     groups = by_dataset(rows.configs)
     size = min(2.4, 10.5 / len(weights))
     heights = [0.6 + size * len(group) for group in groups]
     drawn, axes = new_figure(len(groups), 1, 1.8 + size * len(weights), sum(heights), height_ratios=heights)
     for ax, group in zip(axes.flat, groups, strict=True):
-        places = [[cells.get((setting_of(config, ["kl_weight"]), weight)) for weight in weights] for config in group]
-        tiles = [[None if c is None else sheet(inputs.run(c)) for c in line] for line in places]
-        blank = np.full_like(next(tile for line in tiles for tile in line if tile is not None), np.nan)
-        grid = np.array([[blank if tile is None else tile for tile in line] for line in tiles])
+        places = [[first_seeds.get(setting_of(replace(c, kl_weight=w))) for w in weights] for c in group]
+        mosaics = {c: images.mosaic(sheet(inputs.run(c))) for line in places for c in line if c is not None}
+        blank = np.full_like(next(iter(mosaics.values())), np.nan)
+        tiles = np.array([[blank if c is None else mosaics[c] for c in line] for line in places])
         names = [inputs.label(config, ["kl_weight"]).replace(", ", "\n") for config in group]
-        images.sheets(grid, names, [f"{weight:g}" for weight in weights], "kl_weight", ax)
+        gap = math.ceil(blank.shape[1] / 15)
+        images.image_grid(tiles, ax, names, [f"{weight:g}" for weight in weights], "kl_weight", gap=gap)
     shown = f"{len(weights)} of {len(every)} KL weights" if len(weights) < len(every) else ""
-    note = ", ".join(filter(None, [rows.note, shown]))
-    write_note(drawn, note)
-    return Drawing(drawn, sentence(Chosen(rows.configs, note)))
+    return finish(drawn, ", ".join(filter(None, [rows.note, shown])))

@@ -1,8 +1,6 @@
 """What figures are drawn from: an experiment's trained runs, their numbers, and the settings that are shown."""
 
 import dataclasses
-import itertools
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +21,7 @@ class Chosen(NamedTuple):
     """The settings that one figure shows."""
 
     configs: list[Config]
-    """The first seed of each setting, baselines first."""
+    """The first seed of each setting. Settings that differ only in their model are neighbours, a baseline first."""
     note: str
     """`12 of 14 settings`, or empty if all are shown."""
 
@@ -52,22 +50,47 @@ class Inputs:
         """Loads the data set a run was trained on."""
         return dataset_of(self.run(config), self.data_dir)
 
+    def test(self, config: Config, most: int) -> Split:
+        """Returns the first test images, no more than a picture can show."""
+        images, labels = self.dataset(config).test
+        return Split(images[:most], None if labels is None else labels[:most])
+
+    def seeds(self, setting: Config) -> list[Config]:
+        """Returns the trained runs of a setting."""
+        return [config for config in self.configs if setting_of(config) == setting_of(setting)]
+
     def choose(
         self, configs: Sequence[Config] | None = None, most: int = MAX_PANELS, without: Sequence[str] = ()
     ) -> Chosen:
-        """Chooses the settings that a figure shows.
+        """Chooses whole rows and columns of the grid of settings.
+
+        Values are left out of the field that has most, evenly, until `most` settings are left. The first and the last
+        value of each field stay as long as possible, and the base's value and all models always.
 
         Args:
-            configs: the runs it can show; None for all.
+            configs: the runs that the figure can show; None for all.
             most: settings in the figure.
             without: fields that make no setting, such as the one on the figure's axis.
         """
-        settings: dict[tuple[Any, ...], Config] = {}
+        firsts: dict[tuple[Any, ...], Config] = {}
         for config in self.configs if configs is None else configs:
-            settings.setdefault(setting_of(config, without), config)
-        chosen = choose_settings(list(settings.values()), self.base, most, without)
-        note = "" if len(chosen) == len(settings) else f"{len(chosen)} of {len(settings)} settings"
-        return Chosen(chosen, note)
+            firsts.setdefault(setting_of(config, without), config)
+        settings = list(firsts.values())
+        fields = [name for name in varying_fields(settings) if name not in ("model", "seed", *without)]
+        every = {name: values_of(settings, name) for name in fields}
+        chosen, kept = dict(every), settings
+        while len(kept) > most and any(len(values) > 1 for values in chosen.values()):
+            longest = max(fields, key=lambda name: len(chosen[name]))
+            chosen[longest] = spaced(every[longest], len(chosen[longest]) - 1, getattr(self.base, longest))
+            kept = [c for c in settings if all(not c.uses(n) or getattr(c, n) in chosen[n] for n in fields)]
+
+        def place(config: Config) -> tuple[Any, ...]:
+            at = {n: every[n].index(getattr(config, n)) if config.uses(n) else -1 for n in fields}
+            shared = [at[n] for n in fields if n not in MODEL_FIELDS]
+            return (*shared, list(MODELS).index(config.model), *(at[n] for n in fields if n in MODEL_FIELDS))
+
+        note = "" if len(kept) == len(settings) else f"{len(kept)} of {len(settings)} settings"
+        return Chosen(sorted(kept, key=place), note)
 
     def label(self, config: Config, without: Sequence[str] = ()) -> str:
         """Returns what distinguishes a setting, but for some fields: `VAE, latent_dim 8`."""
@@ -87,52 +110,6 @@ class Inputs:
         diverged = self.numbers.get(config, {}).get("diverged_epoch")
         ending = "" if diverged is None else f"\ndiverged in epoch {diverged}"
         return f"{self.label(config, without)}\n{config.name}{ending}"
-
-    def swept_values(self, field: str) -> list[Any]:
-        """Returns the values of a field among the runs that use it, sorted if they are numbers."""
-        return values_of(self.configs, field)
-
-
-def choose_settings(settings: Sequence[Config], base: Config, most: int, without: Sequence[str] = ()) -> list[Config]:
-    """Chooses whole rows and columns of a grid of settings.
-
-    Values are left out of the field that has most, evenly, until the settings fit. The first and the last value of
-    each field stay as long as possible, and the base's value always. Models stay.
-
-    Args:
-        settings: one run each.
-        base: the experiment's base Config.
-        most: settings to choose; more are chosen only if there are more models.
-        without: fields that make no setting.
-
-    Returns:
-        Settings that differ only in their model or in fields of some models are neighbours, a baseline first.
-    """
-    fields = [name for name in varying_fields(settings) if name not in ("model", "seed", *without)]
-    every = {name: values_of(settings, name) for name in fields}
-    chosen = dict(every)
-
-    def kept() -> list[Config]:
-        return [c for c in settings if all(not c.uses(n) or getattr(c, n) in chosen[n] for n in fields)]
-
-    while len(kept()) > most and any(len(values) > 1 for values in chosen.values()):
-        longest = max(fields, key=lambda name: len(chosen[name]))
-        chosen[longest] = spaced(every[longest], len(chosen[longest]) - 1, getattr(base, longest))
-    models = list(MODELS)
-    shared = [name for name in fields if name not in MODEL_FIELDS]
-    own = [name for name in fields if name in MODEL_FIELDS]
-
-    def place(config: Config) -> tuple[Any, ...]:
-        position = {n: every[n].index(getattr(config, n)) if config.uses(n) else -1 for n in fields}
-        return (*(position[n] for n in shared), models.index(config.model), *(position[n] for n in own))
-
-    return sorted(kept(), key=place)
-
-
-def lines_of(configs: Sequence[Config]) -> list[list[Config]]:
-    """Groups neighbours that differ only in their model or in fields of some models: a baseline and its variants."""
-    shared = ("model", *MODEL_FIELDS)
-    return [list(line) for _, line in itertools.groupby(configs, lambda config: setting_of(config, shared))]
 
 
 def spaced(values: Sequence[Any], most: int, keep: Any = None) -> list[Any]:
@@ -159,19 +136,6 @@ def setting_of(config: Config, without: Sequence[str] = ()) -> tuple[Any, ...]:
 def is_number(field: str) -> bool:
     """Whether the field's values are numbers, which can be an axis."""
     return type(FIELDS[field].default) in (int, float)
-
-
-def first(split: Split, most: int) -> Split:
-    """Returns the first images of a split, no more than a picture can show."""
-    return Split(split.images[:most], None if split.labels is None else split.labels[:most])
-
-
-def rectangular(cells: dict[str, list[list[float]]]) -> dict[str, np.ndarray]:
-    """Converts lists of seeds to float[X, S], NaN where a seed is missing."""
-    width = max((len(seeds) for line in cells.values() for seeds in line), default=0)
-    return {
-        label: np.array([seeds + [math.nan] * (width - len(seeds)) for seeds in line]) for label, line in cells.items()
-    }
 
 
 def values_of(configs: Sequence[Config], field: str) -> list[Any]:

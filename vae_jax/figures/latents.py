@@ -1,17 +1,17 @@
 """Figures of the latent space: codes, posteriors, and holes in the plane."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from vae_jax.config import Config
-from vae_jax.data import Dataset, Split
+from vae_jax.evaluation.classifier import load_or_train
+from vae_jax.evaluation.plausibility import plausibility
 from vae_jax.figures import planes
-from vae_jax.figures.inputs import Inputs, first
-from vae_jax.figures.panels import by_dataset, draw_panels, panel_title, sentence
-from vae_jax.figures.registry import Drawing, figure
+from vae_jax.figures.inputs import Inputs
+from vae_jax.figures.panels import Drawing, by_dataset, draw_panels, figure
 
 MAX_CODES = 5000  # points in a latent space
 MAX_ELLIPSES = 500
@@ -44,21 +44,18 @@ def latent_space(inputs: Inputs) -> Drawing | None:
 
     def draw(config: Config, ax: Axes) -> None:
         codes, labels, names, outside = planes_of[config]
-        limit = limits[config.dataset]
-        dims = codes.shape[1]
+        limit, dims = limits[config.dataset], codes.shape[1]
         if dims == 1:  # spread at random over the other axis
             codes = np.column_stack([codes, np.random.default_rng(0).uniform(-0.8 * limit, 0.8 * limit, len(codes))])
-        planes.latent_scatter(
-            codes, labels, ax, limit, panel_title(inputs, config), *names, _classes(inputs, config), dims,
-            f"{_percent(outside)} beyond 2 sd",
-        )  # fmt: skip
+        planes.latent_codes(
+            codes, None, labels, limit, ax, names, _classes(inputs, config), dims, f"{_percent(outside)} beyond 2 sd"
+        )
 
-    drawn = draw_panels(chosen, draw, (4.6, 4.9))
     shares = "; ".join(f"{inputs.label(config)} {_percent(plane.outside)}" for config, plane in planes_of.items())
     seen = sorted({plane.codes.shape[1] for plane in planes_of.values()})
     expected = " and ".join(f"{OUTSIDE_2SD[dims]} in {dims} dimension{'s'[: dims - 1]}" for dims in seen)
     facts = f"Codes that are drawn farther from 0 than two standard deviations: {shares}. Of N(0, I), {expected}."
-    return Drawing(drawn, f"{facts} {sentence(chosen)}".strip())
+    return draw_panels(inputs, chosen, draw, (4.6, 4.9), facts)
 
 
 @figure
@@ -69,20 +66,16 @@ def posteriors(inputs: Inputs) -> Drawing | None:
     without a posterior variance. Where ellipses overlap, the decoder has to produce similar images.
     """
     chosen = inputs.choose([config for config in inputs.configs if config.latent_dim == 2])
-    if not chosen.configs:
-        return None
-    seen = {config: first(_test(inputs, config), MAX_ELLIPSES) for config in chosen.configs}
+    seen = {config: inputs.test(config, MAX_ELLIPSES) for config in chosen.configs}
     encoded = {config: inputs.run(config).encode(split.images) for config, split in seen.items()}
     limits = {group[0].dataset: _limit([encoded[c].mean for c in group]) for group in by_dataset(chosen.configs)}
 
     def draw(config: Config, ax: Axes) -> None:
-        planes.posterior_ellipses(
-            *encoded[config], seen[config].labels, ax, limits[config.dataset], panel_title(inputs, config),
-            classes=_classes(inputs, config),
-        )  # fmt: skip
+        planes.latent_codes(
+            *encoded[config], seen[config].labels, limits[config.dataset], ax, classes=_classes(inputs, config)
+        )
 
-    drawn = draw_panels(chosen, draw, (4.6, 4.9))
-    return Drawing(drawn, sentence(chosen))
+    return draw_panels(inputs, chosen, draw, (4.6, 4.9))
 
 
 @figure
@@ -95,12 +88,12 @@ def holes(inputs: Inputs) -> Drawing | None:
     standard deviations. The axes differ between models.
     """
     flat = [config for config in inputs.configs if config.latent_dim == 2]
-    labelled = [group for group in by_dataset(flat) if _test(inputs, group[0]).labels is not None]
+    labelled = [group for group in by_dataset(flat) if inputs.dataset(group[0]).test.labels is not None]
     if not labelled:
         return None
     chosen = inputs.choose([config for group in labelled for config in group])
     maps = {config: _plausibility_map(inputs, config) for config in chosen.configs}
-    finite = np.concatenate([distance[np.isfinite(distance)] for distance, _, _, _ in maps.values()])
+    finite = np.concatenate([distance[np.isfinite(distance)] for distance, *_ in maps.values()])
     farthest = float(np.clip(np.quantile(finite, 0.99), 1.5, MAX_FARTHEST)) if finite.size else 2.0
     axes = []
 
@@ -108,16 +101,12 @@ def holes(inputs: Inputs) -> Drawing | None:
         distance, codes, labels, limit = maps[config]
         share = inputs.numbers.get(config, {}).get("hole_mass_prior")
         note = "" if share is None else f"{_percent(share)} of N(0, I) in holes"
-        planes.plausibility_map(distance, codes, labels, limit, ax, panel_title(inputs, config), farthest, note)
+        planes.plausibility_map(distance, codes, labels, limit, ax, farthest, note)
         axes.append(ax)
 
-    drawn = draw_panels(chosen, draw, (4.6, 4.9))
+    drawing = draw_panels(inputs, chosen, draw, (4.6, 4.9))
     planes.color_bar(axes, "distance from the nearest training image\n(95 % of test images are within 1)")
-    return Drawing(drawn, sentence(chosen))
-
-
-def _test(inputs: Inputs, config: Config) -> Split:
-    return inputs.dataset(config).test
+    return drawing
 
 
 def _classes(inputs: Inputs, config: Config) -> list[int] | None:
@@ -142,7 +131,7 @@ def _plane(inputs: Inputs, config: Config) -> Plane:
 
     The codes are not centred: the prior's mean stays at the origin, and its projection is N(0, I) again.
     """
-    images, labels = first(_test(inputs, config), MAX_CODES)
+    images, labels = inputs.test(config, MAX_CODES)
     codes = inputs.run(config).encode(images).mean.astype(np.float64)
     names = ("z₁", "z₂" if codes.shape[1] == 2 else "(spread at random)")
     finite = codes[np.isfinite(codes).all(axis=1)]
@@ -150,26 +139,16 @@ def _plane(inputs: Inputs, config: Config) -> Plane:
         centred = finite - finite.sum(axis=0) / max(1, len(finite))
         variances, axes = np.linalg.eigh(centred.T @ centred)  # ascending
         codes, finite = codes @ axes[:, :-3:-1], finite @ axes[:, :-3:-1]
-        total = max(variances.sum(), np.finfo(float).tiny)
-        shares = variances[:-3:-1].clip(0) / total
+        shares = variances[:-3:-1].clip(0) / max(variances.sum(), np.finfo(float).tiny)
         names = (f"principal axis 1 ({_percent(shares[0])} of variance)", f"axis 2 ({_percent(shares[1])})")
     outside = float(np.mean(np.linalg.norm(finite, axis=1) > 2)) if len(finite) else np.nan
     return Plane(codes, labels, names, outside)
 
 
-def _plausibility(dataset: Dataset) -> Any:
-    """Returns the distances and the threshold that the numbers of holes are computed with."""
-    from vae_jax.evaluation.classifier import load_or_train
-    from vae_jax.evaluation.plausibility import plausibility
-
-    return plausibility(dataset, load_or_train(dataset))
-
-
-def _plausibility_map(inputs: Inputs, config: Config) -> tuple[np.ndarray, np.ndarray, Any, float]:
+def _plausibility_map(inputs: Inputs, config: Config) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, float]:
     """Returns distances over the plane in units of the threshold, codes, their labels, and where the plane ends."""
-    run, dataset = inputs.run(config), inputs.dataset(config)
-    reference = _plausibility(dataset)
-    test = first(dataset.test, MAX_CODES_ON_MAP)
+    run, dataset, test = inputs.run(config), inputs.dataset(config), inputs.test(config, MAX_CODES_ON_MAP)
+    reference = plausibility(dataset, load_or_train(dataset))
     codes = run.encode(test.images).mean
     finite = codes[np.isfinite(codes).all(axis=1)]
     limit = max(3.0, 1.05 * float(np.quantile(np.abs(finite), 0.995))) if len(finite) else 3.0

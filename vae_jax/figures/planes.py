@@ -1,7 +1,7 @@
 """Plots of a latent plane: codes, posteriors and where decodes are plausible. Arrays in, matplotlib Axes out.
 
 Each function draws on `ax`, or on the axes of a new figure if `ax` is None, and returns the axes. A wrong shape is a
-ValueError that names the argument.
+ValueError that names the argument. In shapes, N is the number of codes. Both axes run from -limit to limit.
 """
 
 from collections.abc import Sequence
@@ -15,97 +15,73 @@ from matplotlib.collections import EllipseCollection
 from matplotlib.colors import to_rgba_array
 from numpy.typing import ArrayLike
 
-from vae_jax.figures.shapes import as_array
-from vae_jax.figures.style import CLASS_COLORS, in_style, new_axes
+from vae_jax.figures.style import CLASS_COLORS, as_array, in_style, new_axes
 
 MAX_CLASS_NUMBERS = 40  # more would cover the codes
 
 
 @in_style()
-def latent_scatter(
-    codes: ArrayLike, labels: ArrayLike | None = None, ax: Axes | None = None, limit: float | None = None,
-    title: str = "", xlabel: str = "z₁", ylabel: str = "z₂", classes: Sequence[int] | None = None,
-    prior_dims: int = 2, note: str = "",
+def latent_codes(
+    codes: ArrayLike, logvar: ArrayLike | None, labels: ArrayLike | None, limit: float, ax: Axes | None = None,
+    axis_labels: tuple[str, str] = ("z₁", "z₂"), classes: Sequence[int] | None = None, prior_dims: int = 2,
+    note: str = "",
 ) -> Axes:  # fmt: skip
-    """Plots codes as points in the colours of their classes, each class's number at its median.
+    """Plots codes in the colours of their classes, each class's number at its median, and counts those not shown.
 
     Args:
-        codes: float[N, 2].
+        codes: float[N, 2], the means of the posteriors.
+        logvar: float[N, 2], which draws each posterior as its ellipse of one standard deviation; None draws points.
         labels: int[N], or None.
+        limit: of both axes.
         ax: axes to draw on.
-        limit: both axes run from -limit to limit, and codes beyond are counted in the panel; None shows everything.
-        title: of the axes.
-        xlabel: of the axes.
-        ylabel: of the axes.
-        classes: all labels of the data set, so that a class has the same colour in every panel; None for those seen.
+        axis_labels: of the two axes.
+        classes: all labels of the data set, so that a class has one colour in every panel; None for those seen.
         prior_dims: 2 draws N(0, I) as circles at one and two standard deviations, 1 draws N(0, 1) on the first axis as
-            lines, 0 draws no prior.
+            lines.
         note: text in the corner.
     """
-    return posterior_ellipses(codes, None, labels, ax, limit, title, xlabel, ylabel, classes, prior_dims, note)
-
-
-@in_style()
-def posterior_ellipses(
-    mean: ArrayLike, logvar: ArrayLike | None, labels: ArrayLike | None = None, ax: Axes | None = None,
-    limit: float | None = None, title: str = "", xlabel: str = "z₁", ylabel: str = "z₂",
-    classes: Sequence[int] | None = None, prior_dims: int = 2, note: str = "",
-) -> Axes:  # fmt: skip
-    """Plots each posterior as its ellipse of one standard deviation, from mean and logvar float[N, 2].
-
-    Codes without a posterior variance (logvar is None) are points. See `latent_scatter` for the other arguments.
-    """
-    points, numbers = _labelled("codes" if logvar is None else "mean", mean, labels)
-    with np.errstate(over="ignore"):  # the variances of a diverged run may be infinite
-        sd = np.zeros_like(points) if logvar is None else np.exp(as_array("logvar", logvar, *points.shape) / 2)
+    points, numbers = _labelled(codes, labels)
     ax = ax or new_axes(4.5, 4.5)
     colors = _class_colors(len(points), numbers, classes)
-    drawn = np.isfinite(points).all(axis=1) & np.isfinite(sd).all(axis=1)
     if logvar is None:
         ax.scatter(points[:, 0], points[:, 1], s=5, c=colors, alpha=0.6, linewidths=0, rasterized=True)
     else:
+        with np.errstate(over="ignore"):  # the variances of a diverged run may be infinite
+            sd = np.exp(as_array("logvar", logvar, *points.shape) / 2)
+        drawn = np.isfinite(points).all(axis=1) & np.isfinite(sd).all(axis=1)
         ax.add_collection(EllipseCollection(
             2 * sd[drawn, 0], 2 * sd[drawn, 1], np.zeros(drawn.sum()), units="xy", offsets=points[drawn],
             offset_transform=ax.transData, facecolors=to_rgba_array(colors[drawn], 0.25),
             edgecolors=to_rgba_array(colors[drawn], 0.8), linewidths=0.5, rasterized=True,
         ))  # fmt: skip
-    if prior_dims:
-        _draw_prior(ax, prior_dims)
-        ax.legend(loc="upper right")
-    if limit is None:
-        reach = (np.abs(points) + sd)[drawn]
-        limit = 1.05 * float(reach.max(initial=2 if prior_dims else 1e-6))
-    _class_numbers(ax, points, numbers, gap=0.08 * limit)
+    _draw_prior(ax, prior_dims)
+    ax.legend(loc="upper right")
     if hidden := int((~(np.abs(points) <= limit).all(axis=1)).sum()):
         note = f"{note}\n{hidden:,} of {len(points):,} not shown".strip()
-    _write_corner(ax, note)
-    ax.set(title=title, xlabel=xlabel, ylabel=ylabel, xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
+    _annotate(ax, points, numbers, limit, note)
+    ax.set(xlabel=axis_labels[0], ylabel=axis_labels[1], xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
     return ax
 
 
 @in_style()
 def plausibility_map(
     distance: ArrayLike, codes: ArrayLike, labels: ArrayLike | None, limit: float, ax: Axes | None = None,
-    title: str = "", farthest: float = 2.0, note: str = "",
+    farthest: float = 2.0, note: str = "",
 ) -> Axes:  # fmt: skip
     """Shows how plausible the decode of each point of the plane is, with the codes on it. Brighter is more plausible.
 
     Args:
-        distance: float[R, C], at least 2 x 2, row 0 at the top: distance from real images, in units of the threshold
-            beyond which a decode is a hole. A solid line marks 1, dashed circles one and two standard deviations of
-            N(0, I).
+        distance: float[R, C], row 0 at the top: distance from real images, in units of the threshold beyond which a
+            decode is a hole. A solid line marks 1, dashed circles one and two standard deviations of N(0, I).
         codes: float[N, 2].
         labels: int[N], or None.
-        limit: both axes run from -limit to limit.
+        limit: of both axes.
         ax: axes to draw on. `color_bar` adds the scale, once for panels that share it.
-        title: of the axes.
         farthest: the distance at the dark end of the scale.
         note: text in the corner.
     """
     values = as_array("distance", distance, "R", "C")
-    if min(values.shape) < 2:
-        raise ValueError(f"distance must be at least 2 x 2, not {values.shape}")
-    points, numbers = _labelled("codes", codes, labels)
+    points, numbers = _labelled(codes, labels)
     ax = ax or new_axes(5.2, 4.5)
     extent = (-limit, limit, -limit, limit)
     ax.imshow(np.ma.masked_invalid(values), cmap="cividis_r", extent=extent, vmin=0, vmax=farthest)
@@ -115,9 +91,8 @@ def plausibility_map(
         lines = ax.contour(values, [1], colors="black", linewidths=1.5, extent=extent, origin="upper")
         lines.set_path_effects([patheffects.withStroke(linewidth=3.5, foreground="white")])
     _draw_prior(ax, 2)  # without a legend, which would hide the map
-    _class_numbers(ax, points, numbers, gap=0.08 * limit)
-    _write_corner(ax, note)
-    ax.set(title=title, xlabel="z₁", ylabel="z₂", xlim=extent[:2], ylim=extent[2:])
+    _annotate(ax, points, numbers, limit, note)
+    ax.set(xlabel="z₁", ylabel="z₂", xlim=extent[:2], ylim=extent[2:])
     return ax
 
 
@@ -130,8 +105,8 @@ def color_bar(axes: Sequence[Axes], label: str) -> Any:
     return bar
 
 
-def _labelled(name: str, codes: ArrayLike, labels: ArrayLike | None) -> tuple[np.ndarray, np.ndarray | None]:
-    points = as_array(name, codes, "N", 2)
+def _labelled(codes: ArrayLike, labels: ArrayLike | None) -> tuple[np.ndarray, np.ndarray | None]:
+    points = as_array("codes", codes, "N", 2)
     return points, None if labels is None else as_array("labels", labels, len(points)).astype(int)
 
 
@@ -146,41 +121,39 @@ def _class_colors(count: int, labels: np.ndarray | None, classes: Sequence[int] 
     return palette[np.searchsorted(known, labels)]
 
 
-def _class_numbers(ax: Axes, points: np.ndarray, classes: np.ndarray | None, gap: float) -> None:
-    """Writes each class's number at its median; numbers nearer to each other than the gap are pushed apart."""
-    if classes is None:
-        return
+def _annotate(ax: Axes, points: np.ndarray, classes: np.ndarray | None, limit: float, note: str) -> None:
+    """Writes each class's number at its median, and the note in a corner."""
     finite = np.isfinite(points).all(axis=1)
-    numbers = np.unique(classes[finite])
-    if len(numbers) > MAX_CLASS_NUMBERS:
-        return
-    places = np.array([np.median(points[finite & (classes == number)], axis=0) for number in numbers]).reshape(-1, 2)
-    angles = 2 * np.pi * np.arange(len(numbers)) / max(1, len(numbers))
+    numbers = np.unique(classes[finite]) if classes is not None else np.array([])
+    if 0 < len(numbers) <= MAX_CLASS_NUMBERS:
+        medians = np.array([np.median(points[finite & (classes == number)], axis=0) for number in numbers])
+        for number, (x, y) in zip(numbers, _spread(medians, gap=0.08 * limit), strict=True):
+            text = ax.text(x, y, str(number), ha="center", va="center", weight="bold", clip_on=True)
+            text.set_path_effects([patheffects.withStroke(linewidth=2.5, foreground="white")])
+    if note:
+        box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 2}
+        ax.text(0.03, 0.03, note, transform=ax.transAxes, fontsize="small", bbox=box)
+
+
+def _spread(places: np.ndarray, gap: float) -> np.ndarray:
+    """Pushes places float[N, 2] that are nearer to each other than the gap apart."""
     if len(np.unique(places, axis=0)) < len(places):  # equal places would never part
+        angles = 2 * np.pi * np.arange(len(places)) / len(places)
         places = places + 1e-3 * gap * np.stack([np.cos(angles), np.sin(angles)], axis=1)
     for _ in range(50):
         apart = places[:, None] - places
         distance = np.linalg.norm(apart, axis=-1, keepdims=True).clip(1e-9)
         places = places + (apart * (gap / distance - 1).clip(0, 1)).sum(axis=1) / 2
-    for number, (x, y) in zip(numbers, places, strict=True):
-        text = ax.text(x, y, str(number), ha="center", va="center", weight="bold", clip_on=True)
-        text.set_path_effects([patheffects.withStroke(linewidth=2.5, foreground="white")])
-
-
-def _write_corner(ax: Axes, text: str) -> None:
-    if text:
-        box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 2}
-        ax.text(0.03, 0.03, text, transform=ax.transAxes, fontsize="small", bbox=box)
+    return places
 
 
 def _draw_prior(ax: Axes, dims: int) -> None:
-    label = "N(0, I), 1 and 2 sd" if dims == 2 else "N(0, 1), 1 and 2 sd"
     look: dict[str, Any] = {"color": "black", "linestyle": "--", "linewidth": 1}
     angle = np.linspace(0, 2 * np.pi, 181)
-    for radius in (1, 2):
+    for radius, suffix in ((1, ", 1 and 2 sd"), (2, None)):
+        label = suffix and ("N(0, I)" if dims == 2 else "N(0, 1)") + suffix
         if dims == 2:
             ax.plot(radius * np.cos(angle), radius * np.sin(angle), label=label, **look)
         else:
             ax.axvline(-radius, label=label, **look)
             ax.axvline(radius, **look)
-        label = ""

@@ -1,7 +1,7 @@
 """Plots of numbers: curves, bars, the rate-distortion plane and heat maps. Arrays in, matplotlib Axes out.
 
 Each function draws on `ax`, or on the axes of a new figure if `ax` is None, and returns the axes. A wrong shape is a
-ValueError that names the argument. In shapes, S is the number of seeds.
+ValueError that names the argument. In shapes, S is the number of seeds. Values that are not finite are left out.
 """
 
 import math
@@ -16,21 +16,14 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
-from vae_jax.figures.shapes import as_array, as_arrays
-from vae_jax.figures.style import SERIES_COLORS, SERIES_LINES, in_style, new_axes
+from vae_jax.figures.style import SERIES_COLORS, SERIES_LINES, as_array, as_arrays, in_style, new_axes
 
 MAX_TICKS = 6  # values of a hyperparameter that are ticks of a linear axis
 
 
 @in_style()
 def training_curve(curves: Mapping[str, ArrayLike], ylabel: str, ax: Axes | None = None) -> Axes:
-    """Plots the mean over seeds at each epoch, in a band of ± one standard deviation.
-
-    Args:
-        curves: float[S, E] by label, at epochs 1 to E. Values that are not finite are left out; one seed has no band.
-        ylabel: the quantity and its unit.
-        ax: axes to draw on.
-    """
+    """Plots the mean over seeds of float[S, E] by label at epochs 1 to E, in a band of ± one standard deviation."""
     checked = as_arrays("curves", curves, "S", "E")
     ax = ax or new_axes(5, 3.6)
     for label, mean, sd, look in _summaries(checked, axis=0):
@@ -45,37 +38,29 @@ def training_curve(curves: Mapping[str, ArrayLike], ylabel: str, ax: Axes | None
 
 @in_style()
 def sweep_curve(
-    x: ArrayLike, values: Mapping[str, ArrayLike], xlabel: str, ylabel: str, logx: bool = False, ax: Axes | None = None,
-    ticks: Sequence[str] | None = None,
+    x: Sequence[float] | Sequence[str], values: Mapping[str, ArrayLike], xlabel: str, ylabel: str,
+    ax: Axes | None = None,
 ) -> Axes:  # fmt: skip
-    """Plots the mean over seeds ± one standard deviation against a hyperparameter.
+    """Plots the mean over seeds ± one standard deviation of float[X, S] by label against a hyperparameter.
 
-    Args:
-        x: float[X], values of the hyperparameter.
-        values: float[X, S] by label. Values that are not finite are left out; one seed has no error bar.
-        xlabel: the hyperparameter.
-        ylabel: the quantity and its unit.
-        logx: whether the axis is logarithmic; 0 then stands left of the smallest positive value.
-        ax: axes to draw on.
-        ticks: X texts under the values, for a hyperparameter that is not a number.
+    Rising numbers `x` that span more than a factor of four have a logarithmic axis, on which 0 stands left of the
+    smallest positive one. Texts `x` stand evenly spaced.
     """
-    points = as_array("x", x, "X")
+    texts = [value for value in x if isinstance(value, str)]
+    points = np.arange(len(x)) if texts else as_array("x", x, "X")
     checked = as_arrays("values", values, len(points), "S")
-    if logx and not (points.min() >= 0 and points.max() > 0):
-        raise ValueError(f"x must not be negative on a logarithmic axis, nor 0 throughout: {points}")
     ax = ax or new_axes(5, 3.6)
-    order = np.argsort(points)
     for label, mean, sd, look in _summaries(checked, axis=1):
-        ax.errorbar(points[order], mean[order], sd[order], label=label, capsize=3, **look)
-    if logx:
+        ax.errorbar(points, mean, sd, label=label, capsize=3, **look)
+    if texts:
+        ax.set_xticks(points, texts, rotation=30 if sum(map(len, texts)) > 40 else 0)
+    elif len(points) > 2 and points[0] >= 0 and points[-1] > 4 * points[0]:
         # From `linthresh` on this is a logarithmic axis; below, it has a place for 0.
         ax.set_xscale("symlog", linthresh=points[points > 0].min())
-        ax.set_xticks(points[order], thin([f"{point:g}" for point in points[order]], 12))
+        ax.set_xticks(points, thin([f"{point:g}" for point in points], 12))
         ax.xaxis.set_minor_locator(NullLocator())
     elif len(points) <= MAX_TICKS:
         ax.set_xticks(points)
-    if ticks is not None:
-        ax.set_xticks(points, ticks, rotation=30 if sum(map(len, ticks)) > 40 else 0)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     return _legend(ax, checked, axis=1)
 
@@ -105,77 +90,55 @@ def bars(values: Mapping[str, ArrayLike], xlabel: str, ylabel: str, ax: Axes | N
 def rate_distortion(
     rate: Mapping[str, ArrayLike], distortion: Mapping[str, ArrayLike], point_labels: Sequence[str],
     ax: Axes | None = None, shades: Sequence[float] | None = None,
-    xlabel: str = "rate (nats per image)", ylabel: str = "distortion (nats per image)",
 ) -> Axes:  # fmt: skip
-    """Plots distortion against rate: a small marker per seed and a line through the means.
+    """Plots distortion against rate, float[X, S] by label: a small marker per seed and a line through the means.
 
-    Rate + distortion = -ELBO, so the ELBO is constant along the grey diagonals.
-
-    Args:
-        rate: float[X, S] by label.
-        distortion: float[X, S] by label.
-        point_labels: X texts beside the means, such as the KL weights.
-        ax: axes to draw on.
-        shades: a number per label, such as its latent_dim; lines get lighter as it rises, in even steps.
-        xlabel: the first quantity and its unit.
-        ylabel: the second quantity and its unit.
+    Rate + distortion = -ELBO, so the ELBO is constant along the grey diagonals. The X texts, such as KL weights, stand
+    beside the means. A number per label, such as its latent_dim, shades its line: the higher, the lighter.
 
     References:
         Alemi et al. 2018, "Fixing a Broken ELBO" (arXiv:1711.00464), figure 1.
     """
     rates = as_arrays("rate", rate, len(point_labels), "S")
-    if set(rate) != set(distortion):
-        raise ValueError(f"distortion must have the labels of rate, {list(rate)}, not {list(distortion)}")
     distortions = {label: as_array(f"distortion[{label!r}]", distortion[label], *rates[label].shape) for label in rates}
     colors = [None] * len(rates) if shades is None else _ordered_colors(as_array("shades", shades, len(rates)))
     ax = ax or new_axes(5, 4)
-    for (label, x, _, look), (_, y, _, _), shade in zip(
-        _summaries(rates, 1), _summaries(distortions, 1), colors, strict=True
-    ):
-        color, line, marker = look.values()
-        if shade is not None:
-            color = shade
-        ax.scatter(rates[label], distortions[label], s=14, color=color, marker=marker, alpha=0.6, linewidths=0)
-        ax.plot(x, y, label=label, color=color, linestyle=line)
-        for text, *mean in zip(point_labels, x, y, strict=True):
-            ax.annotate(text, (mean[0], mean[1]), (4, 4), textcoords="offset points", fontsize="small")
+    series = zip(_summaries(rates, 1), _summaries(distortions, 1), colors, strict=True)
+    for (label, x, _, look), (_, y, _, _), shade in series:
+        color = look["color"] if shade is None else shade
+        ax.scatter(rates[label], distortions[label], s=14, color=color, marker=look["marker"], alpha=0.6, linewidths=0)
+        ax.plot(x, y, label=label, color=color, linestyle=look["linestyle"])
+        for text, mean_rate, mean_distortion in zip(point_labels, x, y, strict=True):
+            ax.annotate(text, (mean_rate, mean_distortion), (4, 4), textcoords="offset points", fontsize="small")
     _iso_elbo(ax)
     ax.xaxis.set_major_locator(MaxNLocator(6))  # long numbers would overlap
-    ax.set(xlabel=xlabel, ylabel=ylabel)
+    ax.set(xlabel="rate (nats per image)", ylabel="distortion (nats per image)")
     ax.legend()
     return ax
 
 
 @in_style()
 def heat_map(
-    mean: ArrayLike, sd: ArrayLike | None, row_labels: Sequence[str], column_labels: Sequence[str],
-    xlabel: str, ylabel: str, label: str, ax: Axes | None = None, better: str | None = None,
+    values: ArrayLike, row_labels: Sequence[str], column_labels: Sequence[str], xlabel: str, ylabel: str, label: str,
+    ax: Axes | None = None, better: str | None = None,
 ) -> Axes:  # fmt: skip
-    """Shows float[R, C] as colours, each cell with its `mean ± sd`; a cell without a value (NaN) is hatched grey.
+    """Shows float[R, C, S] as colours, each cell with its `mean ± sd` over seeds; a cell without a value is hatched.
 
-    Args:
-        mean: float[R, C]; row 0 is the top.
-        sd: float[R, C], NaN where there is none.
-        row_labels: R texts.
-        column_labels: C texts.
-        xlabel: what the columns are.
-        ylabel: what the rows are.
-        label: the quantity and its unit.
-        ax: axes to draw on.
-        better: "higher" or "lower"; brighter is better. For any other value, brighter is higher.
+    Row 0 is the top. `label` is the quantity and its unit. Brighter is better, if `better` is "higher" or "lower", and
+    higher for any other value.
     """
-    values = as_array("mean", mean, len(row_labels), len(column_labels))
-    spread = np.full_like(values, np.nan) if sd is None else as_array("sd", sd, *values.shape)
-    ax = ax or new_axes(2 + 0.8 * values.shape[1], 1 + 0.6 * values.shape[0])
-    image = ax.imshow(np.ma.masked_invalid(values), cmap="cividis_r" if better == "lower" else "cividis", aspect="auto")
-    greatest = np.abs(values[np.isfinite(values)]).max(initial=0) or 1
-    whole = np.all(values[np.isfinite(values)] % 1 == 0)
-    decimals = 0 if whole else max(0, 3 - math.floor(math.log10(greatest)))  # the largest number has four digits
-    for (row, column), value in np.ndenumerate(values):
+    mean, sd = _mean_sd(as_array("values", values, len(row_labels), len(column_labels), "S"), axis=2)
+    ax = ax or new_axes(2 + 0.8 * mean.shape[1], 1 + 0.6 * mean.shape[0])
+    image = ax.imshow(np.ma.masked_invalid(mean), cmap="cividis_r" if better == "lower" else "cividis", aspect="auto")
+    finite = mean[np.isfinite(mean)]
+    greatest = np.abs(finite).max(initial=0) or 1
+    # The largest number has four digits.
+    decimals = 0 if np.all(finite % 1 == 0) else max(0, 3 - math.floor(math.log10(greatest)))
+    for (row, column), value in np.ndenumerate(mean):
         text, color = "–", "black"
         if np.isfinite(value):
             color = "white" if np.dot(image.to_rgba(value)[:3], (0.299, 0.587, 0.114)) < 0.5 else "black"
-            error = spread[row, column]
+            error = sd[row, column]
             text = format_number(value, decimals) + (f"\n± {error:.{decimals}f}" if np.isfinite(error) else "")
         else:
             ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor="0.9", edgecolor="0.6", hatch="///"))
@@ -184,7 +147,7 @@ def heat_map(
     bar = ax.figure.colorbar(image, cax=ax.inset_axes((1.03, 0, 0.04, 1)), label=label)
     if better == "lower":
         bar.ax.invert_yaxis()  # so that the best is at the top of every bar
-    label_cells(ax, range(values.shape[0]), row_labels, range(values.shape[1]), column_labels)
+    label_cells(ax, range(mean.shape[0]), row_labels, range(mean.shape[1]), column_labels)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     return ax
 
@@ -211,18 +174,20 @@ def thin(labels: Sequence[str], most: int = 8) -> list[str]:
     return [label if index % step == 0 else "" for index, label in enumerate(labels)]
 
 
+def _mean_sd(values: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of the finite values; NaN for the mean of none and the deviation of one."""
+    finite = np.ma.masked_invalid(values)
+    return finite.mean(axis).filled(np.nan), finite.std(axis, ddof=1).filled(np.nan)
+
+
 def _summaries(
     series: Mapping[str, np.ndarray], axis: int
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray, dict[str, Any]]]:
-    """Yields label, mean, standard deviation and look of each series, over the finite values along the axis of seeds.
-
-    The mean of no value is NaN, as is the standard deviation of one; matplotlib leaves both out.
-    """
+    """Yields label, mean, standard deviation and look of each series; `axis` is that of the seeds."""
     for index, (label, values) in enumerate(series.items()):
-        finite = np.ma.masked_invalid(values)
         line, marker = SERIES_LINES[index % len(SERIES_LINES)]
         look = {"color": SERIES_COLORS[index % len(SERIES_COLORS)], "linestyle": line, "marker": marker}
-        yield label, finite.mean(axis).filled(np.nan), finite.std(axis, ddof=1).filled(np.nan), look
+        yield label, *_mean_sd(values, axis), look
 
 
 def _ordered_colors(values: np.ndarray) -> np.ndarray:

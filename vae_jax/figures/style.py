@@ -1,15 +1,14 @@
-"""The look of every figure, whatever matplotlib's settings are, and figures as PNG and PDF bytes.
+"""The look of every figure, whatever matplotlib's settings are; figures as bytes; the check of what is drawn.
 
-Figures are made without pyplot: they need no display, ignore MPLBACKEND and matplotlibrc, and can be drawn in any
-thread.
+Figures are made without pyplot: they need no display and can be drawn in any thread.
 """
 
 import contextlib
 import io
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
 
 import matplotlib
 import numpy as np
@@ -17,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 DPI = 300
 
@@ -39,6 +39,8 @@ _LOOK: dict[Any, Any] = {
     "legend.fontsize": 9.5, "legend.title_fontsize": 9.5, "axes.spines.top": False, "axes.spines.right": False,
     "text.parse_math": False,  # the name of a data set may hold dollar signs
 }  # fmt: skip
+# What would tell when and with what a file was made.
+_METADATA = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}}
 _lock = threading.RLock()  # rcParams are global
 
 
@@ -52,26 +54,15 @@ def in_style() -> Iterator[None]:
         yield
 
 
+@in_style()
 def new_figure(
     rows: int, columns: int, width: float, height: float, height_ratios: Sequence[float] | None = None
 ) -> tuple[Figure, np.ndarray]:
-    """Makes an empty figure.
-
-    Args:
-        rows: of axes.
-        columns: of axes.
-        width: of the figure, inches.
-        height: of the figure, inches.
-        height_ratios: a number per row; None for rows of equal height.
-
-    Returns:
-        The figure, and its axes as an object[rows, columns].
-    """
-    with in_style():
-        # A constrained layout can cut off titles of axes that have a fixed aspect; a compressed one does not.
-        figure = Figure(figsize=(width, height), layout="compressed")
-        FigureCanvasAgg(figure)
-        return figure, figure.subplots(rows, columns, squeeze=False, height_ratios=height_ratios)
+    """Makes an empty figure of this size in inches, and returns it with its axes, object[rows, columns]."""
+    # A constrained layout can cut off titles of axes that have a fixed aspect; a compressed one does not.
+    figure = Figure(figsize=(width, height), layout="compressed")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False, height_ratios=height_ratios)
 
 
 def new_axes(width: float, height: float) -> Axes:
@@ -79,18 +70,23 @@ def new_axes(width: float, height: float) -> Axes:
     return new_figure(1, 1, width, height)[1][0, 0]
 
 
-def to_png(figure: Figure) -> bytes:
-    """Renders a figure as PNG at 300 dpi; equal figures give equal bytes."""
-    return _render(figure, "png", {"Software": None})
-
-
-def to_pdf(figure: Figure) -> bytes:
-    """Renders a figure as PDF; equal figures give equal bytes."""
-    return _render(figure, "pdf", {"Creator": None, "Producer": None, "CreationDate": None})
-
-
-def _render(figure: Figure, suffix: str, metadata: dict[str, None]) -> bytes:
+@in_style()
+def render(figure: Figure, suffix: Literal["png", "pdf"]) -> bytes:
+    """Renders a figure as PNG (300 dpi) or PDF; equal figures give equal bytes."""
     content = io.BytesIO()
-    with in_style():
-        figure.savefig(content, format=suffix, dpi=DPI, metadata=metadata)
+    figure.savefig(content, format=suffix, dpi=DPI, metadata=_METADATA[suffix])
     return content.getvalue()
+
+
+def as_array(name: str, value: ArrayLike, *shape: int | str) -> np.ndarray:
+    """Converts a value to float64; ValueError unless it has this shape, where a letter stands for any size but 0."""
+    array = np.asarray(value, float)
+    fits = array.ndim == len(shape) and array.size > 0
+    if not fits or any(want not in (size, str(want)) for want, size in zip(shape, array.shape, strict=True)):
+        raise ValueError(f"{name} must have shape [{', '.join(map(str, shape))}], not {list(array.shape)}")
+    return array
+
+
+def as_arrays(name: str, values: Mapping[str, ArrayLike], *shape: int | str) -> dict[str, np.ndarray]:
+    """Converts and checks an array per label, as `as_array` does."""
+    return {label: as_array(f"{name}[{label!r}]", value, *shape) for label, value in values.items()}
