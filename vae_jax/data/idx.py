@@ -4,6 +4,7 @@ An IDX file has two bytes 0, the element type, the rank, a big-endian uint32 siz
 elements in C order.
 """
 
+import difflib
 import gzip
 import hashlib
 import os
@@ -19,7 +20,6 @@ import numpy as np
 from vae_jax.data import decoding
 from vae_jax.data.decoding import Header, Read
 from vae_jax.data.splits import DataError, Source, Split
-from vae_jax.fields import closest
 
 _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -127,7 +127,7 @@ def _find(folder: Path) -> tuple[str, list[Path]]:
 
 def _missing(path: Path, others: list[str]) -> str:
     by_lower_case = {name.lower(): name for name in others}
-    similar = closest(path.name, by_lower_case)
+    similar = next(iter(difflib.get_close_matches(path.name, list(by_lower_case), n=1)), None)
     hint = f"; a similar name is there, {by_lower_case[similar]!r}, which you may rename" if similar else ""
     return f"{path} (or .gz) is not there; idx:DIR needs {_NEEDS}, each raw or .gz{hint}"
 
