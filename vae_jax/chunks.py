@@ -1,6 +1,6 @@
 """Trains a chunk of runs: as many runs of one compiled program as one device takes at once.
 
-A chunk exists in memory only. Each of its runs has its own journal, and resumes from its own epoch.
+A chunk exists in memory only. Each of its runs has its own files, and resumes from its own epoch.
 """
 
 import contextlib
@@ -57,7 +57,7 @@ def train(
     configs: Sequence[Config], identity: DataIdentity, workdir: Path, options: Options, watch: Watch | None = None,
     upcoming: Sequence[Config] = (),
 ) -> None:  # fmt: skip
-    """Trains runs of one program, on JAX's default device, and writes their journal.
+    """Trains runs of one program, on JAX's default device, and writes their files.
 
     A run that was interrupted resumes from its newest undamaged checkpoint, and ends bit for bit as if it had not been
     interrupted. Runs that do not fit in the device's memory together are trained in halves.
