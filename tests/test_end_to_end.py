@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from experiments import launch
-from vae_jax import checkpoints, chunks, journal, runs
+from vae_jax import checkpoints, chunks, evaluation, journal, runs
 from vae_jax.config import FIELDS
+from vae_jax.evaluation import recipe
 from vae_jax.figures import style
 from vae_jax.workdir import read_experiment, read_metrics, run_dir
 
@@ -78,6 +79,8 @@ def test_from_flags_to_report(tmp_path, monkeypatch, write_npz, capsys):
     command = ["launch", f"--experiment={tmp_path / 'walk.py'}", f"--workdir={workdir}", f"--dataset={write_npz(shape=(4, 5))}",
                "--num_likelihood_samples=5", "--checkpoint_every_seconds=0"]  # fmt: skip
     monkeypatch.setattr(style, "DPI", 30)
+    monkeypatch.setattr(evaluation, "NUM_SAMPLES", 20)
+    monkeypatch.setattr(recipe, "MIN_STEPS", 50)
     monkeypatch.setattr("vae_jax.sweeps.ATTEMPTS", 1)
     images = np.random.default_rng(0).integers(0, 256, (3, 4, 5), np.uint8)
     for choices in LAUNCHES:
@@ -93,10 +96,10 @@ def test_from_flags_to_report(tmp_path, monkeypatch, write_npz, capsys):
             assert len(read_metrics(folder)) == 2
             run = runs.load_run(folder)
             assert run.encode(run.decode(run.encode(images).mean)).mean.shape == (3, 2)
-            evaluation = json.loads((folder / "evaluation.json").read_text())
-            assert "failed" not in evaluation
-            assert evaluation["test_loss"] is not None
-            assert evaluation["prior_frechet"] is not None
+            numbers = json.loads((folder / "evaluation.json").read_text())
+            assert "failed" not in numbers
+            assert numbers["test_loss"] is not None
+            assert numbers["prior_frechet"] is not None
         figures = {path.stem for path in (workdir / "figures").iterdir()}
         assert figures == {"reconstructions", "latent_space"}
         assert (workdir / "report.html").stat().st_size > 10_000

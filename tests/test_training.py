@@ -37,7 +37,7 @@ def run_of(tree, index):
     return jax.tree.map(lambda leaf: leaf[index], tree)
 
 
-@settings(max_examples=25)  # each new pair of sizes is a new program to compile
+@settings(max_examples=12)  # each new pair of sizes is a new program to compile
 @given(st.integers(1, 200), st.integers(1, 64), st.integers(0, 2**31 - 1))
 def test_every_image_once_an_epoch(num_images, batch_size, seed):
     indices, weights = training.batches(jax.random.key(seed), num_images, batch_size)
