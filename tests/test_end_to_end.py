@@ -76,7 +76,8 @@ def test_every_pair_of_choices_is_launched():
 def test_from_flags_to_report(tmp_path, monkeypatch, write_npz, capsys):
     (tmp_path / "walk.py").write_text(EXPERIMENT)
     workdir = tmp_path / "workdir"
-    command = ["launch", f"--experiment={tmp_path / 'walk.py'}", f"--workdir={workdir}", f"--dataset={write_npz(shape=(4, 5))}",
+    dataset = write_npz(shape=(4, 5))
+    command = ["launch", f"--experiment={tmp_path / 'walk.py'}", f"--workdir={workdir}", f"--dataset={dataset}",
                "--num_likelihood_samples=5", "--checkpoint_every_seconds=0"]  # fmt: skip
     monkeypatch.setattr(style, "DPI", 30)
     monkeypatch.setattr(evaluation, "NUM_SAMPLES", 20)
