@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from vae_jax.data import Dataset
 from vae_jax.evaluation import classifier, marginal
 from vae_jax.evaluation.latents import evaluate_latents
 from vae_jax.evaluation.likelihood import evaluate_likelihood
 from vae_jax.evaluation.samples import draw_samplers, evaluate_samples
 from vae_jax.measurements import MEASUREMENTS
-from vae_jax.runs import TrainedRun, dataset_of, load_run
+from vae_jax.runs import dataset_of, load_run
 from vae_jax.workdir import UserError, is_trained, read_json, read_metrics, write_json
 
 FORMAT = 1  # of the computation of the numbers; increased whenever one of them is computed in another way
@@ -83,17 +82,12 @@ def _parts(
         yield "metrics", lambda: {"diverged_epoch": diverged[0]}
         return
     dataset = dataset_of(run, data_dir)
-    images = dataset.test.images
-    yield "likelihood", lambda: evaluate_likelihood(run, images, num_samples=num_likelihood_samples)
+    yield "likelihood", lambda: evaluate_likelihood(run, dataset.test.images, num_samples=num_likelihood_samples)
     if classifier.is_classifiable(dataset):
-        yield from _parts_with_labels(run, dataset)
-
-
-def _parts_with_labels(run: TrainedRun, dataset: Dataset) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
-    judge = classifier.load_or_train(dataset)
-    samplers = draw_samplers(run, dataset.train.images, NUM_SAMPLES, seed=0)
-    yield "samples", lambda: evaluate_samples(run, dataset, judge, samplers)
-    yield "latent space", lambda: evaluate_latents(run, dataset, judge, samplers)
+        judge = classifier.load_or_train(dataset)
+        samplers = draw_samplers(run, dataset.train.images, NUM_SAMPLES, seed=0)
+        yield "samples", lambda: evaluate_samples(run, dataset, judge, samplers)
+        yield "latent space", lambda: evaluate_latents(run, dataset, judge, samplers)
 
 
 def _json_ready(value: Any) -> Any:

@@ -12,9 +12,8 @@ References:
     distances".
 """
 
-import contextlib
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +25,7 @@ from threadpoolctl import threadpool_limits
 from vae_jax.data import Dataset, Split
 from vae_jax.evaluation.classifier import Classifier
 from vae_jax.evaluation.plausibility import plausibility
+from vae_jax.evaluation.samples import principal_axes
 from vae_jax.evaluation.subsets import limit
 from vae_jax.runs import Codes, TrainedRun
 
@@ -58,7 +58,7 @@ def whitening(codes: np.ndarray) -> Whitening:
     A direction with less than `COLLAPSED` of the largest variance is left out, since whitening would make its noise as
     large as the signal. Codes that are all equal keep their D directions and their unit.
     """
-    center, variances, axes = _principal_axes(codes)
+    center, variances, axes = principal_axes(codes)
     kept = variances > COLLAPSED * variances[-1]
     if not kept.any():
         kept, variances = np.ones_like(kept), np.ones_like(variances)
@@ -83,7 +83,7 @@ def posterior_width(codes: Codes, white: Whitening) -> float:
 
 def knn_accuracy(train: np.ndarray, train_labels: np.ndarray, test: np.ndarray, test_labels: np.ndarray) -> float:
     """Computes the share of test codes float[N, K] whose ten nearest train codes float[M, K] vote for their label."""
-    with _quiet():  # there may be as many classes as codes
+    with warnings.catch_warnings(action="ignore"):  # there may be as many classes as codes
         classifier = neighbors.KNeighborsClassifier(min(10, len(train))).fit(train, train_labels)
         return float(classifier.score(test, test_labels))
 
@@ -102,15 +102,12 @@ def cluster_nmi(codes: np.ndarray, labels: np.ndarray, random: np.random.Generat
     """
     num_clusters = min(len(np.unique(labels)), len(np.unique(codes, axis=0)))
     k_means = cluster.KMeans(num_clusters, n_init=4, random_state=int(random.integers(2**31)))
-    with _quiet():  # codes that differ by rounding alone fall into fewer clusters
+    with warnings.catch_warnings(action="ignore"):  # codes that differ by rounding alone fall into fewer clusters
         return float(metrics.normalized_mutual_info_score(labels, k_means.fit_predict(codes)))
 
 
 def codes_outside(samples: np.ndarray) -> float:
-    """Computes the share of samples float[N, D] beyond the radius that holds 1 - exp(-2) = 86.5 % of N(0, I).
-
-    In two dimensions the radius is two standard deviations.
-    """
+    """Computes the share of samples float[N, D] beyond the radius that holds 86.5 % of N(0, I): two sd in 2-D."""
     square = 2 * gammaincinv(samples.shape[1] / 2, 1 - np.exp(-2))  # a quantile of chi-squared
     return float(np.mean(np.square(samples).sum(axis=1) > square))
 
@@ -138,7 +135,7 @@ def mmd(samples: np.ndarray, reference: np.ndarray) -> float:
 
 def moment_kl(samples: np.ndarray) -> float:
     """Computes KL(N(mean, covariance) || N(0, I)) of samples float[N, D], nats; infinite if they lie in a plane."""
-    center, variances, _ = _principal_axes(samples)
+    center, variances, _ = principal_axes(samples)
     if variances[0] <= len(variances) * np.finfo(np.float64).eps * variances[-1]:
         return np.inf
     return float(0.5 * (np.sum(variances - 1 - np.log(variances)) + center @ center))
@@ -159,7 +156,7 @@ def knn_kl(samples: np.ndarray, reference: np.ndarray) -> float:
     num_neighbors = min(5, len(samples) - 1, len(reference) - 1)
 
     def entropy(points: np.ndarray) -> float:  # whitened, without terms that depend on D and the neighbours only
-        center, variances, axes = _principal_axes(points)
+        center, variances, axes = principal_axes(points)
         white = (points - center) @ (axes / np.sqrt(variances))
         distance = neighbors.NearestNeighbors(n_neighbors=num_neighbors).fit(white).kneighbors()[0][:, -1]
         return float(digamma(len(white)) + white.shape[1] * np.log(np.maximum(distance, SAME_POINT)).mean())
@@ -172,9 +169,8 @@ def smoothness(
 ) -> dict[str, float]:
     """Measures what steps of `STEPS` whitened sd from z float[N, D], in one random direction each, do to the decode.
 
-    Returns:
-        For each size, with an underscore for the point: `step_{size}_change`, the mean squared change (squared pixels
-        per image), and `step_{size}_flips`, the share of decodes whose predicted class changes, 0 to 1.
+    For each size, with an underscore for the point: `step_{size}_change`, the mean squared change (squared pixels per
+    image), and `step_{size}_flips`, the share of decodes whose predicted class changes, 0 to 1.
     """
     direction = random.standard_normal((len(z), len(white.from_white)))
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
@@ -197,11 +193,8 @@ def midpoints(codes: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 def cycle_error(encode: Callable[[np.ndarray], Codes], decode: Decode, z: np.ndarray, white: Whitening) -> float:
-    """Computes the mean distance of z float[N, D] from the code of its decode, ‖z - enc(dec(z))‖, in whitened sd.
-
-    An encoder takes uint8 images, so the decode is rounded to 256 grey levels first.
-    """
-    images = np.rint(decode(z) * 255).astype(np.uint8)
+    """Computes the mean distance of z float[N, D] from the code of its decode, ‖z - enc(dec(z))‖, in whitened sd."""
+    images = np.rint(decode(z) * 255).astype(np.uint8)  # an encoder's grey levels
     return float(np.linalg.norm((z - encode(images).mean) @ white.to_white, axis=1).mean())
 
 
@@ -210,20 +203,13 @@ def cycle_error(encode: Callable[[np.ndarray], Codes], decode: Decode, z: np.nda
 def evaluate_latents(
     run: TrainedRun, dataset: Dataset, classifier: Classifier, samplers: Mapping[str, np.ndarray], seed: int = 0
 ) -> dict[str, float]:
-    """Computes all numbers of this module for a run, by name.
+    """Computes all numbers of this module for a run, by name; none if its codes or decodes are not finite.
 
-    Args:
-        run: trained. Codes or decodes that are not finite have no numbers.
-        dataset: with labels; at most 5,000 training and 2,000 test images are used.
-        classifier: of this data set.
-        samplers: z float32[M, D] by the name of how they were drawn; each has its `hole_mass_{name}`.
-        seed: of every draw made here.
-
-    Returns:
-        Numbers, some of them not finite: the KL of codes in a plane is infinite, the silhouette of one class NaN.
+    At most 5,000 training and 2,000 test images of a data set with labels are used. Samplers, z float32[M, D] by name,
+    each have a `hole_mass_{name}`. The KL of codes in a plane is infinite, the silhouette of one class NaN.
     """
-    if dataset.train.labels is None or dataset.test.labels is None:
-        raise ValueError(f"{dataset.name} has no labels")
+    assert dataset.train.labels is not None
+    assert dataset.test.labels is not None
     choice, noise, gauss, clusters, directions, pairs = np.random.default_rng(seed).spawn(6)
     train, test = _choose(dataset.train, MAX_TRAIN, choice), _choose(dataset.test, MAX_TEST, choice)
     train_labels, test_labels = dataset.train.labels[train], dataset.test.labels[test]
@@ -253,19 +239,3 @@ def evaluate_latents(
 def _choose(split: Split, most: int, random: np.random.Generator) -> np.ndarray:
     """At most this many indices of images in random order, so that the first of them are a random subset, too."""
     return random.permutation(len(split.images))[: limit(most, split.images.shape[1:])]
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Ignores warnings of scikit-learn."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def _principal_axes(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean float64[D], variances float64[D] in ascending order, and their axes float64[D, D] as columns."""
-    center = codes.mean(axis=0, dtype=np.float64)
-    covariance = np.cov(codes, rowvar=False, dtype=np.float64) if len(codes) > 1 else np.zeros((codes.shape[1],) * 2)
-    variances, axes = np.linalg.eigh(np.atleast_2d(covariance))
-    return center, np.maximum(variances, 0), axes

@@ -18,12 +18,12 @@ import numpy as np
 
 from vae_jax.config import DYNAMIC_FIELDS, Config
 from vae_jax.evaluation import marginal
-from vae_jax.evaluation.marginal import chunks, posterior
-from vae_jax.evaluation.subsets import MAX_IMAGES, limit, subset
+from vae_jax.evaluation.marginal import LogLikelihood
+from vae_jax.evaluation.subsets import MAX_IMAGES, chunks, limit, subset
 from vae_jax.models import MODELS
 from vae_jax.objectives import Terms
 from vae_jax.programs import objective_terms, observed_pixels
-from vae_jax.runs import TrainedRun
+from vae_jax.runs import CHUNK, TrainedRun
 
 ACTIVE_VARIANCE = 0.01  # of the posterior mean, above which a dimension is active (Burda et al. 2016, 5.2)
 
@@ -51,23 +51,15 @@ def evaluate_likelihood(
 
     An AE has a loss, a distortion and a squared error, and no other number. `test_log_likelihood_…` becomes
     `test_not_a_likelihood_…` if p(x | z) is not a density of the pixels. The exact log-likelihood is NaN if the
-    quadrature does not resolve it.
-
-    Args:
-        run: trained.
-        images: uint8[N, H, W] of the test split. At most 10,000 are used, and for the log-likelihood at most
-            `marginal.affordable_images`, which is fewer for large decoders only.
-        num_samples: of the importance-sampled bound, per image.
+    quadrature does not resolve it. At most 10,000 of the test images uint8[N, H, W] are used, and for the
+    log-likelihood at most `marginal.affordable_images`, which is fewer for large decoders only.
     """
     images = subset(images, limit(MAX_IMAGES, images.shape[1:]))
     pixels = evaluation_pixels(run, images)
     terms = elbo_terms(run, pixels)
     mean_error = np.square(run.decode(run.encode(images).mean) - images / np.float32(255)).mean(dtype=np.float64)
-    numbers: dict[str, Any] = {
-        "test_loss": terms.loss().mean(),
-        "test_distortion": terms.distortion.mean(),
-        "test_mse": mean_error,
-    }
+    numbers: dict[str, Any] = {"test_loss": terms.loss().mean(), "test_distortion": terms.distortion.mean()}
+    numbers["test_mse"] = mean_error
     if MODELS[run.config.model].has_variance:
         elbo = -np.asarray(terms.distortion + terms.rate)
         numbers |= {"test_rate": terms.rate.mean(), "test_elbo": elbo.mean()}
@@ -79,24 +71,17 @@ def evaluate_likelihood(
 
 def _log_likelihoods(run: TrainedRun, pixels: np.ndarray, elbo: np.ndarray, num_samples: int) -> dict[str, Any]:
     name = "test_log_likelihood" if is_density(run.config) else "test_not_a_likelihood"
-    sampled = marginal.importance_sampled(run, pixels, num_samples)
-    numbers = {
-        f"{name}_sampled": sampled.values.mean(),
-        f"{name}_sampled_error": sampled.error,
-        f"{name}_sampled_resolved": sampled.resolved,
-        f"{name}_samples": num_samples,
-        f"{name}_images": len(pixels),
-    }
+    estimates = {"sampled": marginal.importance_sampled(run, pixels, num_samples)}
+    numbers: dict[str, Any] = {f"{name}_samples": num_samples, f"{name}_images": len(pixels)}
     if run.config.latent_dim <= 2:
         exact = marginal.exact_log_likelihood(run, pixels)
-        values, error = (exact.values, exact.error) if exact.resolved else (np.float64(math.nan), math.nan)
-        numbers |= {
-            f"{name}_exact": values.mean(),
-            f"{name}_exact_error": error,
-            f"{name}_exact_resolved": exact.resolved,
-            # log p(x) - ELBO(x) = KL(q(z|x) || p(z|x)): what amortized, Gaussian inference costs.
-            "test_posterior_kl": (values - elbo).mean(),
-        }
+        if not exact.resolved:
+            exact = LogLikelihood(np.full_like(exact.values, np.nan), math.nan, resolved=False)
+        # log p(x) - ELBO(x) = KL(q(z|x) || p(z|x)): what amortized, Gaussian inference costs.
+        numbers["test_posterior_kl"] = (exact.values - elbo).mean()
+        estimates["exact"] = exact
+    for kind, (values, error, resolved) in estimates.items():
+        numbers |= {f"{name}_{kind}": values.mean(), f"{name}_{kind}_error": error, f"{name}_{kind}_resolved": resolved}
     return numbers
 
 
@@ -106,7 +91,7 @@ def elbo_terms(run: TrainedRun, pixels: np.ndarray) -> Terms:
     key = jax.random.key(1)
     parts = [
         _terms(run.program, run.params, hyperparameters, chunk, jax.random.fold_in(key, index))
-        for index, chunk in enumerate(chunks(pixels, 2000))
+        for index, chunk in enumerate(chunks(pixels, CHUNK))
     ]
     return jax.tree.map(lambda *parts: np.concatenate(parts).astype(np.float64), *parts)
 
@@ -116,13 +101,10 @@ def rate_parts(run: TrainedRun, pixels: np.ndarray) -> dict[str, Any]:
     """Splits the rate of a VAE into mutual information and marginal KL, and by latent dimension.
 
     q(z) is the aggregate posterior of these N images, a mixture of N Gaussians, so I_q(x; z) is at most log N. Its
-    density is exact; the expectation over z is a mean over four draws per image.
-
-    Returns:
-        `mutual_information` and `marginal_kl` (nats per image), `kl_per_dimension` (a list, nats per image), and
-        `active_units`, the number of dimensions whose posterior mean varies.
+    density is exact; the expectation over z is a mean over four draws per image. Numbers are in nats per image, but
+    `active_units` is how many dimensions have a posterior mean that varies.
     """
-    mean, logvar = posterior(run, pixels)
+    mean, logvar = marginal.posterior(run, pixels)
     kl = 0.5 * (np.expm1(logvar) - logvar + mean**2)
     eps = np.random.default_rng(0).standard_normal((4, *mean.shape))
     log_ratio = [_log_ratio(mean + np.exp(logvar / 2) * draw, draw, mean, logvar) for draw in eps]

@@ -5,7 +5,6 @@ References:
 """
 
 import math
-from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from vae_jax.evaluation.subsets import MAX_PIXELS
+from vae_jax.evaluation.subsets import MAX_PIXELS, chunks
 from vae_jax.networks import Params, decode, encode
 from vae_jax.objectives import LIKELIHOODS, Reconstruction, log_density_parts
 from vae_jax.programs import Program
@@ -45,28 +44,18 @@ def affordable_images(run: TrainedRun) -> int:
 
 def posterior(run: TrainedRun, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Encodes float32[N, H, W] pixels as the mean and the log-variance of q(z | x), float64[N, D] each."""
-    parts = [_encode(run.program.network, run.params, chunk) for chunk in chunks(pixels, 2000)]
-    mean, logvar = (np.concatenate([np.asarray(part[i], np.float64) for part in parts]) for i in range(2))
-    return mean, logvar
-
-
-def chunks(array: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    """Yields the rows of an array, `size` at a time."""
-    return (array[start : start + size] for start in range(0, len(array), size))
+    mean, logvar = run.encode(pixels)
+    assert logvar is not None
+    return mean.astype(np.float64), logvar.astype(np.float64)
 
 
 @np.errstate(all="ignore")  # extreme weights give NaN, which the caller reports
 def importance_sampled(run: TrainedRun, pixels: np.ndarray, num_samples: int, seed: int = 2) -> LogLikelihood:
     """Estimates log 1/k Σ p(x, z_i) / q(z_i | x) with z_i ~ q(z | x), a lower bound in expectation that rises with k.
 
-    The error is the delta method's standard error of each image's log-mean, for the mean over images. The estimate is
-    resolved if every image's effective sample size is above five.
-
-    Args:
-        run: of a model with a posterior variance.
-        pixels: float32[N, H, W] in [0, 1], as the model sees them.
-        num_samples: k, per image.
-        seed: of the samples.
+    The run's model has a posterior variance; k samples are drawn per image of float32[N, H, W] pixels, as the model
+    sees them. The error is the delta method's standard error of each image's log-mean, for the mean over images. The
+    estimate is resolved if every image's effective sample size is above five.
     """
     # As many decoder rows at once as fit in the caches of a CPU, or keep an accelerator busy.
     rows = min(1024 if jax.default_backend() == "cpu" else 65536, max(1, MAX_PIXELS // pixels[0].size))
@@ -90,13 +79,7 @@ def exact_log_likelihood(run: TrainedRun, pixels: np.ndarray) -> LogLikelihood:
     absolute change over images is below `GRID_TOLERANCE` and no image depends on fewer than two grid points. For a
     Gaussian integrand the rule converges exponentially once the step is below its standard deviation. The result is not
     resolved if that takes more than `MAX_GRID_POINTS` or `MAX_PRODUCTS`, or if a posterior lies beyond `GRID_REACH`.
-
-    Args:
-        run: of a model with a posterior variance.
-        pixels: float32[N, H, W] in [0, 1], as the model sees them.
-
-    Raises:
-        ValueError: more than two latent dimensions.
+    For run and pixels see `importance_sampled`.
     """
     if run.config.latent_dim > 2:
         raise ValueError(f"quadrature needs latent_dim of 1 or 2, not {run.config.latent_dim}")
@@ -136,7 +119,7 @@ class _Grid(NamedTuple):
 
 
 def _first_grid(mean: np.ndarray, logvar: np.ndarray) -> _Grid | None:
-    """The coarsest grid for posteriors float64[N, D]; None if one of them lies out of reach."""
+    """The coarsest grid for posteriors float64[N, D]; None if one of them is out of reach."""
     if not np.all(np.abs(mean) <= GRID_REACH) or np.isnan(logvar).any():  # a NaN is out of reach
         return None
     sd = np.exp(np.clip(logvar, -100, 100) / 2)
@@ -168,9 +151,6 @@ def _decoder_products(run: TrainedRun) -> int:
     num_pixels = math.prod(run.program.network.image_shape)
     kernels = [leaf for leaf in jax.tree.leaves(run.params["decoder"]) if leaf.ndim > 1]
     return sum(leaf.size * (num_pixels if leaf.ndim == 4 else 1) for leaf in kernels) + PIXEL_PRODUCTS * num_pixels
-
-
-_encode = partial(jax.jit, static_argnames="network")(encode)
 
 
 @partial(jax.jit, static_argnames=("program", "num_samples", "per_step"))

@@ -4,20 +4,18 @@ One reference per data set serves the numbers and the figures alike.
 """
 
 import json
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from vae_jax.data import Dataset
 from vae_jax.evaluation.classifier import Classifier
-from vae_jax.evaluation.subsets import limit, subset
+from vae_jax.evaluation.subsets import chunks, limit, subset
 from vae_jax.runs import identity_of
 
 MAX_TRAIN, MAX_TEST = 5000, 2000  # images
 QUANTILE = 0.95  # share of test images that are plausible
 BLOCK_BYTES = 1 << 27  # a block of products in `nearest_distances`, of which two are alive at once
-MAX_REFERENCES = 4  # kept in the process
 
 
 class Plausibility(NamedTuple):
@@ -26,11 +24,11 @@ class Plausibility(NamedTuple):
     features: np.ndarray  # float32[R, F], of training images
     threshold: float
     """Distance from the nearest training image that 95 % of the test images keep; farther off is a hole."""
-    featurize: Callable[[np.ndarray], np.ndarray]
+    classifier: Classifier
 
     def distances(self, images: np.ndarray) -> np.ndarray:
         """Computes the distance of images float32[N, H, W] in [0, 1] from the nearest training image, float64[N]."""
-        return nearest_distances(self.featurize(images), self.features)
+        return nearest_distances(self.classifier.predict(images)[0], self.features)
 
     def implausible(self, images: np.ndarray) -> float:
         """Computes the share of images beyond the threshold, 0 to 1; images that are not finite count as such."""
@@ -38,32 +36,19 @@ class Plausibility(NamedTuple):
 
 
 def plausibility(dataset: Dataset, classifier: Classifier) -> Plausibility:
-    """Returns the reference of a data set, which is computed once in a process.
-
-    Args:
-        dataset: at most 5,000 training and 2,000 test images are used.
-        classifier: of this data set.
-    """
+    """Returns the reference of a data set and its classifier, which is computed once in a process."""
     key = json.dumps([classifier.digest, *identity_of(dataset)], sort_keys=True)
     if key not in _references:
-        while len(_references) >= MAX_REFERENCES:
-            _references.pop(next(iter(_references)), None)
-        _references[key] = _reference(dataset, classifier)
+        real, held_out = (
+            classifier.predict(subset(images, limit(most, images.shape[1:])) / np.float32(255))[0]
+            for images, most in ((dataset.train.images, MAX_TRAIN), (dataset.test.images, MAX_TEST))
+        )
+        threshold = float(np.quantile(nearest_distances(held_out, real), QUANTILE))
+        _references[key] = Plausibility(real, threshold, classifier)
     return _references[key]
 
 
 _references: dict[str, Plausibility] = {}
-
-
-def _reference(dataset: Dataset, classifier: Classifier) -> Plausibility:
-    def featurize(images: np.ndarray) -> np.ndarray:
-        return classifier.predict(images)[0]
-
-    real, held_out = (
-        featurize(subset(images, limit(most, images.shape[1:])) / np.float32(255))
-        for images, most in ((dataset.train.images, MAX_TRAIN), (dataset.test.images, MAX_TEST))
-    )
-    return Plausibility(real, float(np.quantile(nearest_distances(held_out, real), QUANTILE)), featurize)
 
 
 @np.errstate(all="ignore")  # features that are not finite have no nearest image
@@ -76,6 +61,5 @@ def nearest_distances(features: np.ndarray, reference: np.ndarray) -> np.ndarray
     features, reference = features - center, reference - center
     half_square = np.square(reference).sum(axis=1) / 2
     rows = max(1, BLOCK_BYTES // half_square.nbytes)
-    blocks = [features[start : start + rows] for start in range(0, len(features), rows)]
-    nearest = np.concatenate([np.argmin(half_square - block @ reference.T, axis=1) for block in blocks])
-    return np.linalg.norm((features - reference[nearest]).astype(np.float64), axis=1)
+    nearest = [np.argmin(half_square - block @ reference.T, axis=1) for block in chunks(features, rows)]
+    return np.linalg.norm((features - reference[np.concatenate(nearest)]).astype(np.float64), axis=1)

@@ -5,7 +5,7 @@ Whoever changes the code of this module increases `FORMAT`, so that cached class
 
 import math
 from functools import partial
-from typing import NamedTuple, cast
+from typing import cast
 
 import flax.linen as nn
 import jax
@@ -14,7 +14,7 @@ import numpy as np
 import optax
 from jax import Array
 
-from vae_jax.evaluation.subsets import subset
+from vae_jax.evaluation.subsets import chunks, subset
 from vae_jax.networks import Params, dense
 from vae_jax.runs import CHUNK
 from vae_jax.training import batches
@@ -57,28 +57,17 @@ def shrunk(images: np.ndarray) -> np.ndarray:
         return images
     border = ((0, 0), (0, -height % tall), (0, -width % wide))
     shape = (-1, math.ceil(height / tall), tall, math.ceil(width / wide), wide)
-    parts = []
-    for start in range(0, len(images), 100):  # bounds the memory of the padded copies
-        blocks = np.pad(images[start : start + 100], border, mode="edge").reshape(shape)
-        means = blocks.mean(axis=(2, 4), dtype=np.float32)
-        parts.append((np.rint(means) if images.dtype == np.uint8 else means).astype(images.dtype))
-    return np.concatenate(parts)
+    # A hundred at a time, which bounds the memory of the padded copies.
+    blocks = (np.pad(chunk, border, mode="edge").reshape(shape) for chunk in chunks(images, 100))
+    means = np.concatenate([block.mean(axis=(2, 4), dtype=np.float32) for block in blocks])
+    return np.rint(means).astype(np.uint8) if images.dtype == np.uint8 else means
 
 
-class _State(NamedTuple):
-    params: Params
-    opt_state: optax.OptState
+_State = tuple[Params, optax.OptState]
 
 
 def train(network: Network, images: np.ndarray, labels: np.ndarray, seed: int) -> Params:
-    """Trains for at least `MIN_EPOCHS` and `MIN_STEPS`.
-
-    Args:
-        network: with one output per class.
-        images: uint8[N, H, W]; at most `MAX_TRAIN` are used.
-        labels: int[N], from 0 to the number of classes - 1.
-        seed: of the initial parameters, the order of the images and their shifts.
-    """
+    """Trains on images uint8[N, H, W], of which at most `MAX_TRAIN` are used, and labels int[N] from 0 to C - 1."""
     chosen = subset(np.arange(len(images)), MAX_TRAIN)
     images, labels = shrunk(images[chosen]), labels[chosen]
     init_key, train_key = jax.random.split(jax.random.key(seed))
@@ -86,11 +75,10 @@ def train(network: Network, images: np.ndarray, labels: np.ndarray, seed: int) -
     num_epochs = max(MIN_EPOCHS, math.ceil(MIN_STEPS / steps_per_epoch))
     num_steps = num_epochs * steps_per_epoch
     state = _init_state(network, num_steps, images.shape[1:], init_key)
-    on_device = jax.device_put((images, labels.astype(np.int32)))
+    images, labels = jax.device_put((images, labels.astype(np.int32)))
     for epoch in range(num_epochs):
-        key = jax.random.fold_in(train_key, epoch)
-        state = _train_epoch(network, num_steps, *on_device, state, key)
-    return cast(Params, jax.device_get(state.params))
+        state = _train_epoch(network, num_steps, images, labels, state, jax.random.fold_in(train_key, epoch))
+    return cast(Params, jax.device_get(state[0]))
 
 
 def _optimizer(num_steps: int) -> optax.GradientTransformationExtraArgs:
@@ -100,7 +88,7 @@ def _optimizer(num_steps: int) -> optax.GradientTransformationExtraArgs:
 @partial(jax.jit, static_argnames=("network", "num_steps", "image_shape"))
 def _init_state(network: Network, num_steps: int, image_shape: tuple[int, ...], key: Array) -> _State:
     params = network.init(key, jnp.zeros((1, *image_shape)))["params"]
-    return _State(params, _optimizer(num_steps).init(params))
+    return params, _optimizer(num_steps).init(params)
 
 
 @partial(jax.jit, static_argnames=("network", "num_steps"), donate_argnames="state")
@@ -111,16 +99,17 @@ def _train_epoch(network: Network, num_steps: int, images: Array, labels: Array,
     optimizer = _optimizer(num_steps)
 
     def step(state: _State, inputs: tuple[Array, Array, Array]) -> tuple[_State, None]:
+        params, opt_state = state
         index, indices, weights = inputs
         pixels = shifted(images[indices], jax.random.fold_in(shifts_key, index)).astype(jnp.float32) / 255
 
         def mean_loss(params: Params) -> Array:
-            _, logits = _apply(network, params, pixels)
+            _, logits = network.apply({"params": params}, pixels)
             losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels[indices])
             return jnp.sum(weights * losses) / jnp.sum(weights)
 
-        updates, opt_state = optimizer.update(jax.grad(mean_loss)(state.params), state.opt_state)
-        return _State(optax.apply_updates(state.params, updates), opt_state), None
+        updates, opt_state = optimizer.update(jax.grad(mean_loss)(params), opt_state)
+        return (optax.apply_updates(params, updates), opt_state), None
 
     state, _ = jax.lax.scan(step, state, (jnp.arange(order.shape[0]), order, weights))
     return state
@@ -134,19 +123,14 @@ def shifted(images: Array, key: Array) -> Array:
     return jax.vmap(window)(jnp.pad(images, ((0, 0), border, border)), corners)
 
 
-def _apply(network: Network, params: Params, images: Array) -> tuple[Array, Array]:
-    return cast(tuple[Array, Array], network.apply({"params": params}, images))
-
-
 @partial(jax.jit, static_argnames="network")
 def _predict_chunk(network: Network, params: Params, images: Array) -> tuple[Array, Array]:
-    features, logits = _apply(network, params, images)
+    features, logits = cast(tuple[Array, Array], network.apply({"params": params}, images))
     return features, jax.nn.softmax(logits)
 
 
 def predict(network: Network, params: Params, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Maps float32[N, H, W] in [0, 1] to features float32[N, F] and probabilities float32[N, C]."""
-    parts = (shrunk(images[start : start + CHUNK]) for start in range(0, len(images), CHUNK))
-    found = [_predict_chunk(network, params, part) for part in parts]
+    found = [_predict_chunk(network, params, shrunk(chunk)) for chunk in chunks(images, CHUNK)]
     features, probabilities = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
     return features, probabilities

@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from vae_jax.data import Dataset
 from vae_jax.evaluation.classifier import Classifier
-from vae_jax.evaluation.subsets import MAX_IMAGES, limit, subset
+from vae_jax.evaluation.subsets import MAX_IMAGES, chunks, limit, subset
 from vae_jax.runs import TrainedRun
 
 NUM_COMPONENTS = 10  # of the mixture, as in Ghosh et al. 2020
@@ -49,18 +49,16 @@ def draw_samplers(run: TrainedRun, train_images: np.ndarray, num_samples: int, s
     - `aggregate`: codes of training images, whose decodes are reconstructions.
 
     The code of an image is z ~ q(z | x) for a VAE and the point it is encoded as for an AE. Codes that are not finite,
-    as a bad run has them, make all samplers but `prior` NaN.
-
-    Args:
-        run: trained.
-        train_images: uint8[N, H, W]; at most 10,000 are used.
-        num_samples: M, of each sampler; fewer for images so large that their decodes exceed `subsets.MAX_PIXELS`.
-        seed: of all draws.
+    as a bad run has them, make all samplers but `prior` NaN. At most 10,000 of the images uint8[N, H, W] are encoded;
+    of images so large that their decodes exceed `subsets.MAX_PIXELS`, fewer samples are drawn.
     """
     num_samples = limit(num_samples, train_images.shape[1:])
     train_images = subset(train_images, limit(MAX_IMAGES, train_images.shape[1:]))
     codes_random, *randoms = np.random.default_rng(seed).spawn(5)
-    z = _codes(run, train_images, codes_random).astype(np.float64)
+    mean, logvar = run.encode(train_images)
+    if logvar is not None:
+        mean = mean + np.exp(logvar / 2) * codes_random.standard_normal(mean.shape, np.float32)
+    z = mean.astype(np.float64)
     shape = (num_samples, z.shape[1])
     draws = {"prior": randoms[0].standard_normal(shape)}
     if np.isfinite(z).all():
@@ -72,21 +70,9 @@ def draw_samplers(run: TrainedRun, train_images: np.ndarray, num_samples: int, s
     return {name: draw.astype(np.float32) for name, draw in draws.items()}
 
 
-def _codes(run: TrainedRun, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """A code of each image, float32[N, D]."""
-    mean, logvar = run.encode(images)
-    if logvar is None:
-        return mean
-    eps = random.standard_normal(mean.shape, np.float32)
-    return mean + np.exp(logvar / 2) * eps
-
-
 def _draw_gaussian(z: np.ndarray, num_samples: int, random: np.random.Generator) -> np.ndarray:
-    mean, covariance = moments(z)
-    variances, axes = np.linalg.eigh(covariance)
-    # Rounding may push the variance of a collapsed dimension below 0.
-    scales = np.sqrt(np.maximum(variances, 0))
-    return mean + (random.standard_normal((num_samples, z.shape[1])) * scales) @ axes.T
+    mean, variances, axes = principal_axes(z)
+    return mean + (random.standard_normal((num_samples, z.shape[1])) * np.sqrt(variances)) @ axes.T
 
 
 def _draw_mixture(z: np.ndarray, num_samples: int, random: np.random.Generator) -> np.ndarray:
@@ -103,9 +89,8 @@ def _draw_mixture(z: np.ndarray, num_samples: int, random: np.random.Generator) 
         reg_covar=1e-6,
         random_state=np.random.RandomState(random.integers(2**32)),
     )
-    with warnings.catch_warnings():
-        # What EM gains after 100 iterations does not show in samples.
-        warnings.simplefilter("ignore", sklearn.exceptions.ConvergenceWarning)
+    # What EM gains after 100 iterations does not show in samples.
+    with warnings.catch_warnings(action="ignore", category=sklearn.exceptions.ConvergenceWarning):
         mixture.fit(standard)
     draws, _ = mixture.sample(num_samples)
     return mean + scale * random.permutation(draws)  # scikit-learn sorts them by component
@@ -117,6 +102,13 @@ def moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     size = features.shape[1]
     covariance = np.cov(features, rowvar=False) if len(features) > 1 else np.zeros((size, size))
     return features.mean(axis=0), covariance.reshape(size, size)
+
+
+def principal_axes(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Computes the mean of codes [N, D], ascending variances float64[D], and their axes float64[D, D] as columns."""
+    mean, covariance = moments(codes)
+    variances, axes = np.linalg.eigh(covariance)
+    return mean, np.maximum(variances, 0), axes  # rounding may push a variance of 0 below it
 
 
 def frechet_distance(features_a: np.ndarray, features_b: np.ndarray) -> float:
@@ -149,13 +141,7 @@ def _half(covariance: np.ndarray) -> np.ndarray:
 def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = PRECISION_K) -> tuple[float, float]:
     """Computes the share of fakes in the k-neighbour ball of a real one, and of real ones in the ball of a fake.
 
-    Args:
-        real: features [N, F], N > k.
-        fake: features [M, F], M > k.
-        k: the radius of a ball is the distance of the k-th nearest neighbour.
-
-    Raises:
-        ValueError: too few features.
+    The radius of a ball is the distance to the k-th nearest of its own set. Features are [N, F] and [M, F]; N, M > k.
     """
     precision = _inside(fake, real, _squared_radii(real, k)).any(axis=1).mean()
     recall = _inside(real, fake, _squared_radii(fake, k)).any(axis=1).mean()
@@ -165,7 +151,7 @@ def precision_recall(real: np.ndarray, fake: np.ndarray, k: int = PRECISION_K) -
 def density_coverage(real: np.ndarray, fake: np.ndarray, k: int = DENSITY_K) -> tuple[float, float]:
     """Computes the mean number of real k-neighbour balls around a fake over k, and the share of balls with a fake.
 
-    Density is about 1 for fakes like the real ones and may exceed it; for the arguments see `precision_recall`.
+    Density is about 1 for fakes like the real ones and may exceed it; for balls and features see `precision_recall`.
     """
     inside = _inside(fake, real, _squared_radii(real, k))
     return float(inside.sum(axis=1).mean() / k), float(inside.any(axis=0).mean())
@@ -188,8 +174,7 @@ def _squared_distances(a: np.ndarray, b: np.ndarray) -> Iterator[np.ndarray]:
     """Rows of the float64[A, B] matrix of squared distances, some at a time."""
     a, b = a.astype(np.float64), b.astype(np.float64)
     norms_b = np.square(b).sum(axis=1)
-    for start in range(0, len(a), ROWS):
-        rows = a[start : start + ROWS]
+    for rows in chunks(a, ROWS):
         norms = np.square(rows).sum(axis=1)[:, None] + norms_b
         squared = norms - 2 * rows @ b.T
         # Points that float32 features cannot tell apart are one; otherwise copies of an image would lie 1e-7 apart.
@@ -213,43 +198,30 @@ def class_entropy(probabilities: np.ndarray) -> float:
 def evaluate_samples(
     run: TrainedRun, dataset: Dataset, classifier: Classifier, samplers: dict[str, np.ndarray]
 ) -> Numbers:
-    """Compares the decodes of each sampler's codes with the test images, in the classifier's features.
+    """Compares the decodes of each sampler's codes float32[M, D] with at most 10,000 test images, in features.
 
-    Args:
-        run: trained.
-        dataset: its test split is the reference; at most 10,000 images of it are used.
-        classifier: of this data set.
-        samplers: codes float32[M, D] by name.
-
-    Returns:
-        `<sampler>_frechet`, `_precision`, `_recall`, `_density`, `_coverage`, `_confidence`, `_class_entropy` (nats),
-        each None if a pixel is not finite or there are too few images; `frechet_floor`, the distance of M training
-        images from the test images, which no sampler is expected to beat; `classifier_accuracy` on test images, and
-        `classifier_digest`: only Fréchet distances of one classifier compare.
+    A sampler has seven numbers, each None if a pixel is not finite or there are too few images. `frechet_floor` is the
+    distance of M training images from the test images, which no sampler is expected to beat. `classifier_digest` is
+    there because only Fréchet distances of one classifier compare.
     """
     shape = dataset.test.images.shape[1:]
     reference, _ = classifier.predict(subset(dataset.test.images, limit(MAX_IMAGES, shape)) / np.float32(255))
     num_floor = max(len(z) for z in samplers.values())
     floor, _ = classifier.predict(subset(dataset.train.images, num_floor) / np.float32(255))
-    numbers: Numbers = {
-        "classifier_accuracy": classifier.accuracy,
-        "classifier_digest": classifier.digest,
-        "frechet_floor": frechet_distance(reference, floor) if min(len(reference), len(floor)) > 1 else None,
-    }
-    for name, z in samplers.items():
+    numbers: Numbers = {"classifier_accuracy": classifier.accuracy, "classifier_digest": classifier.digest}
+    numbers["frechet_floor"] = frechet_distance(reference, floor) if min(len(reference), len(floor)) > 1 else None
+    for sampler, z in samplers.items():
         measured = _compare(reference, *classifier.predict(run.decode(z)))
-        numbers |= {f"{name}_{number}": value for number, value in measured.items()}
+        numbers |= {f"{sampler}_{name}": value for name, value in measured.items()}
     return numbers
 
 
 def _compare(reference: np.ndarray, features: np.ndarray, probabilities: np.ndarray) -> dict[str, float | None]:
-    """The numbers of one sampler, without its name."""
+    """The numbers of one sampler."""
     names = ("frechet", "precision", "recall", "density", "coverage", "confidence", "class_entropy")
     if min(len(reference), len(features)) <= max(PRECISION_K, DENSITY_K) or not np.isfinite(features).all():
         return dict.fromkeys(names)
     real, fake = subset(reference, NEIGHBOUR_IMAGES), subset(features, NEIGHBOUR_IMAGES)
-    neighbours = (*precision_recall(real, fake), *density_coverage(real, fake))
-    frechet = frechet_distance(reference, features)
-    return dict(
-        zip(names, (frechet, *neighbours, confidence(probabilities), class_entropy(probabilities)), strict=True)
-    )
+    of_features = frechet_distance(reference, features), *precision_recall(real, fake), *density_coverage(real, fake)
+    of_classes = confidence(probabilities), class_entropy(probabilities)
+    return dict(zip(names, of_features + of_classes, strict=True))

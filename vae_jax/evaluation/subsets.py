@@ -1,7 +1,9 @@
-"""How many images an evaluation looks at: constants that bound its time and memory, whatever the data set.
+"""How many images an evaluation looks at, whatever the data set: bounds of its time and memory.
 
 Each module states its own limit in images; `limit` lowers it for large images.
 """
+
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -20,3 +22,8 @@ def subset(rows: np.ndarray, most: int) -> np.ndarray:
         return rows
     # The first rows of a data set need not be like the others.
     return rows[np.random.default_rng(0).permutation(len(rows))[:most]]
+
+
+def chunks(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Yields rows, `size` at a time."""
+    return (rows[start : start + size] for start in range(0, len(rows), size))
