@@ -135,10 +135,9 @@ def test_silhouette_is_the_mean_of_nearness():
 
 
 def test_clusters_depend_on_the_generator_alone():
-    codes, labels = rng().normal(size=(300, 2)), np.arange(300) % 10
-    first, *again = (latents.cluster_nmi(codes, labels, rng(7)) for _ in range(4))
-    assert again == [first] * 3
-    assert len({latents.cluster_nmi(codes, labels, rng(seed)) for seed in range(4)}) > 1
+    codes, labels = rng().normal(size=(100, 2)), np.arange(100) % 10
+    assert latents.cluster_nmi(codes, labels, rng(7)) == latents.cluster_nmi(codes, labels, rng(7))
+    assert len({latents.cluster_nmi(codes, labels, rng(seed)) for seed in range(3)}) > 1
 
 
 def test_one_class_has_nothing_to_tell_apart():

@@ -66,7 +66,7 @@ def test_quadrature_is_exact_for_a_linear_gaussian_model(latent_dim):
     np.testing.assert_allclose(actual.values, exact, atol=5e-3)
 
 
-@pytest.mark.parametrize("latent_dim", [1, 2, 4])
+@pytest.mark.parametrize("latent_dim", [2, 4])
 def test_importance_sampling_finds_the_exact_marginal(latent_dim):
     run, pixels, exact = linear_gaussian(latent_dim)
     actual = marginal.importance_sampled(run, pixels, 3000)
@@ -74,14 +74,14 @@ def test_importance_sampling_finds_the_exact_marginal(latent_dim):
     assert abs(actual.values.mean() - exact.mean()) < 4 * actual.error + 2e-3  # 4 standard errors, and float32
     # With the true posterior every weight is p(x): no variance, exact from the first sample.
     run, pixels, exact = linear_gaussian(latent_dim, widening=1.0)
-    for num_samples in (1, 10, 100):  # 100 are two steps, the second of them not full
+    for num_samples in (1, 100):  # 100 are two steps, the second of them not full
         few = marginal.importance_sampled(run, pixels, num_samples)
         np.testing.assert_allclose(few.values, exact, atol=5e-3)
 
 
 def test_the_stated_error_is_the_spread_over_seeds():
     run, pixels, _ = linear_gaussian(2, widening=1.5)
-    estimates = [marginal.importance_sampled(run, pixels, 200, seed=seed) for seed in range(3, 23)]
+    estimates = [marginal.importance_sampled(run, pixels, 100, seed=seed) for seed in range(3, 23)]
     spread = np.std([estimate.values.mean() for estimate in estimates], ddof=1)
     assert 0.5 < spread / np.mean([estimate.error for estimate in estimates]) < 2  # 20 seeds: sd known to ±16 %
 
@@ -90,7 +90,7 @@ def test_elbo_bound_and_exact_are_in_order_and_rise_with_k():
     run, pixels, exact = linear_gaussian(2, widening=2.0)
     terms = likelihood.elbo_terms(run, pixels)
     elbo = -(terms.distortion + terms.rate).mean()
-    bounds = [marginal.importance_sampled(run, pixels, k) for k in (1, 5, 50, 500)]
+    bounds = [marginal.importance_sampled(run, pixels, k) for k in (1, 100, 3000)]
     levels = [bound.values.mean() for bound in bounds]
     slack = 4 * max(bound.error for bound in bounds[1:])
     assert elbo < levels[1] + slack
@@ -132,10 +132,10 @@ def test_extreme_posteriors_end_without_a_warning(latent_dim, part, value):
     assert actual.resolved == (part == "logvar" and not np.isnan(value))
     if actual.resolved:
         np.testing.assert_allclose(actual.values, exact, atol=5e-3)
-    sampled = marginal.importance_sampled(run, pixels, 70)
+    sampled = marginal.importance_sampled(run, pixels, 100)
     assert not sampled.resolved
     images = np.rint(pixels * 255).astype(np.uint8)
-    numbers = likelihood.evaluate_likelihood(run, images, num_samples=70)
+    numbers = likelihood.evaluate_likelihood(run, images, num_samples=100)
     assert math.isfinite(numbers["test_log_likelihood_exact"]) == numbers["test_log_likelihood_exact_resolved"]
     assert math.isfinite(numbers["test_posterior_kl"]) <= numbers["test_log_likelihood_exact_resolved"]
 
@@ -287,17 +287,17 @@ def test_grey_bernoulli_is_not_a_density(fields, proper):
 
 @pytest.fixture(scope="module")
 def trained():
-    """A VAE and an AE, trained a little on made-up binary images of four patterns; and images to test on."""
+    """A VAE, trained a little on made-up binary images of four patterns, an untrained AE, and images to test on."""
     random = np.random.default_rng(0)
     patterns = random.random((4, 6, 6)) < 0.5
     images = (patterns[random.integers(0, 4, 600)] ^ (random.random((600, 6, 6)) < 0.1)).astype(np.uint8) * 255
     runs = {}
-    for name in ("vae", "ae"):
-        config = Config(model=name, hidden_dims=(32,), binarization="threshold", batch_size=50, num_epochs=12)
+    for name, num_epochs in (("vae", 12), ("ae", 0)):
+        config = Config(model=name, hidden_dims=(32,), binarization="threshold", batch_size=50)
         program = make_program(config, (6, 6))
         numbers = training.hyperparameters([config])
         states = training.init_states(program, numbers)
-        for epoch in range(config.num_epochs):
+        for epoch in range(num_epochs):
             states, _ = training.train_epoch(program, images[:500], states, numbers, np.int32(epoch))
         runs[name] = trained_run(config, program, jax.tree.map(lambda leaf: leaf[0], states.params))
     return runs, images[500:]
