@@ -4,6 +4,7 @@ Workers need this package, the data sets, and the workdir under the same path as
 """
 
 import contextlib
+import logging
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -33,19 +34,25 @@ def connect(address: str) -> Iterator[Executor]:
         def setup(self, worker: Any) -> None:
             environment.isolate()
 
+    for name in ("distributed", "tornado", "asyncio"):  # they log tracebacks of a lost connection, which we report
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     where = {"scheduler_file": address} if address.endswith(".json") else {"address": address}
-    try:
-        client = Client(**where, timeout=TIMEOUT, set_as_default=False)
-    except (OSError, ValueError, TypeError, ImportError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        message = f"no Dask scheduler answers at {address} ({reason}); start one with: dask scheduler"
-        raise UserError(message) from error
-    try:
-        client.register_plugin(Isolated(), name="vae_jax")  # before a task imports JAX
-        if not client.scheduler_info(n_workers=-1)["workers"]:
+    with contextlib.ExitStack() as stack:
+        try:
+            client = Client(**where, timeout=TIMEOUT, set_as_default=False)
+            stack.callback(_close, client)
+            client.register_plugin(Isolated(), name="vae_jax")  # before a task imports JAX
+            workers = client.scheduler_info(n_workers=-1)["workers"]
+        except (OSError, ValueError, TypeError, ImportError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            message = f"no Dask scheduler answers at {address} ({reason}); start one with: dask scheduler"
+            raise UserError(message) from error
+        if not workers:
             print(f"{address} has no workers yet; start some with: dask worker {address}", file=sys.stderr)
         # Not pure: the same chunk submitted again is computed again, and writes the same files.
         yield client.get_executor(pure=False)
-    finally:
-        with contextlib.suppress(OSError, TimeoutError):
-            client.close(timeout=2)
+
+
+def _close(client: Any) -> None:
+    with contextlib.suppress(OSError, TimeoutError):
+        client.close(timeout=2)
