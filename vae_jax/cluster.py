@@ -34,8 +34,10 @@ def connect(address: str) -> Iterator[Executor]:
         def setup(self, worker: Any) -> None:
             environment.isolate()
 
-    for name in ("distributed", "tornado", "asyncio"):  # they log tracebacks of a lost connection, which we report
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    # They log tracebacks of a lost connection, which the launch reports in a line.
+    for name in [*logging.root.manager.loggerDict, "tornado", "asyncio"]:
+        if name.partition(".")[0] in ("distributed", "tornado", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     where = {"scheduler_file": address} if address.endswith(".json") else {"address": address}
     with contextlib.ExitStack() as stack:
         try:
