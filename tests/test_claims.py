@@ -144,7 +144,7 @@ def test_a_baseline_is_compared_with_the_models_of_its_setting():
 
 def test_another_model_needs_no_change_here(monkeypatch):
     """A model without a variance, which reads no kl_weight, and whose baseline is the AE."""
-    monkeypatch.setitem(models.MODELS, "rae", models.Model("RAE", "rae_objective", has_variance=False, baseline="ae"))
+    monkeypatch.setitem(models.MODELS, "rae", models.Model("RAE", "rae_objective", noise="none", baselines=("ae",)))
     monkeypatch.setattr(FIELDS["model"], "metadata", {**FIELDS["model"].metadata, "choices": ("ae", "vae", "rae")})
     rows = {
         Config(model=model, seed=seed): dict.fromkeys(KEYS, level + 0.01 * seed)

@@ -52,7 +52,7 @@ CLAIMS = (
     Claim(
         "The {baseline} maps an image to a point, the {model} to a distribution around it",
         {"posterior_width": "higher"},
-        lambda model: model.has_variance,
+        lambda model: model.noise != "none",
     ),
     Claim(
         "Nearby codes decode to similar images in the {model}, less so in the {baseline}",
@@ -82,7 +82,7 @@ DOSE_RESPONSE = Claim(
 
 
 def judge_claims(results: Results) -> list[Verdict]:
-    """Judges all claims: each model against its baseline in each setting, then each model over the KL weight."""
+    """Judges all claims: each model against its baselines in each setting, then each model over the KL weight."""
     return _comparisons(results) + _dose_responses(results)
 
 
@@ -142,7 +142,7 @@ def _pairs(results: Results) -> dict[tuple[str, str, str], tuple[list[Any], list
         runs_of.setdefault(dataclasses.replace(config, seed=0), []).append(row)
     pairs = {}
     for config, runs in runs_of.items():
-        if baseline := MODELS[config.model].baseline:
+        for baseline in MODELS[config.model].baselines:
             twins = runs_of.get(canonical(dataclasses.replace(config, model=baseline)))
             if twins:
                 pairs[config.model, baseline, describe(config, results.configs)] = twins, runs

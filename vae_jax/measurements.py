@@ -17,6 +17,9 @@ class Measurement(NamedTuple):
     meaning: str  # one sentence that says what is measured
     source: str = ""  # the paper that defines it, if there is one
     kind: type = float  # what evaluation.json holds: `float`, `int`, `bool`, or `list` for a list of floats
+    margin: float | None = None  # the smallest difference that matters, in the unit; None where none is stated
+    margin_reason: str = ""  # why a smaller difference does not matter
+    error: str = ""  # what the standard error NAME_error is over, such as "test images"; empty if there is none
 
     @property
     def heading(self) -> str:
@@ -31,6 +34,17 @@ def _each(variants: list[dict[str, str]], entries: dict[str, Measurement]) -> di
         for words in variants
         for name, entry in entries.items()
     }
+
+
+def _with_errors(entries: dict[str, Measurement]) -> dict[str, Measurement]:
+    """Every entry, followed by its standard error where it has one."""
+    found = {}
+    for name, entry in entries.items():
+        found[name] = entry
+        if entry.error:
+            meaning = f"Standard error of {name} over {entry.error}."
+            found[f"{name}_error"] = Measurement(f"error of the {entry.label}", entry.unit, "lower", "", meaning)
+    return found
 
 
 NATS = "nats per image"
@@ -67,7 +81,7 @@ _KINGMA = "Kingma & Welling 2014, Auto-Encoding Variational Bayes"
 _KYNKAANNIEMI = "Kynkäänniemi et al. 2019, Improved Precision and Recall Metric for Assessing Generative Models"
 _NAEEM = "Naeem et al. 2020, Reliable Fidelity and Diversity Metrics for Generative Models"
 
-MEASUREMENTS: dict[str, Measurement] = {
+MEASUREMENTS: dict[str, Measurement] = _with_errors({
     "validation_elbo": Measurement("validation ELBO", NATS, "higher", "training_curves",
         "ELBO of the validation images after the last epoch, with KL weight 1 whatever the objective weighs.", _KINGMA),
     "test_loss": Measurement("test loss", NATS, "lower", "training_curves",
@@ -167,7 +181,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "train_seconds": Measurement("training time", "s", None, "", "Wall-clock time of training."),
     "diverged_epoch": Measurement("diverged in epoch", "", None, "",
         "Epoch in which the loss of the run stopped being finite.", kind=int),
-}  # fmt: skip
+})  # fmt: skip
 
 RECORD_KEYS = ("evaluation", "failed", "classifier_digest")
 """Keys of evaluation.json that are no measurements."""

@@ -3,7 +3,7 @@
 Standard library only, so that flags and `--help` can read it without importing JAX.
 """
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 
 class Model(NamedTuple):
@@ -13,22 +13,27 @@ class Model(NamedTuple):
     """Its name in tables and figures."""
     objective: str
     """The function of `vae_jax.objectives` that trains it."""
-    has_variance: bool
-    """Whether the encoder outputs a log-variance beside the mean."""
+    noise: Literal["none", "fixed", "learned"]
+    """Of its codes: none (the code of an image is a point), of one fixed size, or of a size the encoder learns."""
     fields: tuple[str, ...] = ()
     """The `Config` fields that only some models read and this one does."""
-    baseline: str | None = None
-    """The model it is compared with."""
+    baselines: tuple[str, ...] = ()
+    """The models it is compared with, where an experiment has them."""
+
+    @property
+    def has_variance(self) -> bool:
+        """Whether the encoder outputs a log-variance beside the mean."""
+        return self.noise == "learned"
 
 
 MODELS = {
-    "ae": Model("AE", "ae_objective", has_variance=False),
+    "ae": Model("AE", "ae_objective", noise="none"),
     "vae": Model(
         "VAE",
         "vae_objective",
-        has_variance=True,
+        noise="learned",
         fields=("kl_weight", "kl_warmup_epochs", "free_bits"),
-        baseline="ae",
+        baselines=("ae",),
     ),
 }
 
