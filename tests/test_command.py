@@ -57,10 +57,10 @@ def test_run_parses_flags(capsys):
 
 
 def shell(script, **environment):
-    """Runs a shell command that may use $launch; returns its exit code, stdout and stderr."""
-    launch = f"{sys.executable} -m experiments.launch"
+    """Runs a shell command that may use `launch`; returns its exit code, stdout and stderr."""
     return subprocess.run(
-        ["bash", "-c", script], env=os.environ | {"launch": launch, "PYTHONPATH": str(ROOT)} | environment,
+        ["bash", "-c", f'launch() {{ "$python" -m experiments.launch "$@"; }}; {script}'],
+        env=os.environ | {"python": sys.executable, "PYTHONPATH": str(ROOT)} | environment,
         capture_output=True, timeout=60,
     )  # fmt: skip
 
@@ -68,11 +68,11 @@ def shell(script, **environment):
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_output_that_nobody_reads_ends_quietly(unbuffered):
     # `true` reads nothing: the pipe is closed before or while the launcher writes.
-    done = shell("$launch --help | true; echo ${PIPESTATUS[0]}", PYTHONUNBUFFERED=unbuffered)
+    done = shell("launch --help | true; echo ${PIPESTATUS[0]}", PYTHONUNBUFFERED=unbuffered)
     assert (done.stdout, done.stderr) == (b"141\n", b"")
-    done = shell("$launch --list >&-", PYTHONUNBUFFERED=unbuffered)
+    done = shell("launch --list >&-", PYTHONUNBUFFERED=unbuffered)
     assert (done.returncode, done.stderr) == (0, b"")
-    done = shell("$launch --list > /dev/full", PYTHONUNBUFFERED=unbuffered)
+    done = shell("launch --list > /dev/full", PYTHONUNBUFFERED=unbuffered)
     assert (done.returncode, done.stderr) == (1, b"launch: [Errno 28] No space left on device\n")
 
 
@@ -83,18 +83,18 @@ def test_a_terminal_may_lack_characters(tmp_path):
     )
     flags = f"--experiment={path} --dry_run --workdir=nowhere"
     for settings in ({"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}):
-        done = shell(f"$launch {flags}", **settings)
+        done = shell(f"launch {flags}", **settings)
         assert (done.returncode, done.stderr) == (0, b"")
         assert done.stdout.startswith((b"?: ??\n", b"\xc3\xa4: \xc2\xb1?\n"))
         assert b"1 run of 1 program" in done.stdout
-    done = shell(f"$launch --experiment=no{path}", PYTHONIOENCODING="ascii")
+    done = shell(f"launch --experiment=no{path}", PYTHONIOENCODING="ascii")
     assert done.returncode == 2
     assert done.stderr.startswith(b"launch: there is no experiment file no")
     assert done.stderr.count(b"\n") == 1
 
 
 def test_a_folder_that_cannot_be_written_is_one_line():
-    done = shell("cd /proc && $launch --dry_run && $launch --train=false")
+    done = shell("cd /proc && launch --dry_run && launch --train=false")
     assert done.returncode == 1
     assert b"0 trained, in runs/ae_vs_vae\n" in done.stdout
     assert done.stderr.count(b"\n") == 1
