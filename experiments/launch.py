@@ -109,7 +109,7 @@ def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, 
         drawn = figures.draw(experiment, found, workdir, options.data_dir, show)
         progress.drawing(len(experiment.figures), len(experiment.figures), "")
         disk.write_record(workdir, experiment, provenance.finish(record))
-        page.write(experiment, workdir, found, drawn.pictures)
+        page.write(experiment, workdir, found, drawn.pictures, options.data_dir)
     print(results.format_table(results.summarize(found)))
     print(f"\nReport: {(workdir / 'report.html').resolve()}")
     _report_failures([*failed, *drawn.failures])

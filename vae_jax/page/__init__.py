@@ -2,19 +2,23 @@
 
 import base64
 import functools
+import hashlib
 import io
+import re
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
+from markupsafe import Markup
 from PIL import Image
 
 from vae_jax.claims import ONE_SEED, Verdict, judge_claims
 from vae_jax.config import FIELDS, Experiment
 from vae_jax.measurements import CODE_SD, MEASUREMENTS, SQUARED_FEATURES
 from vae_jax.models import MODELS
+from vae_jax.page import explorer
 from vae_jax.page import record as facts
 from vae_jax.results import DASH, Results, summarize
 from vae_jax.workdir import Picture, UserError, read_record, write_text
@@ -23,14 +27,23 @@ MAX_SIZE = (1800, 8000)  # width and height of an embedded image, pixels; the wh
 WEBP_QUALITY = 90  # looks like lossless at a quarter to a half of the bytes
 CSS_PIXELS_PER_PIXEL = 96 / 300  # figures are saved at 300 dpi; at their size in inches all have text of one size
 
-TEMPLATE = jinja2.Template(
-    Path(__file__).with_name("template.html").read_text(encoding="utf-8"),
+FOLDER = Path(__file__).parent
+SCRIPTS = ("network.js", "plane.js", "pad.js", "panel.js", "explorer.js")  # in this order, in one element
+POLICY = "content-security-policy"  # stands in the template for the policy, which needs the hashes of what is rendered
+
+_environment = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(FOLDER),
     autoescape=True,  # names, captions and the record come from outside
     undefined=jinja2.StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
 )
+TEMPLATE = _environment.get_template("template.html")
 TEMPLATE.globals |= {
+    "POLICY": POLICY,
+    "explorer_style": Markup((FOLDER / "explorer.css").read_text(encoding="utf-8")),
+    "explorer_script": Markup("".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)),
+
     "DASH": DASH, "MEASUREMENTS": MEASUREMENTS, "MODELS": MODELS, "ONE_SEED": ONE_SEED, "facts": facts,
     "quote": functools.partial(urllib.parse.quote, safe="", errors="replace"),
     "of_distances": [name for name, entry in MEASUREMENTS.items() if entry.unit == SQUARED_FEATURES],
@@ -46,27 +59,37 @@ class Embedded(NamedTuple):
     height: int
 
 
-def write(experiment: Experiment, workdir: Path, results: Results, pictures: Sequence[Picture]) -> Path:
+def write(
+    experiment: Experiment, workdir: Path, results: Results, pictures: Sequence[Picture], data_dir: str | None = None
+) -> Path:
     """Writes WORKDIR/report.html from experiment.json, the results and the pictures, and returns its path.
+
+    `data_dir` is where prepared data sets are; without a run's data set the page has no explorer.
 
     Raises:
         UserError: experiment.json or a figure is missing or damaged, or the workdir cannot be written.
     """
     figures = [(picture, embed(workdir / "figures" / f"{picture.name}.png")) for picture in pictures]
-    write_text(workdir / "report.html", render(experiment, read_record(workdir), results, figures))
+    live = explorer.build(results, workdir, data_dir)
+    write_text(workdir / "report.html", render(experiment, read_record(workdir), results, figures, live))
     return workdir / "report.html"
 
 
 def render(
-    experiment: Experiment, record: Mapping[str, Any], results: Results, figures: Sequence[tuple[Picture, Embedded]]
-) -> str:
-    """Returns the page; a dash stands for what is missing in the record, or has the wrong type there."""
+    experiment: Experiment, record: Mapping[str, Any], results: Results, figures: Sequence[tuple[Picture, Embedded]],
+    live: Mapping[str, Any] | None = None, answer: Sequence[str] = (),
+) -> str:  # fmt: skip
+    """Returns the page; a dash stands for what is missing in the record, or has the wrong type there.
+
+    `live` is what `explorer.build` returns, and `answer` the sentences above the explorer.
+    """
     summary = summarize(results)
     settings = summary.columns[: summary.num_settings]
     # The number of seeds is no field.
     numeric = [name not in FIELDS or type(FIELDS[name].default) in (int, float) for name in settings]
     page = TEMPLATE.render(
         experiment=experiment, record=record, results=results, summary=summary, figures=figures,
+        explorer=live, answer=answer,
         counts=_counts(results),
         numeric=numeric + [True] * (len(summary.columns) - len(settings)),
         verdict_tables=_verdict_tables(judge_claims(results)),
@@ -76,7 +99,22 @@ def render(
         scalars=[name for name in results.measured if MEASUREMENTS[name].kind is not list],
     )  # fmt: skip
     # A command line may hold bytes that are no UTF-8. Python carries them as surrogates, which cannot be written.
-    return page.encode(errors="replace").decode()
+    return _with_policy(page.encode(errors="replace").decode())
+
+
+def _with_policy(page: str) -> str:
+    """Fills in the Content-Security-Policy: nothing but the page's own styles and scripts, and images in it.
+
+    Text from outside is escaped, so that every `<style>` and `<script>` is the template's.
+    """
+
+    def hashes(tag: str) -> str:
+        contents = re.findall(f"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+        digests = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in contents)
+        return " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"
+
+    policy = f"default-src 'none'; img-src data:; style-src {hashes('style')}; script-src {hashes('script')}"
+    return page.replace(f'content="{POLICY}"', f"content=\"{policy}; base-uri 'none'; form-action 'none'\"", 1)
 
 
 def embed(path: Path) -> Embedded:

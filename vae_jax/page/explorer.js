@@ -1,0 +1,560 @@
+// The explorer: the planes of all models side by side, moved through together. See explorer.html for its parts.
+"use strict";
+
+(() => {
+  const { element, format } = Panel;
+  const root = document.getElementById("explorer");
+  const data = JSON.parse(document.getElementById("explorer-data").textContent);
+  const { texts } = data;
+  const find = (name) => root.querySelector(`[data-ex="${name}"]`);
+  const DRAWS = 16;
+  const STEPS = 12; // of the line from A to B
+  const FALL = 450, STAGGER = 45; // milliseconds of a draw's fall, and between two
+  const AGAIN = 650; // milliseconds between two draws from a digit's posterior
+  const BUDGET = 8; // milliseconds of decoding in a frame
+  const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+
+  const random = generator(1);
+  const state = {
+    tool: "explore", // explore | line | draw
+    link: "place", // place | digit
+    isShaded: false,
+    sampler: "gaussian", // of each model's own codes
+    draws: null, // {source, start, eps, u}
+    ends: [], // of the line; each {codes}
+    end: 0, // that the keys move
+    posteriors: null, // of the drawn digit, by panel
+    noise: null, // eps of the draws from the posteriors
+    newest: 0, // of those draws
+    choice: {}, // values of fields, by field
+    moves: 0,
+  };
+  const codes = new Map(); // the point, by panel
+  let images = [];
+  let panels = [];
+  let look = null;
+  let frame = 0;
+
+  // Uniform numbers in [0, 1) (mulberry32): every reader's first click draws the same points.
+  function generator(seed) {
+    return () => {
+      seed = (seed + 0x6d2b79f5) | 0;
+      let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+      t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+      return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+    };
+  }
+
+  function normals(count) {
+    return Float32Array.from({ length: count }, () =>
+      Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random()));
+  }
+
+  // The pixels of all images in one sheet, Float32Array [H * W] each.
+  async function readImages({ uri, count, columns, shape: [height, width], labels }) {
+    const sheet = new Image();
+    sheet.src = uri;
+    await sheet.decode();
+    const canvas = element("canvas", { width: sheet.width, height: sheet.height });
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    context.drawImage(sheet, 0, 0);
+    const { data: rgba } = context.getImageData(0, 0, sheet.width, sheet.height);
+    const pixels = Array.from({ length: count }, (_, n) => {
+      const top = Math.floor(n / columns) * height, left = (n % columns) * width;
+      return Float32Array.from({ length: height * width }, (_, i) =>
+        rgba[4 * ((top + Math.floor(i / width)) * sheet.width + left + (i % width))] / 255);
+    });
+    const classes = labels ? [...new Set(labels)].sort((a, b) => a - b) : [];
+    return { pixels, labels, count: classes.length, ranks: labels?.map((label) => classes.indexOf(label)) ?? null };
+  }
+
+  // Colours and fonts as the page's styles have them now.
+  function readLook() {
+    const styles = getComputedStyle(root);
+    const value = (name) => styles.getPropertyValue(name).trim();
+    const theme = dark.matches ? "dark" : "light";
+    const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+    return {
+      theme, font: styles.fontFamily, small: 11, dotAlpha: 0.8,
+      ground: value("--plane"), ink: value("--ink"), quiet: value("--quiet"), line: value("--edge"),
+      accent: value("--accent"), paper: value("--paper"), onPaper: value("--on-paper"),
+      paperRgb: rgb(value("--paper")), inkRgb: rgb(value("--on-paper")), shadeRgb: rgb(value("--shade")),
+      onColor: theme === "dark" ? "#101214" : "#ffffff",
+      color: (rank, count) => Plane.classColor(rank, count, theme),
+    };
+  }
+
+  // Which run of a model fits the chosen settings best.
+  function runOf(model) {
+    let best = null, most = -1;
+    for (const run of runs.filter(({ content }) => content.model === model)) {
+      const fits = Object.entries(run.content.settings).filter(([name, value]) => state.choice[name] === value).length;
+      if (fits > most) [best, most] = [run, fits];
+    }
+    return { run: best, isExact: most === Object.keys(best.content.settings).length };
+  }
+
+  function showRuns(isAnimated) {
+    for (const panel of panels) {
+      const { run, isExact } = runOf(panel.model);
+      const settings = Object.entries(run.content.settings).map(([name, value]) => `${texts[name] ?? name} ${value}`);
+      const parts = [texts[`noise_${run.content.noise}`], ...settings, ...(isExact ? [] : [texts.other_run])];
+      const digit = codes.get(panel)?.digit ?? 0;
+      const isOther = panel.run !== run;
+      panel.setRun(run, parts.join(" · "), isAnimated && !calm.matches);
+      if (isOther) codes.set(panel, { z: run.posterior(digit).mean, digit });
+    }
+    if (state.ends.length) startLine();
+    encodePad();
+    changed();
+  }
+
+  function changed() {
+    state.moves++;
+    schedule();
+  }
+
+  function schedule() {
+    frame ||= requestAnimationFrame(paint);
+  }
+
+  // Moves.
+
+  // What a place of one panel's plane is in every panel: {z, digit}, by panel.
+  function linked(panel, place, from) {
+    const result = new Map();
+    if (state.link === "digit") {
+      const digit = panel.view.nearestSeen(place);
+      for (const other of panels) {
+        const isShared = other.run.content.images === panel.run.content.images;
+        result.set(other, isShared ? { z: other.run.posterior(digit).mean, digit } : from.get(other));
+      }
+      return result;
+    }
+    const z = panel.view.unproject(place, from.get(panel).z);
+    for (const other of panels) {
+      if (other === panel) result.set(other, { z, digit: null });
+      else if (other.view.dims <= 2 && panel.view.dims === other.view.dims) {
+        result.set(other, { z: other.view.unproject(place, from.get(other).z), digit: null });
+      } else {
+        const before = from.get(other).z;
+        result.set(other, { z: before.map((value, i) => z[i] ?? value), digit: null });
+      }
+    }
+    return result;
+  }
+
+  function assign(target, moved) {
+    for (const [panel, code] of moved) target.set(panel, code);
+    changed();
+  }
+
+  function moveTo(panel, place) {
+    if (state.tool === "line") assign(state.ends[state.end], linked(panel, place, state.ends[state.end]));
+    else if (state.tool === "explore") assign(codes, linked(panel, place, codes));
+  }
+
+  function moveDimension(panel, dimension, value) {
+    for (const other of state.link === "digit" ? [panel] : panels) {
+      const z = codes.get(other).z.slice();
+      if (dimension < z.length) z[dimension] = value;
+      codes.set(other, { z, digit: null });
+    }
+    changed();
+  }
+
+  // Starts a line between codes of two images of different classes.
+  function startLine() {
+    const [panel] = panels;
+    const { labels, pixels } = images[panel.run.content.images];
+    const from = codes.get(panel).digit ?? 0;
+    let to = labels?.findIndex((label) => label !== labels[from]) ?? -1;
+    if (to < 0) to = Math.min(pixels.length - 1, from + 1);
+    state.ends = [from, to].map((digit) => new Map(panels.map((p) => [p, { z: p.run.posterior(digit).mean, digit }])));
+  }
+
+  function listen(panel) {
+    const { plane } = panel;
+    const place = (event) => {
+      const box = plane.getBoundingClientRect();
+      return panel.picture.toPlace([event.clientX - box.left, event.clientY - box.top]);
+    };
+    plane.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
+      plane.setPointerCapture(event.pointerId);
+      const at = place(event);
+      if (state.tool === "line") {
+        const distance = state.ends.map((end) => {
+          const [x, y] = panel.view.project(end.get(panel).z);
+          return Math.hypot(x - at[0], y - at[1]);
+        });
+        state.end = distance[0] <= distance[1] ? 0 : 1;
+      }
+      moveTo(panel, at);
+    });
+    plane.addEventListener("pointermove", (event) => {
+      const isPressed = plane.hasPointerCapture(event.pointerId);
+      if (isPressed || (event.pointerType === "mouse" && state.tool === "explore")) moveTo(panel, place(event));
+    });
+    plane.addEventListener("keydown", (event) => {
+      const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
+      const { view, picture } = panel;
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      if (state.tool === "line" && "ab".includes(event.key.toLowerCase())) {
+        state.end = event.key.toLowerCase() === "a" ? 0 : 1;
+        return changed();
+      }
+      const target = state.tool === "line" ? state.ends[state.end] : codes;
+      const [x, y] = view.project(target.get(panel).z);
+      if (event.key === "Home") moveTo(panel, [0, 0]);
+      else if (step) {
+        const size = (event.shiftKey ? 40 : 8) / picture.scale;
+        if (state.link === "digit") moveTo(panel, nextSeen(panel, target.get(panel).digit, [x, y], step));
+        else moveTo(panel, [x + size * step[0], y + size * step[1]]);
+      } else return;
+      event.preventDefault();
+      announce();
+    });
+  }
+
+  // The place of the nearest code that lies in a direction from a place, within 45 degrees.
+  function nextSeen({ view }, digit, [x, y], [dx, dy]) {
+    let best = null, least = Infinity;
+    for (let i = 0; i < view.count; i++) {
+      const u = view.places[2 * i] - x, v = view.places[2 * i + 1] - y;
+      const along = u * dx + v * dy, across = Math.abs(u * dy) + Math.abs(v * dx);
+      if (i !== digit && along > 1e-9 && across <= along && along + across < least) {
+        [best, least] = [i, along + across];
+      }
+    }
+    return best === null ? [x, y] : [view.places[2 * best], view.places[2 * best + 1]];
+  }
+
+  let announcement = 0;
+  function announce() {
+    clearTimeout(announcement);
+    announcement = setTimeout(() => {
+      find("status").textContent = panels.map((panel) => format(texts.position, {
+        model: panel.title,
+        z: [...pointOf(panel)].slice(0, 4).map((value) => value.toFixed(2)).join(", "),
+        labels: near(panel, 3).nearest.join(", "),
+      })).join(". ");
+    }, 400);
+  }
+
+  // What is shown.
+
+  // The code whose decode is the large image.
+  function pointOf(panel) {
+    if (state.tool === "line") return state.ends[state.end].get(panel).z;
+    if (state.tool === "draw" && state.posteriors) {
+      const posterior = state.posteriors.get(panel);
+      return posterior.logvar ? perturbed(posterior, state.newest) : posterior.mean;
+    }
+    return codes.get(panel).z;
+  }
+
+  function perturbed({ mean, logvar }, n) {
+    return mean.map((value, i) => value + Math.exp(logvar[i] / 2) * state.noise[(n * mean.length + i) % state.noise.length]);
+  }
+
+  function near(panel, count) {
+    const set = images[panel.run.content.images];
+    const found = panel.view.nearest(pointOf(panel), count);
+    return { images: found.map((i) => set.pixels[i]), nearest: found.map((i) => set.labels?.[i] ?? i), found };
+  }
+
+  function drawsOf(panel) {
+    const { source, eps, u } = state.draws;
+    const { run, view } = panel;
+    const dims = run.latentDim;
+    return u.map((value, n) => {
+      const noise = eps.subarray(n * dims, (n + 1) * dims);
+      if (source !== "prior") return run.sample(source, noise, value);
+      return dims === 2 ? view.unproject(noise, new Float32Array(2)) : noise.slice();
+    });
+  }
+
+  function fillGrid(panel, now) {
+    const key = `${panel.version}/`;
+    if (state.tool === "line") {
+      const [a, b] = state.ends.map((end) => end.get(panel).z);
+      const line = Array.from({ length: STEPS }, (_, i) => a.map((v, j) => v + (i / (STEPS - 1)) * (b[j] - v)));
+      panel.setGrid(`${key}line/${state.moves}`, line, STEPS, format(texts.caption_line, { n: STEPS }), true);
+    } else if (state.tool === "draw") {
+      if (!state.posteriors) return panel.setGrid(`${key}empty`, [], 8, texts.caption_draw_first);
+      const posterior = state.posteriors.get(panel);
+      const draws = posterior.logvar
+        ? Array.from({ length: DRAWS }, (_, n) => perturbed(posterior, n)) : [posterior.mean];
+      const caption = posterior.logvar ? texts.caption_ellipse : texts.caption_point;
+      panel.setGrid(`${key}pad/${state.padMoves}/${state.redraws}`, draws, 8, caption, posterior.logvar !== null);
+    } else if (state.draws) {
+      const { source, id } = state.draws;
+      panel.setGrid(`${key}draws/${id}`, drawsOf(panel), 8, texts[`caption_${source}`]);
+    } else panel.setGrid(`${key}none`, [], 8, texts.placeholder_draws);
+    const landed = state.tool === "explore" && state.draws ? landedAt(now) : Infinity;
+    return panel.decodeDue(performance.now() + BUDGET / panels.length, landed);
+  }
+
+  // How many draws have landed.
+  function landedAt(now) {
+    if (calm.matches) return DRAWS;
+    return Math.max(0, Math.floor((now - state.draws.start - FALL) / STAGGER) + 1);
+  }
+
+  const scene = {
+    get isShaded() {
+      return state.isShaded;
+    },
+    get liveKey() {
+      return `${state.moves}`;
+    },
+    live: (panel) => panel.run.decode(pointOf(panel)),
+    code: (panel) => pointOf(panel),
+    near,
+    paint(panel, picture, look) {
+      const { view } = panel;
+      if (panel.morph) return;
+      if (state.tool === "line") {
+        const places = state.ends.map((end) => view.project(end.get(panel).z));
+        picture.paintLine(look, ...places, STEPS);
+        places.forEach((place, i) => picture.paintPoint(look, place, "AB"[i], i === state.end));
+        if (panel.hot >= 0) picture.paintSample(look, view.project(panel.grids.tiles[panel.hot].z), 0, true);
+        return;
+      }
+      if (state.tool === "draw") {
+        if (!state.posteriors) return;
+        const posterior = state.posteriors.get(panel);
+        if (posterior.logvar) picture.paintEllipse(look, view.ellipse(posterior));
+        if (panel.hot >= 0 && panel.grids.tiles[panel.hot]) {
+          picture.paintSample(look, view.project(panel.grids.tiles[panel.hot].z), 0, true);
+        }
+        return picture.paintPoint(look, view.project(pointOf(panel)));
+      }
+      const { z, digit } = codes.get(panel);
+      if (digit !== null) {
+        const posterior = panel.run.posterior(digit);
+        if (posterior.logvar) picture.paintEllipse(look, view.ellipse(posterior));
+      }
+      picture.paintPoint(look, view.project(z));
+      if (!state.draws) return;
+      for (const [n, tile] of panel.grids.tiles.entries()) {
+        const t = calm.matches ? 1 : (performance.now() - state.draws.start - n * STAGGER) / FALL;
+        if (t > 0) picture.paintSample(look, view.project(tile.z), 60 * (1 - Math.min(1, t)) ** 2, n === panel.hot);
+      }
+    },
+  };
+
+  function paint(now) {
+    frame = 0;
+    look ??= readLook();
+    let isGoingOn = false;
+    for (const panel of panels) {
+      isGoingOn = fillGrid(panel, now) || isGoingOn;
+      isGoingOn = panel.paint(scene, look, now) || isGoingOn;
+    }
+    if (state.tool === "explore" && state.draws && landedAt(now) < DRAWS) isGoingOn = true;
+    if (isGoingOn) schedule();
+  }
+
+  // Controls.
+
+  function draw(source) {
+    setTool("explore");
+    const dims = Math.max(...panels.map((panel) => panel.run.latentDim));
+    state.draws = {
+      source, id: ++state.moves, start: performance.now(),
+      eps: normals(DRAWS * dims), u: Array.from({ length: DRAWS }, random),
+    };
+    for (const name of ["draw-prior", "draw-own"]) {
+      find(name).setAttribute("aria-pressed", (name === "draw-prior") === (source === "prior"));
+    }
+    schedule();
+  }
+
+  function setTool(tool) {
+    state.tool = tool;
+    root.querySelector(`input[name="ex-tool"][value="${tool}"]`).checked = true;
+    root.dataset.tool = tool;
+    find("pad-box").hidden = tool !== "draw";
+    const hint = tool === "explore" && state.link === "digit" ? "explore_digit" : tool;
+    find("hint").textContent = texts[`hint_${hint}`];
+    for (const panel of panels) panel.liveCaption.textContent = tool === "draw" ? texts.reconstruction : texts.decoded;
+    if (tool === "line" && !state.ends.length) startLine();
+    if (tool === "draw") {
+      pad.paint((look ??= readLook()), paintOnPad);
+      find("pad-box").scrollIntoView({ block: "nearest" });
+      again();
+    }
+    changed();
+  }
+
+  function paintOnPad(context, pixels, x, y, side) {
+    panels[0].tiles.paint(context, pixels, look, x, y, side);
+  }
+
+  // Encodes what is on the pad in every panel.
+  function encodePad() {
+    if (pad.isEmpty) state.posteriors = null;
+    else {
+      state.posteriors = new Map(panels.map((panel) => {
+        const { run } = panel;
+        const { binarization } = run.content;
+        let pixels = pad.pixels(run.height, run.width);
+        // Training draws binary pixels anew at each step; here the cut at 1/2 stands for them.
+        if (binarization !== "none") pixels = pixels.map((value) => (value >= 0.5 ? 1 : 0));
+        return [panel, run.encode(pixels)];
+      }));
+      state.noise ??= normals(DRAWS * Math.max(...panels.map((panel) => panel.run.latentDim)));
+    }
+    state.padMoves = (state.padMoves ?? 0) + 1;
+    changed();
+  }
+
+  const pad = new Pad.Pad(find("pad"), () => {
+    encodePad();
+    pad.paint((look ??= readLook()), paintOnPad);
+    again();
+  });
+
+  // Draws from the posteriors again and again, one draw at a time, unless motion is to be reduced.
+  let timer = 0;
+  function again() {
+    clearTimeout(timer);
+    if (state.tool !== "draw" || !state.posteriors || calm.matches) return;
+    timer = setTimeout(() => {
+      redraw();
+      again();
+    }, AGAIN);
+  }
+
+  function redraw() {
+    if (!state.posteriors) return;
+    const dims = state.noise.length / DRAWS;
+    state.newest = (state.newest + 1) % DRAWS;
+    state.noise.set(normals(dims), state.newest * dims);
+    state.redraws = (state.redraws ?? 0) + 1;
+    changed();
+  }
+
+  // A slider for the KL weight, and a list of values for every other field in which runs differ.
+  function listSettings() {
+    const values = new Map(data.fields.map((name) => [name, []]));
+    for (const { content } of runs) {
+      for (const [name, value] of Object.entries(content.settings)) {
+        if (!values.get(name).includes(value)) values.get(name).push(value);
+      }
+    }
+    for (const [name, options] of values) {
+      if (options.length < 2) continue;
+      const label = texts[name] ?? name;
+      const isNumeric = options.every((value) => Number.isFinite(Number(value)));
+      if (isNumeric) options.sort((a, b) => a - b);
+      state.choice[name] = options.includes("1") && name === "kl_weight" ? "1" : options[0];
+      const choose = (value) => {
+        state.choice[name] = value;
+        showRuns(true);
+      };
+      if (name === "kl_weight" && isNumeric) {
+        const output = element("output", {}, state.choice[name]);
+        const input = element("input", {
+          type: "range", min: 0, max: options.length - 1, step: 1, value: options.indexOf(state.choice[name]),
+          "aria-valuetext": state.choice[name],
+          oninput: () => {
+            const value = options[Number(input.value)];
+            output.textContent = value;
+            input.setAttribute("aria-valuetext", value);
+            choose(value);
+          },
+        });
+        find("settings").append(element("label", { class: "ex-slider" }, element("span", {}, `${label} `, output), input));
+      } else {
+        const select = element("select", { onchange: () => choose(select.value) },
+          ...options.map((value) => element("option", { value, selected: value === state.choice[name] }, value)));
+        find("settings").append(element("label", {}, `${label} `, select));
+      }
+    }
+  }
+
+  function writeNotes() {
+    const notes = [format(texts.precision, { error: data.error.toPrecision(1) })];
+    const names = runs.map(({ content }) => content.name).join(", ");
+    notes.push(runs.length === data.total ? texts.runs_all
+      : format(texts.runs_some, { shown: runs.length, total: data.total, names }));
+    if (runs.some(({ content }) => content.rotation)) notes.push(texts.aligned);
+    find("notes").textContent = notes.join(" ");
+  }
+
+  function listenToControls() {
+    find("draw-prior").addEventListener("click", () => draw("prior"));
+    find("draw-own").addEventListener("click", () => draw(state.sampler));
+    find("sampler").addEventListener("change", (event) => {
+      state.sampler = event.target.value;
+      draw(state.sampler);
+    });
+    for (const input of root.querySelectorAll('input[name="ex-tool"]')) {
+      input.addEventListener("change", () => setTool(input.value));
+    }
+    for (const input of root.querySelectorAll('input[name="ex-link"]')) {
+      input.addEventListener("change", () => {
+        state.link = input.value;
+        if (state.link === "digit" && state.tool !== "draw") {
+          const target = state.tool === "line" ? state.ends[state.end] : codes;
+          moveTo(panels[0], panels[0].view.project(target.get(panels[0]).z));
+        }
+        setTool(state.tool);
+      });
+    }
+    find("shade").addEventListener("change", (event) => {
+      state.isShaded = event.target.checked;
+      changed();
+    });
+    find("clear").addEventListener("click", () => pad.clear());
+    find("redraw").addEventListener("click", redraw);
+    find("test-digit").addEventListener("click", () => {
+      const { pixels } = images[panels[0].run.content.images];
+      pad.put(pixels[Math.floor(random() * pixels.length)]);
+    });
+    const restyle = () => {
+      look = null;
+      if (state.tool === "draw") pad.paint((look = readLook()), paintOnPad);
+      schedule();
+    };
+    dark.addEventListener("change", restyle);
+    calm.addEventListener("change", again);
+    new ResizeObserver(restyle).observe(root);
+  }
+
+  const runs = data.runs.map((content) => new Network.Run(content));
+
+  async function start() {
+    images = await Promise.all(data.images.map(readImages));
+    const titles = new Map(runs.map(({ content }) => [content.model, content.title]));
+    const host = {
+      texts, schedule, listen, moveDimension,
+      marks: ({ content }) => images[content.images],
+      setHot: (index) => {
+        for (const panel of panels) panel.hot = index < panel.grids.tiles.length ? index : -1;
+        schedule();
+      },
+    };
+    panels = [...titles].map(([model, title]) => new Panel.Panel(model, title, host));
+    root.style.setProperty("--panels", panels.length);
+    root.dataset.panels = panels.length;
+    find("panels").replaceChildren(...panels.map((panel) => panel.root));
+    listSettings();
+    find("shade-box").hidden = !runs.some(({ content }) => content.plausibility);
+    find("link-box").hidden = panels.length < 2;
+    writeNotes();
+    listenToControls();
+    showRuns(false);
+    setTool("explore");
+    root.dataset.ready = "";
+  }
+
+  start().catch((error) => {
+    find("panels").textContent = texts.broken;
+    console.error(error);
+  });
+})();

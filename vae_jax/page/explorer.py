@@ -1,0 +1,196 @@
+"""The explorer of the page: which runs it holds, and all that its scripts need, as one JSON-ready dict."""
+
+import base64
+import io
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from vae_jax.config import Config, varying_fields
+from vae_jax.data import Dataset
+from vae_jax.evaluation.subsets import subset
+from vae_jax.fields import format_value
+from vae_jax.models import MODEL_FIELDS, MODELS
+from vae_jax.page.texts import EXPLORER
+from vae_jax.page.weights import Packed, encode_array, is_packable, pack, packed_size
+from vae_jax.results import Results
+from vae_jax.runs import TrainedRun, dataset_of, load_run
+from vae_jax.workdir import UserError, is_trained, run_dir
+
+MAX_BYTES = 5_000_000  # that the runs take in the page: the quickstart's page stays below 8 MB
+MAX_SWEEP_BYTES = 20_000_000  # where the KL weight varies, whose slider shows little with two values
+MAX_DIGITS, MIN_DIGITS = 1000, 100  # test images whose codes are shown
+DIGIT_PIXELS = MAX_DIGITS * 28 * 28  # of all of them
+GRID = 48  # rows and columns of the plausibility grid
+
+Judge = Callable[[np.ndarray], np.ndarray]
+"""Maps images float32[N, H, W] in [0, 1] to how plausible each is, float[N] in [0, 1]; one scale for all runs."""
+
+
+def build(
+    results: Results,
+    workdir: Path,
+    data_dir: str | None = None,
+    judges: Callable[[Dataset], Judge] | None = None,
+    language: str = "en",
+    max_bytes: int | None = None,
+) -> dict[str, Any] | None:
+    """Returns what the page's explorer needs: the runs that fit, their codes of the same test images, and texts.
+
+    Args:
+        results: of the experiment; diverged and untrained runs are left out.
+        workdir: of the runs.
+        data_dir: where prepared data sets are.
+        judges: makes the judge of a data set, whose grid becomes the background of a plane; None for no background.
+        language: of the texts, a key of `texts.EXPLORER`.
+        max_bytes: that the runs may take; None for the default of this experiment.
+
+    Returns:
+        A JSON-ready dict; None if no run can be shown, or the images are not there.
+    """
+    trained = [c for c in results.configs if c not in results.diverged and is_trained(run_dir(workdir, c))]
+    if max_bytes is None:
+        varying = varying_fields([config for config in trained if config.uses("kl_weight")])
+        max_bytes = MAX_SWEEP_BYTES if "kl_weight" in varying else MAX_BYTES
+    try:
+        runs = _choose(trained, workdir, max_bytes)
+        datasets = {run.name: dataset_of(run, data_dir) for run in runs}
+    except UserError:  # the report of a workdir whose data set is elsewhere has no explorer
+        return None
+    if not runs:
+        return None
+    shown = list(dict.fromkeys(run.config.dataset for run in runs))
+    first = {name: datasets[next(r.name for r in runs if r.config.dataset == name)] for name in shown}
+    packed = [pack(run, _images(data := datasets[run.name]), data.train.images) for run in runs]
+    _align(runs, packed)
+    if judges is not None:
+        makers = {name: judges(dataset) for name, dataset in first.items()}
+        for run, item in zip(runs, packed, strict=True):
+            item.content["plausibility"] = _plausibility_grid(run, item, makers[run.config.dataset])
+    fields = [name for name in varying_fields([run.config for run in runs]) if name != "model"]
+    for run, item in zip(runs, packed, strict=True):
+        values = {name: getattr(run.config, name) for name in fields if run.config.uses(name)}
+        item.content["settings"] = {name: format_value(value) for name, value in values.items()}
+        item.content["images"] = shown.index(run.config.dataset)
+    return {
+        "texts": EXPLORER[language],
+        "fields": fields,
+        "kl_weights": sorted({r.config.kl_weight for r in runs if r.config.uses("kl_weight")}),
+        "images": [_pack_images(dataset) for dataset in first.values()],
+        "runs": [item.content for item in packed],
+        "total": len(results.configs),
+        "error": max(item.error for item in packed),
+    }
+
+
+def _choose(configs: Sequence[Config], workdir: Path, max_bytes: int) -> list[TrainedRun]:
+    """Loads as many runs as fit: the first seed of every setting, then the next; models of a setting stay together."""
+    shared = [name for name in varying_fields(configs) if name not in ("model", "seed", *MODEL_FIELDS)]
+    seeds = list(dict.fromkeys(config.seed for config in configs))
+    settings = list(dict.fromkeys(tuple(getattr(c, name) for name in shared) for c in configs))
+    groups: dict[tuple[int, int], list[Config]] = {}
+    for config in configs:
+        setting = tuple(getattr(config, name) for name in shared)
+        groups.setdefault((seeds.index(config.seed), settings.index(setting)), []).append(config)
+    chosen: list[TrainedRun] = []
+    for _, group in sorted(groups.items()):
+        fitting, room = [], max_bytes - sum(_size(run) for run in chosen)
+        for config in _spread(group):
+            run = load_run(run_dir(workdir, config))
+            if not is_packable(run):
+                continue
+            # The page has at least one run of each model.
+            if (room := room - _size(run)) < 0 and (chosen or config.model in {r.config.model for r in fitting}):
+                break
+            fitting.append(run)
+        if chosen and len({r.config.model for r in fitting}) < len({c.model for c in group}):
+            break
+        chosen += fitting
+    return sorted(chosen, key=lambda run: configs.index(run.config))
+
+
+def _spread(configs: Sequence[Config]) -> list[Config]:
+    """Orders the runs of one setting so that any first few have all models, and values from end to end."""
+    lines = []
+    for model in MODELS:
+        line = [config for config in configs if config.model == model]
+        order = [0, len(line) - 1]
+        for parts in (2, 4, 8, 16, 32, 64):
+            order += [len(line) * part // parts for part in range(1, parts)]
+        lines.append([line[i] for i in dict.fromkeys([*order, *range(len(line))]) if 0 <= i < len(line)])
+    return [config for rank in itertools.zip_longest(*lines) for config in rank if config is not None]
+
+
+def _size(run: TrainedRun) -> int:
+    return packed_size(run, _num_images(run.program.network.image_shape))
+
+
+def _num_images(shape: tuple[int, int]) -> int:
+    return max(MIN_DIGITS, min(MAX_DIGITS, DIGIT_PIXELS // math.prod(shape)))
+
+
+def _images(dataset: Dataset) -> np.ndarray:
+    images = dataset.test.images
+    return subset(images, _num_images((images.shape[1], images.shape[2])))
+
+
+def _pack_images(dataset: Dataset) -> dict[str, Any]:
+    """One PNG of all images, in rows, and their labels."""
+    images = _images(dataset)
+    count, height, width = images.shape
+    columns = math.ceil(math.sqrt(count * height / width))
+    rows = math.ceil(count / columns)
+    sheet = np.zeros((rows * columns, height, width), np.uint8)
+    sheet[:count] = images
+    sheet = sheet.reshape(rows, columns, height, width).swapaxes(1, 2).reshape(rows * height, columns * width)
+    content = io.BytesIO()
+    Image.fromarray(sheet).save(content, "PNG", optimize=True)
+    labels = dataset.test.labels
+    return {
+        "uri": f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode('ascii')}",
+        "count": count,
+        "columns": columns,
+        "shape": [height, width],
+        "labels": None if labels is None else subset(labels, count).astype(int).tolist(),
+    }
+
+
+def _align(runs: Sequence[TrainedRun], packed: Sequence[Packed]) -> None:
+    """Turns the plane of each run of two dimensions to that of the run of its model before it, orthogonally.
+
+    A run's `rotation` R [2, 2] maps its codes z to places R z, which are the nearest to the places of the other run
+    that a rotation or reflection about the origin can give. N(0, I) is the same before and after.
+    """
+    last: dict[tuple[str, str], np.ndarray] = {}
+    for run, item in zip(runs, packed, strict=True):
+        if run.config.latent_dim == 2:
+            key, places = (run.config.model, run.config.dataset), item.codes.astype(np.float64)
+            if key in last:
+                u, _, vt = np.linalg.svd(last[key].T @ places)
+                item.content["rotation"] = encode_array(u @ vt)
+                places = places @ (u @ vt).T
+            last[key] = places
+
+
+def _plausibility_grid(run: TrainedRun, item: Packed, judge: Judge) -> dict[str, Any] | None:
+    """How plausible the decodes of a grid of places are, uint8[GRID, GRID], top row first; None beyond 2 dimensions."""
+    if run.config.latent_dim != 2:
+        return None
+    rotation = np.eye(2)
+    if "rotation" in item.content:
+        rotation = np.frombuffer(base64.b64decode(item.content["rotation"]), "<f4").reshape(2, 2)
+    places = item.codes @ rotation.T
+    low, high = np.minimum(places.min(axis=0), -3), np.maximum(places.max(axis=0), 3)
+    middle, half = (low + high) / 2, 0.6 * float((high - low).max())
+    steps = (np.arange(GRID) + 0.5) / GRID * 2 - 1
+    y, x = np.meshgrid(-steps, steps, indexing="ij")
+    grid = np.stack([x.ravel(), y.ravel()], axis=1) * half + middle
+    values = np.nan_to_num(judge(run.decode(grid @ rotation)))  # z = Rᵀ p, for rows p
+    content = base64.b64encode(np.round(255 * np.clip(values, 0, 1)).astype(np.uint8)).decode("ascii")
+    box = [float(v) for v in (middle[0] - half, middle[1] - half, middle[0] + half, middle[1] + half)]
+    return {"box": box, "side": GRID, "values": content}
