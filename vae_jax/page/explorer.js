@@ -8,7 +8,7 @@
   const { texts } = data;
   const find = (name) => root.querySelector(`[data-ex="${name}"]`);
   const DRAWS = 16;
-  const STEPS = 12; // of the line from A to B
+  const STEPS = 10; // of the line from A to B
   const FALL = 450, STAGGER = 45; // milliseconds of a draw's fall, and between two
   const AGAIN = 650; // milliseconds between two draws from a digit's posterior
   const BUDGET = 8; // milliseconds of decoding in a frame
@@ -76,7 +76,7 @@
     const theme = dark.matches ? "dark" : "light";
     const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
     return {
-      theme, font: styles.fontFamily, small: 11, dotAlpha: 0.8,
+      theme, font: styles.fontFamily, small: 11,
       ground: value("--plane"), ink: value("--ink"), quiet: value("--quiet"), line: value("--edge"),
       accent: value("--accent"), paper: value("--paper"), onPaper: value("--on-paper"),
       paperRgb: rgb(value("--paper")), inkRgb: rgb(value("--on-paper")), shadeRgb: rgb(value("--shade")),
@@ -100,12 +100,15 @@
       const { run, isExact } = runOf(panel.model);
       const settings = Object.entries(run.content.settings).map(([name, value]) => `${texts[name] ?? name} ${value}`);
       const parts = [texts[`noise_${run.content.noise}`], ...settings, ...(isExact ? [] : [texts.other_run])];
-      const digit = codes.get(panel)?.digit ?? 0;
-      const isOther = panel.run !== run;
       panel.setRun(run, parts.join(" · "), isAnimated && !calm.matches);
-      if (isOther) codes.set(panel, { z: run.posterior(digit).mean, digit });
     }
-    if (state.ends.length) startLine();
+    startLine();
+    for (const panel of panels) {
+      // The point stays at its digit, or at its place; at first it is at a typical digit.
+      const { z, digit } = codes.get(panel) ?? state.ends[0].get(panel);
+      if (digit !== null && digit < panel.view.count) codes.set(panel, { z: panel.run.posterior(digit).mean, digit });
+      else codes.set(panel, { z: new Float32Array(panel.run.latentDim).map((_, i) => z[i] ?? 0), digit: null });
+    }
     encodePad();
     changed();
   }
@@ -164,14 +167,36 @@
     changed();
   }
 
-  // Starts a line between codes of two images of different classes.
+  // Starts a line between typical images of the two classes that lie farthest apart in the first plane.
   function startLine() {
-    const [panel] = panels;
-    const { labels, pixels } = images[panel.run.content.images];
-    const from = codes.get(panel).digit ?? 0;
-    let to = labels?.findIndex((label) => label !== labels[from]) ?? -1;
-    if (to < 0) to = Math.min(pixels.length - 1, from + 1);
-    state.ends = [from, to].map((digit) => new Map(panels.map((p) => [p, { z: p.run.posterior(digit).mean, digit }])));
+    const typical = typicalImages();
+    const place = (digit) => panels[0].view.places.subarray(2 * digit, 2 * digit + 2);
+    let ends = [0, typical.length - 1].map((i) => typical[i]), most = -1;
+    for (const a of typical) {
+      for (const b of typical) {
+        const apart = Math.hypot(place(a)[0] - place(b)[0], place(a)[1] - place(b)[1]);
+        if (apart > most) [ends, most] = [[a, b], apart];
+      }
+    }
+    state.ends = ends.map((digit) => new Map(panels.map((p) => [p, { z: p.run.posterior(digit).mean, digit }])));
+  }
+
+  // Of each class, the image whose codes lie nearest to the middles of the class in all planes; without classes, a few.
+  function typicalImages() {
+    const set = images[panels[0].run.content.images];
+    const alike = panels.filter((panel) => images[panel.run.content.images] === set).map((panel) => panel.view);
+    if (!set.ranks) return [0, 1, 2, 3].filter((i) => i < set.pixels.length);
+    return Array.from({ length: set.count }, (_, rank) => {
+      const members = set.ranks.flatMap((value, i) => (value === rank ? [i] : []));
+      const off = new Map(members.map((i) => [i, 0]));
+      for (const { places, box } of alike) {
+        for (const [axis, half] of [[0, box.halfX], [1, box.halfY]]) {
+          const middle = members.reduce((sum, i) => sum + places[2 * i + axis], 0) / members.length;
+          for (const i of members) off.set(i, off.get(i) + ((places[2 * i + axis] - middle) / half) ** 2);
+        }
+      }
+      return members.reduce((best, i) => (off.get(i) < off.get(best) ? i : best));
+    });
   }
 
   function listen(panel) {
@@ -307,6 +332,9 @@
     get isShaded() {
       return state.isShaded;
     },
+    get isDimmed() {
+      return state.tool !== "explore" || state.draws !== null;
+    },
     get liveKey() {
       return `${state.moves}`;
     },
@@ -326,11 +354,10 @@
       if (state.tool === "draw") {
         if (!state.posteriors) return;
         const posterior = state.posteriors.get(panel);
-        if (posterior.logvar) picture.paintEllipse(look, view.ellipse(posterior));
-        if (panel.hot >= 0 && panel.grids.tiles[panel.hot]) {
-          picture.paintSample(look, view.project(panel.grids.tiles[panel.hot].z), 0, true);
-        }
-        return picture.paintPoint(look, view.project(pointOf(panel)));
+        if (!posterior.logvar) return picture.paintPoint(look, view.project(posterior.mean));
+        picture.paintEllipse(look, view.ellipse(posterior));
+        picture.paintDots(look, panel.grids.tiles.map((tile) => view.project(tile.z)), 1.75);
+        return picture.paintSample(look, view.project(panel.grids.tiles[panel.hot]?.z ?? pointOf(panel)), 0, false);
       }
       const { z, digit } = codes.get(panel);
       if (digit !== null) {
@@ -367,27 +394,30 @@
       source, id: ++state.moves, start: performance.now(),
       eps: normals(DRAWS * dims), u: Array.from({ length: DRAWS }, random),
     };
-    for (const name of ["draw-prior", "draw-own"]) {
-      find(name).setAttribute("aria-pressed", (name === "draw-prior") === (source === "prior"));
-    }
+    setHint();
     schedule();
   }
 
   function setTool(tool) {
     state.tool = tool;
     root.querySelector(`input[name="ex-tool"][value="${tool}"]`).checked = true;
-    root.dataset.tool = tool;
     find("pad-box").hidden = tool !== "draw";
-    const hint = tool === "explore" && state.link === "digit" ? "explore_digit" : tool;
-    find("hint").textContent = texts[`hint_${hint}`];
+    find("link-box").hidden = tool === "draw" || panels.length < 2;
+    setHint();
     for (const panel of panels) panel.liveCaption.textContent = tool === "draw" ? texts.reconstruction : texts.decoded;
-    if (tool === "line" && !state.ends.length) startLine();
     if (tool === "draw") {
       pad.paint((look ??= readLook()), paintOnPad);
       find("pad-box").scrollIntoView({ block: "nearest" });
       again();
     }
     changed();
+  }
+
+  function setHint() {
+    let name = state.tool;
+    if (name === "explore" && state.draws) name = state.draws.source === "prior" ? "prior" : "own";
+    else if (name === "explore" && state.link === "digit") name = "explore_digit";
+    find("hint").textContent = format(texts[`hint_${name}`], { sampler: texts[state.draws?.source] });
   }
 
   function paintOnPad(context, pixels, x, y, side) {
@@ -478,7 +508,9 @@
   }
 
   function writeNotes() {
-    const notes = [format(texts.precision, { error: data.error.toPrecision(1) })];
+    const unit = 10 ** Math.floor(Math.log10(data.error || 1e-6));
+    const error = (Math.ceil(data.error / unit) * unit).toPrecision(1); // rounded up, as a bound
+    const notes = [format(texts.precision, { error })];
     const names = runs.map(({ content }) => content.name).join(", ");
     notes.push(runs.length === data.total ? texts.runs_all
       : format(texts.runs_some, { shown: runs.length, total: data.total, names }));
@@ -545,7 +577,6 @@
     find("panels").replaceChildren(...panels.map((panel) => panel.root));
     listSettings();
     find("shade-box").hidden = !runs.some(({ content }) => content.plausibility);
-    find("link-box").hidden = panels.length < 2;
     writeNotes();
     listenToControls();
     showRuns(false);

@@ -99,7 +99,8 @@ def _choose(configs: Sequence[Config], workdir: Path, max_bytes: int) -> list[Tr
         groups.setdefault((seeds.index(config.seed), settings.index(setting)), []).append(config)
     chosen: list[TrainedRun] = []
     for _, group in sorted(groups.items()):
-        fitting, room = [], max_bytes - sum(_size(run) for run in chosen)
+        fitting: list[TrainedRun] = []
+        room = max_bytes - sum(_size(run) for run in chosen)
         for config in _spread(group):
             run = load_run(run_dir(workdir, config))
             if not is_packable(run):
@@ -127,7 +128,8 @@ def _spread(configs: Sequence[Config]) -> list[Config]:
 
 
 def _size(run: TrainedRun) -> int:
-    return packed_size(run, _num_images(run.program.network.image_shape))
+    most = _num_images(run.program.network.image_shape)
+    return packed_size(run, min(most, run.identity.counts["test"]) if run.identity else most)
 
 
 def _num_images(shape: tuple[int, int]) -> int:

@@ -2,7 +2,6 @@
 "use strict";
 
 const Panel = (() => {
-  const NEAREST = 6; // images
   const MORPH = 500; // milliseconds in which codes move to those of another run
 
   // Text with {names} filled in.
@@ -48,7 +47,7 @@ const Panel = (() => {
     }
 
     // Fits a canvas to `columns` tiles across, and paints what there is; null paints an empty place.
-    paintGrid(canvas, tiles, columns, rows, look, hot = -1) {
+    paintGrid(canvas, tiles, columns, rows, look, { hot = -1, hasBlanks = true } = {}) {
       const ratio = Math.min(3, window.devicePixelRatio || 1);
       const gap = columns > 1 ? 3 : 0;
       const width = canvas.clientWidth;
@@ -63,7 +62,7 @@ const Panel = (() => {
       for (let i = 0; i < columns * rows; i++) {
         const x = (i % columns) * (side + gap), y = Math.floor(i / columns) * (side + gap);
         if (tiles[i]) this.paint(context, tiles[i], look, x, y, side);
-        else {
+        else if (hasBlanks) {
           context.strokeStyle = look.line;
           context.lineWidth = 1;
           context.setLineDash([3, 3]);
@@ -100,7 +99,7 @@ const Panel = (() => {
         element("div", { class: "ex-frame" }, this.plane, element("span", { class: "ex-legend" }, texts.prior_circle)),
         this.axes,
         element("div", { class: "ex-row" },
-          element("div", { class: "ex-decoded" }, this.live, this.liveCaption),
+          element("div", { class: "ex-decoded" }, this.liveCaption, this.live),
           element("div", { class: "ex-near" }, element("span", { class: "ex-label" }, texts.nearest), this.near)),
         this.caption, this.grid, this.dims);
       this.picture = new Plane.Picture(this.plane);
@@ -210,6 +209,7 @@ const Panel = (() => {
         tiles: codes.map((z, i) => ({ z, place: null, image: old[i]?.image ?? null, isDue: true })),
       };
       this.caption.textContent = caption;
+      this.caption.classList.toggle("ex-empty", codes.length === 0);
       this.grid.setAttribute("aria-label", format(this.host.texts.grid_label, { model: this.title, caption }));
     }
 
@@ -228,7 +228,7 @@ const Panel = (() => {
     paint(scene, look, now) {
       const { picture, view } = this;
       if (!picture.fit()) return false;
-      let { places, box } = view, key = `${this.version}/${look.theme}/${scene.isShaded}`;
+      let { places, box } = view, key = `${this.version}/${look.theme}/${scene.isShaded}/${scene.isDimmed}`;
       if (this.morph) {
         const t = Math.min(1, (now - this.morph.start) / MORPH);
         if (t < 1) {
@@ -241,7 +241,7 @@ const Panel = (() => {
       }
       picture.setBox(box);
       const marks = { ...this.host.marks(this.run), isLine: view.dims === 1 };
-      picture.paintBase(key, look, places, marks, scene.isShaded ? this.themeShade(look) : null);
+      picture.paintBase(key, { ...look, dotAlpha: scene.isDimmed ? 0.4 : 0.85 }, places, marks, scene.isShaded ? this.themeShade(look) : null);
       picture.begin();
       scene.paint(this, picture, look);
       if (this.liveKey !== scene.liveKey) {
@@ -249,8 +249,9 @@ const Panel = (() => {
         this.liveKey = scene.liveKey;
       }
       this.tiles.paintGrid(this.live, [this.liveImage], 1, 1, look);
-      const { images, nearest } = scene.near(this, NEAREST);
-      this.tiles.paintGrid(this.near, images, NEAREST, 1, look);
+      const count = this.near.clientWidth < 150 ? 4 : 6;
+      const { images, nearest } = scene.near(this, count);
+      this.tiles.paintGrid(this.near, images, count, 1, look);
       this.near.setAttribute("aria-label", format(this.host.texts.nearest_label, {
         model: this.title, labels: nearest.join(", "),
       }));
@@ -258,7 +259,8 @@ const Panel = (() => {
       const narrow = this.grid.clientWidth < 260 && columns > 6;
       const across = narrow ? Math.ceil(columns / 2) : columns;
       const total = columns === 8 ? 16 : columns;
-      this.tiles.paintGrid(this.grid, tiles.map(({ image }) => image), across, Math.ceil(total / across), look, this.hot);
+      this.tiles.paintGrid(this.grid, tiles.map(({ image }) => image), across, Math.ceil(total / across), look,
+        { hot: this.hot, hasBlanks: tiles.length !== 1 });
       for (const { i, input } of this.sliders ?? []) {
         if (document.activeElement !== input && scene.code(this)) input.value = scene.code(this)[i];
       }

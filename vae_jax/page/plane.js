@@ -4,7 +4,7 @@
 const Plane = (() => {
   const TAU = 2 * Math.PI;
 
-  // Near Paul Tol's "muted" scheme, which colour-blind readers can tell apart, at 3 : 1 on the light and the dark ground.
+  // Near Paul Tol's "muted" scheme, which colour-blind readers can tell apart, at 3 : 1 on either ground.
   const CLASS_COLORS = {
     light: ["#332288", "#3a92c8", "#2b9382", "#117733", "#7d7d24", "#a8841a", "#cc5a6c", "#882255", "#aa4499", "#5a5a5a"],
     dark: ["#9a8cf0", "#88ccee", "#44b8a4", "#4cb86a", "#b9b950", "#ecd982", "#ee8c9a", "#d2588c", "#d884cc", "#b4b4b4"],
@@ -272,6 +272,7 @@ const Plane = (() => {
         if (x < radius || y < radius || x > this.width - radius || y > this.height - radius) continue;
         if (taken.some(([u, v]) => Math.abs(u - x) < 2.6 * radius && Math.abs(v - y) < 2.6 * radius)) continue;
         taken.push([x, y]);
+        context.globalAlpha = look.dotAlpha < 0.5 ? 0.55 : 1;
         context.fillStyle = look.color(ranks[i], classes);
         context.beginPath();
         context.arc(x, y, radius, 0, TAU);
@@ -279,6 +280,7 @@ const Plane = (() => {
         context.fillStyle = look.onColor;
         context.fillText(`${labels[i]}`, x, y + 0.5);
       }
+      context.globalAlpha = 1;
     }
 
     paintPrior(context, look, isLine) {
@@ -324,7 +326,7 @@ const Plane = (() => {
       const { context } = this;
       const { pixel: [x, y], isOut, angle } = this.clamp(place);
       if (isOut) return this.paintArrow(look, [x, y], angle, look.accent);
-      const size = (this.width < 260 ? 4 : 5.5) * (isHot ? 1.5 : 1);
+      const size = (this.width < 260 ? 5 : 7) * (isHot ? 1.5 : 1);
       context.globalAlpha = 1 - Math.min(1, lift / 60);
       context.beginPath();
       for (const [dx, dy] of [[0, -size], [size, 0], [0, size], [-size, 0]]) context.lineTo(x + dx, y - lift + dy);
@@ -405,7 +407,7 @@ const Plane = (() => {
         context.beginPath();
         context.ellipse(x, y, Math.max(1.5, size * radii[0] * this.scale), Math.max(1.5, size * radii[1] * this.scale),
           -angle, 0, TAU);
-        context.globalAlpha = 0.2;
+        context.globalAlpha = 0.25;
         context.fillStyle = look.accent;
         context.fill();
         context.globalAlpha = 1;
@@ -415,15 +417,17 @@ const Plane = (() => {
       }
     }
 
-    // Rings around codes, such as those of the nearest images.
-    paintRings(look, places) {
+    // Small dots: draws from a posterior, or its mean.
+    paintDots(look, places, radius) {
       const { context } = this;
-      context.strokeStyle = look.ink;
+      context.fillStyle = look.ink;
+      context.strokeStyle = look.ground;
       context.lineWidth = 1;
       for (const place of places) {
         const [x, y] = this.toPixel(place);
         context.beginPath();
-        context.arc(x, y, 4, 0, TAU);
+        context.arc(x, y, radius, 0, TAU);
+        context.fill();
         context.stroke();
       }
     }

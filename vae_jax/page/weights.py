@@ -9,7 +9,8 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import flax.traverse_util
+import jax
+import jax.numpy as jnp
 import numpy as np
 import sklearn.exceptions
 import sklearn.mixture
@@ -35,7 +36,7 @@ class Packed(NamedTuple):
 
 def encode_array(array: np.ndarray, dtype: str = "<f4") -> str:
     """Returns an array's values as base64, in C order; `dtype` with its byte order."""
-    return base64.b64encode(np.ascontiguousarray(array, dtype)).decode("ascii")
+    return base64.b64encode(array.astype(dtype).tobytes()).decode("ascii")
 
 
 def is_packable(run: TrainedRun) -> bool:
@@ -60,7 +61,7 @@ def pack(run: TrainedRun, images: np.ndarray, train_images: np.ndarray) -> Packe
     """
     flat, codes, config = _flat(run), run.encode(images), run.config
     rounded = {name: leaf.astype("<f2") for name, leaf in flat.items()}
-    widened = flax.traverse_util.unflatten_dict({k: v.astype(np.float32) for k, v in rounded.items()}, sep="/")
+    widened = jax.tree.map(lambda leaf: np.asarray(leaf).astype(np.float16).astype(np.float32), run.params)
     in_page = trained_run(config, run.program, widened)
     error = float(np.abs(in_page.decode(codes.mean) - run.decode(codes.mean)).max())
     noise = MODELS[config.model].noise
@@ -87,14 +88,17 @@ def pack(run: TrainedRun, images: np.ndarray, train_images: np.ndarray) -> Packe
 
 
 def _flat(run: TrainedRun) -> dict[str, np.ndarray]:
-    return {name: np.asarray(leaf) for name, leaf in flax.traverse_util.flatten_dict(run.params, sep="/").items()}
+    """The parameters by their paths, such as `encoder/mean/kernel`."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(run.params)
+    return {"/".join(key.key for key in path): np.asarray(leaf) for path, leaf in leaves}
 
 
 def _kl(codes: Codes) -> list[float] | None:
     """KL of each latent dimension from N(0, 1), nats, mean over images; None for codes that are points."""
     if codes.logvar is None:
         return None
-    return [float(value) for value in np.asarray(gaussian_kl(codes.mean, codes.logvar)).mean(axis=0)]
+    kl = np.asarray(gaussian_kl(jnp.asarray(codes.mean), jnp.asarray(codes.logvar)))
+    return [float(value) for value in kl.mean(axis=0)]
 
 
 @threadpool_limits.wrap(limits=1)  # on matrices this small, threads mostly wait for each other
@@ -134,7 +138,9 @@ def _fit_mixture(z: np.ndarray) -> Mapping[str, Any]:
     # What EM gains after 100 iterations does not show in samples.
     with warnings.catch_warnings(action="ignore", category=sklearn.exceptions.ConvergenceWarning):
         mixture.fit(standard)
-    factors = np.linalg.cholesky(mixture.covariances_) * scale[:, None] if full else np.sqrt(mixture.covariances_) * scale
+    factors = (
+        np.linalg.cholesky(mixture.covariances_) * scale[:, None] if full else np.sqrt(mixture.covariances_) * scale
+    )
     return _sampler(mixture.weights_, center + scale * mixture.means_, factors)
 
 
