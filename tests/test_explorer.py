@@ -500,7 +500,7 @@ def test_the_policy_forbids_what_is_not_in_the_file(browser, report):
 def test_text_from_outside_is_text(browser, folder):
     built = build(folder)
     for content in built["runs"]:
-        content |= {"name": HOSTILE, "title": HOSTILE, "settings": {HOSTILE: HOSTILE}}
+        content |= {"title": HOSTILE, "label": HOSTILE, "settings": {HOSTILE: HOSTILE}}
     built["fields"], built["total"] = [HOSTILE], 9
     built["images"][0]["labels"] = None
     experiment = workdir.read_experiment(folder)
@@ -696,6 +696,29 @@ def test_more_dimensions_have_sliders_sorted_by_kl_and_axes_to_choose(browser, d
     assert changes(tab, lambda: tab.click(PRIOR))[:, GRID].all()
 
 
+def test_the_number_of_dimensions_can_be_chosen_while_draws_are_shown(browser, digits, tmp_path):
+    folder = make_workdir(tmp_path, experiment_of(digits, latent_dim=(2, 5)))
+    tab = opened(browser, write_page(folder))
+    tab.click('input[value="draw"]')
+    tab.click('[data-ex="test-digit"]')
+    tab.click(PRIOR)
+    for value in ("5", "2"):
+
+        def choose(value=value):
+            tab.evaluate(f"""(() => {{
+                const select = document.querySelector("[data-ex=settings] select");
+                select.value = "{value}";
+                select.dispatchEvent(new Event("change"));
+            }})()""")
+
+        assert changes(tab, choose)[:, DECODES].all()
+        axes = tab.evaluate("document.querySelectorAll('.ex-axes select').length")
+        assert axes == (4 if value == "5" else 0)
+    for selector in ('input[value="line"]', 'input[value="draw"]'):
+        assert changes(tab, lambda selector=selector: tab.click(selector))[:, [PLANE, GRID]].all()
+    assert tab.messages == []
+
+
 def test_one_dimension_is_a_line(browser, digits, tmp_path):
     folder = make_workdir(tmp_path, experiment_of(digits, latent_dim=(1,)))
     tab = opened(browser, write_page(folder))
@@ -710,7 +733,7 @@ def test_the_first_screen_holds_question_answer_and_explorer(browser, report, wi
     tab.click(PRIOR)
     tab.settle(6)
     bottom, across = tab.evaluate("""[
-        Math.max(...[".question", ".ex-answer", "[data-ex=draw-prior]", "[data-ex=draw-own]", ".ex-grid"].map(
+        Math.max(...[".question", ".answer", "[data-ex=draw-prior]", "[data-ex=draw-own]", ".ex-grid"].map(
             (name) => document.querySelector(name).getBoundingClientRect().bottom + scrollY)),
         document.documentElement.scrollWidth,
     ]""")

@@ -227,6 +227,12 @@ def test_failed_and_diverged_runs_are_visible():
     assert not any("failed" in text or "diverged" in text for text in sound.texts("p"))
 
 
+def test_the_answer_follows_the_question():
+    parsed = render(answer=("It costs <2> nats.", "It pays."))
+    assert parsed.texts("header")[0].split("\n")[-1].strip() == "It costs <2> nats. It pays."
+    assert render().texts("p", **{"class": "answer"}) == []
+
+
 def test_nothing_evaluated_is_said():
     parsed = render({}, figures=[])
     assert parsed.texts("td") == ["No run is evaluated yet."]

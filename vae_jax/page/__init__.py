@@ -80,7 +80,7 @@ def render(
 ) -> str:  # fmt: skip
     """Returns the page; a dash stands for what is missing in the record, or has the wrong type there.
 
-    `live` is what `explorer.build` returns, and `answer` the sentences above the explorer.
+    `live` is what `explorer.build` returns, and `answer` the sentences that answer the question.
     """
     summary = summarize(results)
     settings = summary.columns[: summary.num_settings]

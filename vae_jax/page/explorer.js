@@ -103,6 +103,8 @@
       panel.setRun(run, parts.join(" · "), isAnimated && !calm.matches);
     }
     startLine();
+    if (state.noise && state.noise.length < DRAWS * mostDims()) state.noise = null;
+    if (state.draws && state.draws.eps.length < DRAWS * mostDims()) state.draws = newDraws(state.draws.source);
     for (const panel of panels) {
       // The point stays at its digit, or at its place; at first it is at a typical digit.
       const { z, digit } = codes.get(panel) ?? state.ends[0].get(panel);
@@ -290,6 +292,17 @@
     return { images: found.map((i) => set.pixels[i]), nearest: found.map((i) => set.labels?.[i] ?? i), found };
   }
 
+  function mostDims() {
+    return Math.max(...panels.map((panel) => panel.run.latentDim));
+  }
+
+  function newDraws(source) {
+    return {
+      source, id: ++state.moves, start: performance.now(),
+      eps: normals(DRAWS * mostDims()), u: Array.from({ length: DRAWS }, random),
+    };
+  }
+
   function drawsOf(panel) {
     const { source, eps, u } = state.draws;
     const { run, view } = panel;
@@ -389,11 +402,7 @@
 
   function draw(source) {
     setTool("explore");
-    const dims = Math.max(...panels.map((panel) => panel.run.latentDim));
-    state.draws = {
-      source, id: ++state.moves, start: performance.now(),
-      eps: normals(DRAWS * dims), u: Array.from({ length: DRAWS }, random),
-    };
+    state.draws = newDraws(source);
     setHint();
     schedule();
   }
@@ -436,7 +445,7 @@
         if (binarization !== "none") pixels = pixels.map((value) => (value >= 0.5 ? 1 : 0));
         return [panel, run.encode(pixels)];
       }));
-      state.noise ??= normals(DRAWS * Math.max(...panels.map((panel) => panel.run.latentDim)));
+      state.noise ??= normals(DRAWS * mostDims());
     }
     state.padMoves = (state.padMoves ?? 0) + 1;
     changed();
@@ -511,7 +520,7 @@
     const unit = 10 ** Math.floor(Math.log10(data.error || 1e-6));
     const error = (Math.ceil(data.error / unit) * unit).toPrecision(1); // rounded up, as a bound
     const notes = [format(texts.precision, { error })];
-    const names = runs.map(({ content }) => content.name).join(", ");
+    const names = runs.map(({ content }) => content.label).join(", ");
     notes.push(runs.length === data.total ? texts.runs_all
       : format(texts.runs_some, { shown: runs.length, total: data.total, names }));
     if (runs.some(({ content }) => content.rotation)) notes.push(texts.aligned);

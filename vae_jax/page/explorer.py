@@ -74,18 +74,25 @@ def build(
             item.content["plausibility"] = _plausibility_grid(run, item, makers[run.config.dataset])
     fields = [name for name in varying_fields([run.config for run in runs]) if name != "model"]
     for run, item in zip(runs, packed, strict=True):
-        values = {name: getattr(run.config, name) for name in fields if run.config.uses(name)}
-        item.content["settings"] = {name: format_value(value) for name, value in values.items()}
+        item.content["settings"] = _settings(run.config, fields)
+        # What tells the run from all others of the experiment, in this page or not.
+        others = _settings(run.config, [name for name in varying_fields(results.configs) if name != "model"])
+        item.content["label"] = " ".join([MODELS[run.config.model].title, *(f"{n} {v}" for n, v in others.items())])
         item.content["images"] = shown.index(run.config.dataset)
     return {
+        "language": language,
         "texts": EXPLORER[language],
         "fields": fields,
-        "kl_weights": sorted({r.config.kl_weight for r in runs if r.config.uses("kl_weight")}),
         "images": [_pack_images(dataset) for dataset in first.values()],
         "runs": [item.content for item in packed],
         "total": len(results.configs),
         "error": max(item.error for item in packed),
     }
+
+
+def _settings(config: Config, fields: Sequence[str]) -> dict[str, str]:
+    """The values, as text, of those fields that the run reads."""
+    return {name: format_value(getattr(config, name)) for name in fields if config.uses(name)}
 
 
 def _choose(configs: Sequence[Config], workdir: Path, max_bytes: int) -> list[TrainedRun]:

@@ -159,6 +159,7 @@ const Panel = (() => {
     listAxes(choices) {
       const { texts, schedule } = this.host;
       this.axes.hidden = !choices.length;
+      if (this.axes.hidden) return this.axes.replaceChildren();
       const chosen = [0, 1];
       const selects = [texts.axis_x, texts.axis_y].map((label, axis) => {
         const select = element("select", {
@@ -182,6 +183,7 @@ const Panel = (() => {
       const { texts } = this.host;
       const { run } = this;
       this.dims.hidden = run.latentDim <= 2;
+      this.sliders = [];
       if (this.dims.hidden) return this.dims.replaceChildren();
       const ranked = Plane.rank(run, texts, format);
       const shown = ranked.slice(0, 64);
@@ -261,7 +263,7 @@ const Panel = (() => {
       const total = columns === 8 ? 16 : columns;
       this.tiles.paintGrid(this.grid, tiles.map(({ image }) => image), across, Math.ceil(total / across), look,
         { hot: this.hot, hasBlanks: tiles.length !== 1 });
-      for (const { i, input } of this.sliders ?? []) {
+      for (const { i, input } of this.sliders) {
         if (document.activeElement !== input && scene.code(this)) input.value = scene.code(this)[i];
       }
       return this.morph !== null;
