@@ -683,6 +683,11 @@ def test_more_dimensions_have_sliders_sorted_by_kl_and_axes_to_choose(browser, d
         })()""")
 
     assert changes(tab, slide)[:, LIVE].all()
+    ranges = tab.evaluate("""[...document.querySelectorAll(".ex-dims input")]
+        .map((input) => [Number(input.min), Number(input.max)])""")
+    means = [floats(content["mean"]).reshape(-1, 5) for content in build(folder)["runs"]]
+    assert min(low for low, _ in ranges) == pytest.approx(min(-3, *(float(mean.min()) for mean in means)))
+    assert max(high for _, high in ranges) == pytest.approx(max(3, *(float(mean.max()) for mean in means)))
 
     def turn():
         tab.evaluate("""(() => {

@@ -187,10 +187,9 @@ const Panel = (() => {
       if (this.dims.hidden) return this.dims.replaceChildren();
       const ranked = Plane.rank(run, texts, format);
       const shown = ranked.slice(0, 64);
-      this.sliders = shown.map(({ i, name, sd }) => {
-        const range = Math.max(3, 3 * sd);
+      this.sliders = shown.map(({ i, name, low, high }) => {
         const input = element("input", {
-          type: "range", min: -range, max: range, step: range / 100, "aria-label": `${this.title} ${name}`,
+          type: "range", min: low, max: high, step: "any", "aria-label": `${this.title} ${name}`,
           oninput: () => this.host.moveDimension(this, i, Number(input.value)),
         });
         return { i, input, row: element("label", {}, element("span", {}, name), input) };

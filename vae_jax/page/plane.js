@@ -32,20 +32,16 @@ const Plane = (() => {
   function directions(run, texts, format) {
     const { latentDim: dims, content } = run;
     if (dims <= 2) return [];
-    const order = rankDims(run);
+    const order = rank(run, texts, format);
     const axes = Network.floats(content.axes);
     const components = [0, 1].map((k) => ({
       name: format(texts.component, { k: k + 1 }), vector: axes.slice(k * dims, (k + 1) * dims),
     }));
     return [...components, ...order.slice(0, 62).map(({ i, name }) => ({ name, vector: unit(dims, i) }))].map(
       (direction, index) => ({ ...direction, index }));
-
-    function rankDims() {
-      return rank(run, texts, format);
-    }
   }
 
-  // Latent dimensions by their KL, or by the spread of their codes where codes are points: {i, name, sd}.
+  // Latent dimensions by their KL, or by the spread of their codes where codes are points: {i, name, low, high}.
   function rank(run, texts, format) {
     const { latentDim: dims, mean, content } = run;
     const count = mean.length / dims;
@@ -58,10 +54,15 @@ const Plane = (() => {
       return Math.sqrt(Math.max(0, squares / count - (sum / count) ** 2));
     });
     const values = content.kl ?? spread;
+    const lowest = (i, sign = 1) => {
+      let least = Infinity;
+      for (let n = 0; n < count; n++) least = Math.min(least, sign * mean[n * dims + i]);
+      return least;
+    };
     return Array.from({ length: dims }, (_, i) => i)
       .sort((i, j) => values[j] - values[i])
       .map((i) => ({
-        i, sd: spread[i],
+        i, low: Math.min(-3, lowest(i)), high: Math.max(3, -lowest(i, -1)),
         name: content.kl
           ? format(texts.dimension_kl, { k: i + 1, kl: values[i].toFixed(2) })
           : format(texts.dimension_sd, { k: i + 1, sd: values[i].toPrecision(2) }),
