@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from vae_jax.convolutions import Conv, ConvTranspose
 from vae_jax.objectives import Posterior, Reconstruction
 
 Params = dict[str, Any]
@@ -56,7 +57,7 @@ class Encoder(nn.Module):
         if self.convolutions:
             x = x[..., None]
             for index, features in enumerate(CONV_FEATURES):
-                x = activation(nn.Conv(features, (3, 3), strides=(2, 2), name=f"conv_{index}")(x))
+                x = activation(Conv(features, (3, 3), strides=(2, 2), name=f"conv_{index}")(x))
         x = x.reshape(x.shape[0], -1)
         for index, width in enumerate(self.hidden_dims):
             x = activation(dense(x, width, f"hidden_{index}"))
@@ -90,8 +91,8 @@ class Decoder(nn.Module):
             # The encoder rounds each halving up; what that adds is cropped below.
             small = (math.ceil(height / 4), math.ceil(width / 4), CONV_FEATURES[-1])
             x = activation(dense(x, math.prod(small), "unflatten")).reshape(-1, *small)
-            x = activation(nn.ConvTranspose(CONV_FEATURES[0], (3, 3), strides=(2, 2), name="conv_0")(x))
-            x = nn.ConvTranspose(1, (3, 3), strides=(2, 2), bias_init=bias_init or zeros, name="logits")(x)
+            x = activation(ConvTranspose(CONV_FEATURES[0], (3, 3), strides=(2, 2), name="conv_0")(x))
+            x = ConvTranspose(1, (3, 3), strides=(2, 2), bias_init=bias_init or zeros, name="logits")(x)
             x = x[:, :height, :width]
         else:
             x = dense(x, height * width, "logits", bias_init)
