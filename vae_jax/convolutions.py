@@ -26,6 +26,7 @@ class Conv(nn.Module):
         kernel_size: height and width of the kernel, pixels.
         strides: pixels from one window to the next, down and across.
         padding: SAME or VALID.
+        kernel_init: initializer of the kernel.
         bias_init: initializer of the bias.
     """
 
@@ -33,12 +34,13 @@ class Conv(nn.Module):
     kernel_size: tuple[int, int]
     strides: tuple[int, int] = (1, 1)
     padding: str = "SAME"
+    kernel_init: nn.initializers.Initializer = default_kernel_init
     bias_init: nn.initializers.Initializer = nn.initializers.zeros
 
     @nn.compact
     def __call__(self, images: Array) -> Array:
         """Maps float32[B, H, W, I] to float32[B, H', W', features]."""
-        kernel = self.param("kernel", default_kernel_init, (*self.kernel_size, images.shape[-1], self.features))
+        kernel = self.param("kernel", self.kernel_init, (*self.kernel_size, images.shape[-1], self.features))
         bias = self.param("bias", self.bias_init, (self.features,))
         return self.convolve(images, kernel) + bias[None, None, None]
 
