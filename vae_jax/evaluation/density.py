@@ -51,10 +51,13 @@ class Density(NamedTuple):
 
     def log(self, z: np.ndarray) -> np.ndarray:
         """Computes log q(z) of points float[M, D], float64[M]; -inf if the codes lie in a plane."""
+        return log_mixture(self.frame.apply(z), self.mean, self.sd) + self.log_volume
+
+    @property
+    def log_volume(self) -> float:
+        """The log of the volume in the frame of a unit volume of codes; -inf if the codes lie in a plane."""
         size = self.frame.to_white.shape
-        if size[0] != size[1]:
-            return np.full(len(z), -np.inf)
-        return log_mixture(self.frame.apply(z), self.mean, self.sd) + np.linalg.slogdet(self.frame.to_white)[1]
+        return float(np.linalg.slogdet(self.frame.to_white)[1]) if size[0] == size[1] else -math.inf
 
     def draw(self, count: int, random: np.random.Generator) -> np.ndarray:
         """Draws coordinates float64[count, K]; components take turns, which is as exact and varies less."""
@@ -155,7 +158,7 @@ def _masses_by_grid(density: Density, samplers: Samplers) -> dict[str, tuple[flo
     if dims not in GRID_SIDES:
         return None
     axes, log_q, share = grid(density)
-    if abs(share.sum() - 1) > GRID_LOSS:
+    if not abs(share.sum() - 1) < GRID_LOSS:
         return None
     values = log_q.reshape([len(axis) for axis in axes])
     between = RegularGridInterpolator(axes, values, bounds_error=False, fill_value=-np.inf)
@@ -189,6 +192,15 @@ def level(log_q: np.ndarray, share: np.ndarray | None = None) -> float:
     order = np.argsort(-log_q)
     mass = np.cumsum(np.full(len(log_q), 1 / len(log_q)) if share is None else share[order] / share.sum())
     return float(np.interp(MASS, mass, log_q[order]))
+
+
+def hole_level(density: Density, seed: int = 0) -> float:
+    """Returns the level below which q(z) is a hole, as `Density.log` counts, for one or two dimensions."""
+    _, log_q, share = grid(density)
+    if not abs(share.sum() - 1) < GRID_LOSS:
+        draws = density.draw(MAX_COMPONENTS, np.random.default_rng(seed))
+        log_q, share = log_mixture(draws, density.mean, density.sd), np.full(len(draws), 1 / len(draws))
+    return level(log_q, share) + density.log_volume
 
 
 def _masses_by_draws(
