@@ -351,7 +351,9 @@ def test_training_images_raise_the_cap_of_the_mutual_information():
         parts = rate_parts(run, pixels[: 10 + train], train)
         assert parts["mutual_information"] == pytest.approx(np.log(10 + train), abs=1e-6)
         assert parts["mutual_information_saturated"]
-        assert parts["mutual_information_bound"] > 100
+        # No other posterior is near, so the rate is the better bound: E[‖mean‖² + σ² - 1 - log σ²] / 2 over both.
+        rate = 0.5 * (np.square(means[:10]).sum(axis=1).mean() + 2 * (30 - 1))
+        assert parts["mutual_information_bound"] == pytest.approx(rate, rel=1e-5)
 
 
 def test_mutual_information_of_posteriors_narrower_than_rounding():

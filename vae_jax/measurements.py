@@ -117,7 +117,7 @@ MEASUREMENTS: dict[str, Measurement] = _with_errors({
         "What a code says about which image it encodes, a lower bound that is at most the logarithm of the number of "
         "test and training images in q(z).", _HOFFMAN),
     "test_mutual_information_bound": Measurement("upper bound of the mutual information", NATS, None, "",
-        "The same with an image's own posterior left out of q(z), an upper bound.",
+        "The same with an image's own posterior left out of q(z), an upper bound, or the rate where that is less.",
         "Poole et al. 2019, On Variational Bounds of Mutual Information"),
     "test_mutual_information_saturated": Measurement("mutual information saturated", "", None, "",
         "Whether the mutual information is within 1 nat of the most it can be, so that it means \"at least\".",
