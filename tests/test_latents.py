@@ -439,6 +439,15 @@ def test_a_vaes_codes_are_whitened_by_the_aggregate_and_read_at_the_mean():
     assert collapsed["knn_accuracy"] == pytest.approx(0.25, abs=0.01)
 
 
+def test_neighbours_of_raw_codes_see_what_is_large_and_of_whitened_ones_all():
+    run = toy_run()
+    stretched = run._replace(encode=lambda images: Codes(run.encode(images).mean * np.float32([0.001, 1]), None))
+    numbers = evaluate(stretched, toy_dataset(400, 200))
+    assert numbers["knn_accuracy"] == pytest.approx(0.5, abs=4 * numbers["knn_accuracy_error"])  # of two grey levels
+    assert numbers["knn_accuracy_whitened"] > 0.95
+    assert numbers["knn_accuracy_whitened_error"] < numbers["knn_accuracy_error"]
+
+
 def test_plausible_decodes_and_holes():
     dataset = toy_dataset()
     real = np.concatenate([dataset.train.images, dataset.test.images]) / np.float32(255)

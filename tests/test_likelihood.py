@@ -149,6 +149,24 @@ def test_the_shape_of_generalized_pareto_draws(shape):
     np.testing.assert_allclose(marginal.pareto_shape(1e-200 * tails[:3]), found[:3], rtol=1e-6)
 
 
+@pytest.mark.parametrize("size", [5, 67])
+def test_the_shape_by_the_published_formulas_one_tail_at_a_time(size):
+    """Zhang & Stephens 2009 with 30 + √n candidates, and the prior of Vehtari et al. 2024, in loops."""
+    for x in np.sort(scipy.stats.genpareto(0.6).rvs((4, size), random_state=1), axis=1):
+        candidates = 30 + math.isqrt(size)
+        thetas = [
+            1 / x[-1] + (1 - math.sqrt(candidates / (j - 0.5))) / (3 * x[math.floor(size / 4 + 0.5) - 1])
+            for j in range(1, candidates + 1)
+        ]
+        shapes = [np.mean([math.log(1 - theta * value) for value in x]) for theta in thetas]
+        profile = [size * (math.log(-theta / k) - k - 1) for theta, k in zip(thetas, shapes, strict=True)]
+        weights = [1 / sum(math.exp(other - own) for other in profile) for own in profile]
+        theta = sum(weight * each for weight, each in zip(weights, thetas, strict=True))
+        k = np.mean([math.log(1 - theta * value) for value in x])
+        expected = (size * k + 10 * 0.5) / (size + 10)
+        assert marginal.pareto_shape(np.r_[0, x][None])[0] == pytest.approx(expected, rel=1e-9)
+
+
 def test_tails_without_a_shape():
     equal, vanishing, bad = np.ones(21), np.r_[np.zeros(20), 1.0], np.r_[np.ones(20), np.nan]
     np.testing.assert_array_equal(marginal.pareto_shape(np.stack([equal, vanishing, bad])), [np.nan, np.inf, np.nan])
