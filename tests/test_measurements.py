@@ -8,14 +8,21 @@ from vae_jax.results import SUMMARY
 
 OF_SAMPLERS = ("frechet", "precision", "recall", "density", "coverage", "confidence", "class_entropy")
 OF_LIKELIHOODS = (
-    "sampled", "sampled_error", "sampled_resolved", "samples", "images", "exact", "exact_error", "exact_resolved",
+    "sampled", "sampled_error", "sampled_low_ess", "sampled_pareto_k", "sampled_high_pareto_k", "sampled_gap",
+    "samples", "images", "exact", "exact_error", "exact_resolved",
 )  # fmt: skip
+WITH_ERRORS = {
+    "test_loss", "test_distortion", "test_distortion_mean_code", "test_noise_cost", "test_mse", "test_rate",
+    "test_elbo", "prior_hole_mass", "gaussian_hole_mass", "knn_accuracy", "knn_accuracy_whitened",
+    "step_0_1_flips", "step_0_3_flips", "step_1_0_flips",
+}  # fmt: skip
 EVALUATED = {
-    "test_loss", "test_distortion", "test_mse", "test_rate", "test_elbo", "test_mutual_information",
+    *WITH_ERRORS, *(f"{name}_error" for name in WITH_ERRORS),
+    "test_mutual_information", "test_mutual_information_bound", "test_mutual_information_saturated",
     "test_marginal_kl", "test_kl_per_dimension", "test_active_units", "test_posterior_kl",
     *(f"test_{kind}_{name}" for kind in ("log_likelihood", "not_a_likelihood") for name in OF_LIKELIHOODS),
-    "posterior_width", "codes_outside_2sd", "mmd_prior", "kl_prior_knn", "knn_accuracy", "silhouette", "nmi",
-    "cycle_error", *(f"step_{length}_{what}" for length in ("0_1", "0_3", "1_0") for what in ("change", "flips")),
+    "posterior_width", "codes_outside_2sd", "mmd_prior", "kl_prior_knn", "negentropy", "silhouette", "nmi", "nmi_sd",
+    "cycle_error", *(f"step_{length}_change" for length in ("0_1", "0_3", "1_0")),
     "midpoint_plausible", *(f"hole_mass_{sampler}" for sampler in ("prior", "gaussian", "mixture", "aggregate")),
     *(f"{sampler}_{name}" for sampler in ("prior", "gaussian", "mixture", "aggregate") for name in OF_SAMPLERS),
     "classifier_accuracy", "frechet_floor",

@@ -407,7 +407,8 @@ def test_the_glossary_is_folded_and_explains_the_numbers_of_these_runs():
         "frechet_floor",
     }  # fmt: skip
     assert texts["test_mse"] == (
-        "Mean squared error per pixel of the decode of the mean code. Unit: per pixel. Better: lower."
+        "Mean squared difference per pixel of the decode of the mean code from the grey test image in [0, 1], "
+        "which is not what a model trained on binary pixels sees. Unit: per pixel. Better: lower."
     )
     assert texts["test_elbo"].endswith(
         "Better: higher. Source: Kingma & Welling 2014, Auto-Encoding Variational Bayes."
@@ -428,13 +429,14 @@ def test_verdicts_come_first_with_their_numbers_and_links():
     assert parsed.texts("caption") == ["VAE compared with AE"]
     text = parsed.texts("table")[0]
     for part in (
-        "3. The price: the VAE gives up reconstruction", "KL of all codes to N(0, I) (nats)", "9.05 ± 0.071",
+        "3. The price: the VAE gives up reconstruction", "KL of all codes to N(0, I), includes scale (nats)",
+        "9.05 ± 0.071",
         "1.05 ± 0.071", "-8 [-8.3, -7.7]", "supported", "Samples of N(0, I) are plausible images from the VAE",
     ):  # fmt: skip
         assert part in text
     assert "setting" not in text  # there is only one
     links = {"".join(text): attrs["href"] for tag, attrs, text in parsed.elements if tag == "a"}
-    assert links["KL of all codes to N(0, I)"] == "#figure-2"
+    assert links["KL of all codes to N(0, I), includes scale"] == "#figure-2"
     assert "squared error" not in links  # its figure is not drawn
     assert "Verdicts" not in render({AE0: ROWS[AE0]}).texts("h2")
 
@@ -485,7 +487,7 @@ def test_notes_explain_only_what_is_in_the_table():
 
 def test_a_slope_links_to_the_figure_of_slopes():
     parsed = render(sweep(2), figures=[(Picture("dose_response", "Dose", "More."), IMAGE)])
-    assert parsed.texts("a", href="#figure-1") == ["KL of all codes to N(0, I)", "Dose"]
+    assert parsed.texts("a", href="#figure-1") == ["KL of all codes to N(0, I), includes scale", "Dose"]
 
 
 def test_a_slope_with_one_seed_is_not_resolved_and_the_note_says_why():
