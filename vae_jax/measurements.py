@@ -17,7 +17,7 @@ class Measurement(NamedTuple):
     meaning: str  # one sentence that says what is measured
     source: str = ""  # the paper that defines it, if there is one
     kind: type = float  # what evaluation.json holds: `float`, `int`, `bool`, or `list` for a list of floats
-    margin: float | None = None  # the smallest difference that matters, in the unit; None where none is stated
+    margin: float | None = None  # the smallest difference that matters, in the unit; None where no claim compares
     margin_reason: str = ""  # why a smaller difference does not matter
     error: str = ""  # what the standard error NAME_error is over, such as "test images"; empty if there is none
 
@@ -25,6 +25,18 @@ class Measurement(NamedTuple):
     def heading(self) -> str:
         """The label with its unit, `test distortion (nats per image)`."""
         return f"{self.label} ({self.unit})" if self.unit else self.label
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """What a glossary says of it beside its meaning: the unit, the better direction, the source and so on."""
+        facts = {
+            "Unit": self.unit,
+            "Better": self.better,
+            "Differences matter from": "" if self.margin is None else f"{self.margin:g}. {self.margin_reason}",
+            "Standard error over": self.error,
+            "Source": self.source,
+        }
+        return [(term, fact if fact.endswith((".", "?")) else f"{fact}.") for term, fact in facts.items() if fact]
 
 
 def _each(variants: list[dict[str, str]], entries: dict[str, Measurement]) -> dict[str, Measurement]:
@@ -88,13 +100,23 @@ MEASUREMENTS: dict[str, Measurement] = _with_errors({
         "The run's own objective on the test images, comparable only between runs of one objective."),
     "test_distortion": Measurement("test distortion", NATS, "lower", "reconstructions",
         "-log p(x | z) of the test images, at z drawn from q(z | x), or at the code where the model has no variance.",
-        _ALEMI),
+        _ALEMI, error="test images"),
+    "test_distortion_mean_code": Measurement("test distortion of the mean code", NATS, "lower", "reconstructions",
+        "-log p(x | z) of the test images at the mean code, without the noise of the draw.",
+        margin=1.0, margin_reason="Independent reproductions of one published number differ by as much.",
+        error="test images"),
+    "test_noise_cost": Measurement("cost of the noise", NATS, "lower", "reconstructions",
+        "Test distortion at a drawn code minus that of the mean code; 0 where a code is a point.",
+        margin=0.5, margin_reason="Half the smallest difference that matters of the distortion, a part of which it is.",
+        error="test images"),
     "test_mse": Measurement("squared error", "per pixel", "lower", "reconstructions",
-        "Mean squared error per pixel of the decode of the mean code."),
+        "Mean squared error per pixel of the decode of the mean code.",
+        margin=0.0005, margin_reason="About one percent of the error at two latent dimensions, which no eye sees.",
+        error="test images"),
     "test_rate": Measurement("test rate", NATS, None, "rate_distortion",
         "KL divergence of q(z | x) from N(0, I), the most a code can say about its image.", _ALEMI),
     "test_elbo": Measurement("test ELBO", NATS, "higher", "rate_distortion",
-        "-(distortion + rate), a lower bound of log p(x) with KL weight 1.", _KINGMA),
+        "-(distortion + rate), a lower bound of log p(x) with KL weight 1.", _KINGMA, error="test images"),
     "test_mutual_information": Measurement("mutual information", NATS, None, "",
         "What a code says about which test image it encodes; at most the logarithm of the number of images.", _HOFFMAN),
     "test_marginal_kl": Measurement("marginal KL", "nats", "lower", "latent_space",
@@ -132,31 +154,71 @@ MEASUREMENTS: dict[str, Measurement] = _with_errors({
     "mmd_prior": Measurement("MMD² of all codes to N(0, I)", "", "lower", "latent_space",
         "Squared maximum mean discrepancy between all codes and N(0, I).",
         "Gretton et al. 2012, A Kernel Two-Sample Test"),
-    "kl_prior_knn": Measurement("KL of all codes to N(0, I)", "nats", "lower", "latent_space",
-        "KL divergence of all codes from N(0, I), estimated by nearest neighbours.",
-        "Wang et al. 2009, Divergence Estimation for Multidimensional Densities Via k-Nearest-Neighbor Distances"),
+    "kl_prior_knn": Measurement("KL of all codes to N(0, I), includes scale", "nats", "lower", "latent_space",
+        "KL divergence of all codes from N(0, I), estimated by nearest neighbours; "
+        "most of it may be an arbitrary scale.",
+        "Wang et al. 2009, Divergence Estimation for Multidimensional Densities Via k-Nearest-Neighbor Distances",
+        margin=0.1, margin_reason="Estimates from 1,000 codes differ by about as much."),
+    "negentropy": Measurement("KL of all codes to their own Gaussian", "nats", "lower", "latent_space",
+        "KL divergence of all codes from the Gaussian of their mean and covariance: shape without scale.",
+        "Comon 1994, Independent component analysis, a new concept?",
+        margin=0.1, margin_reason="Estimates from 1,000 codes differ by about as much."),
+    "prior_hole_mass": Measurement("mass of N(0, I) in holes", SHARE, "lower", "holes",
+        "Mass of N(0, I) where the density of all codes is below its own 95 % level.",
+        "cf. Rosca et al. 2018, Distribution Matching in Variational Inference",
+        margin=0.05, margin_reason="All codes themselves have 0.05 of their mass there."),
+    "gaussian_hole_mass": Measurement("mass of the codes' own Gaussian in holes", SHARE, "lower", "holes",
+        "Mass of the codes' own Gaussian where the density of all codes is below its own 95 % level.",
+        "cf. Rosca et al. 2018, Distribution Matching in Variational Inference",
+        margin=0.05, margin_reason="All codes themselves have 0.05 of their mass there."),
     "knn_accuracy": Measurement("accuracy of 10 nearest codes", SHARE, "higher", "latent_space",
-        "Share of test codes whose ten nearest training codes vote for their label."),
+        "Share of test codes whose ten nearest training codes vote for their label.",
+        margin=0.02, margin_reason="Two binomial errors of 1,000 test images.", error="test images"),
+    "knn_accuracy_whitened": Measurement("accuracy of 10 nearest whitened codes", SHARE, "higher", "latent_space",
+        "Share of test codes whose ten nearest training codes, after whitening, vote for their label.",
+        margin=0.02, margin_reason="Two binomial errors of 1,000 test images.", error="test images"),
     "silhouette": Measurement("silhouette of the classes", "", "higher", "latent_space",
         "How much nearer whitened codes are to their own class than to the next one, from -1 to 1.",
-        "Rousseeuw 1987, Silhouettes"),
+        "Rousseeuw 1987, Silhouettes",
+        margin=0.02, margin_reason="One percent of its range."),
     "nmi": Measurement("mutual information of k-means and classes", "", "higher", "latent_space",
-        "Normalized mutual information of k-means clusters of the codes and the labels, from 0 to 1."),
+        "Normalized mutual information of k-means clusters of the codes and the labels, from 0 to 1.",
+        margin=0.02, margin_reason="Two percent of its range; starts of k-means differ by about as much."),
     "cycle_error": Measurement("cycle error", CODE_SD, "lower", "",
-        "Mean distance of a code from the code of its decode."),
+        "Mean distance of a sample of the codes' own Gaussian from the code of its decode.",
+        margin=0.05, margin_reason="A twentieth of a standard deviation."),
     **_each(_STEPS, {
-        "{name}_change": Measurement("change of the decode over {length} sd", "squared pixels per image", "lower",
-            "manifold", "Mean squared change of the decode over a step of {length} standard deviations of all codes."),
+        "{name}_change": Measurement("change of the decode over {length} sd", "of the variance of decodes", "lower",
+            "manifold", "Mean squared change of the decode over a step of {length} standard deviations per dimension.",
+            margin=0.02, margin_reason="One percent of the change between two decodes that have nothing in common."),
         "{name}_flips": Measurement("class flips over {length} sd", SHARE, "lower", "manifold",
-            "Share of decodes whose predicted class changes over a step of {length} standard deviations of all codes."),
+            "Share of decodes whose predicted class changes over a step of {length} standard deviations per dimension.",
+            margin=0.02, margin_reason="Two binomial errors of 1,000 steps.", error="codes"),
     }),
+    "midpoint_implausible_excess": Measurement("midpoints that are no digits, above reconstructions", SHARE, "lower",
+        "interpolations", "Share of decoded midpoints of two test codes that the judge calls no digits, "
+        "minus that of the model's own reconstructions.",
+        margin=0.05, margin_reason="As many real images may be called no digits.", error="midpoints"),
     "midpoint_plausible": Measurement("plausible midpoints", SHARE, "higher", "interpolations",
         "Share of decoded midpoints of two test codes that are "
         "as near to a training image as 95 % of the test images."),
     **_each(_SAMPLES, {
         "{sampler}_frechet": Measurement("Fréchet distance of {samples}", SQUARED_FEATURES, "lower", "{figure}",
             "Squared Fréchet distance of {samples} from the test images, in the features of a digit classifier.",
-            "Heusel et al. 2017, GANs Trained by a Two Time-Scale Update Rule, with another classifier"),
+            "Heusel et al. 2017, GANs Trained by a Two Time-Scale Update Rule, with another classifier",
+            margin=10.0, margin_reason="About three times the distance of training images from test images."),
+        "{sampler}_frechet_over_floor": Measurement("Fréchet distance of {samples} over its floor", "floors", "lower",
+            "{figure}", "Fréchet distance of {samples} divided by that of as many training images."),
+        "{sampler}_kid": Measurement("kernel distance of {samples}", SQUARED_FEATURES, "lower", "{figure}",
+            "Unbiased squared maximum mean discrepancy of {samples} from the test images, with a cubic kernel.",
+            "Bińkowski et al. 2018, Demystifying MMD GANs",
+            margin=1.0, margin_reason="Less than the errors of a thousand samples.", error="subsets"),
+        "{sampler}_implausible": Measurement("share of {samples} that are no digits", SHARE, "lower", "samplers",
+            "Share of {samples} that the judge calls no digits.", error="samples"),
+        "{sampler}_implausible_excess": Measurement("{samples} that are no digits, above reconstructions", SHARE,
+            "lower", "samplers",
+            "Share of {samples} that the judge calls no digits, minus that of the model's own reconstructions.",
+            margin=0.05, margin_reason="As many real images may be called no digits.", error="samples"),
         "{sampler}_precision": Measurement("precision of {samples}", SHARE, "higher", "{figure}",
             "Share of {samples} within a 3-neighbour ball of a test image.", _KYNKAANNIEMI),
         "{sampler}_recall": Measurement("recall of {samples}", SHARE, "higher", "{figure}",
