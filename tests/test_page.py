@@ -535,6 +535,30 @@ def test_a_sentence_about_several_models_names_none(four_models):
     ]
 
 
+def test_claims_and_models_keep_their_order_whichever_model_has_them(four_models):
+    for config, row in four_models.items():
+        row["test_mse"] = 0.04
+        if config.model != "rae":
+            row["nmi"] = 0.5
+    parsed = render(four_models)
+    numbered = [text for text in parsed.texts("th", scope="rowgroup") if text[0].isdigit()]
+    assert [text.split(" ", 4)[:4] for text in numbered[:4]] == [
+        ["1.", "Whatever", "their", "scale,"], ["2.", "Codes", "of", "a"], ["3.", "The", "price:", "the"],
+        ["4.", "The", "price:", "drawing"],
+    ]  # fmt: skip
+    headings = [text.split()[0] for text in parsed.texts("th", scope="col")]
+    assert headings[3:6] == ["RAE", "CV-VAE", "VAE"]
+
+
+def test_the_baselines_number_is_that_of_most_seeds(four_models):
+    del four_models[Config(model="rae", latent_dim=2, seed=4)]
+    everyone = tuple(four_models)
+    parsed = render(results=Results((*everyone, Config(model="rae", latent_dim=2, seed=4)), four_models, {}))
+    cells = rows_of(parsed)["KL of all codes to their own Gaussian (nats) matters from 0.1"]
+    assert cells[2] == "9.24 ± 0.19"  # of five seeds, with which two of the models are compared
+    assert cells[3].endswith("4 pairs; without seed 4")
+
+
 def test_a_model_by_itself_is_held_against_the_floor():
     rows = {config: {"prior_frechet_over_floor": 80.0 + config.seed} for config in ROWS}
     parsed = render(rows)

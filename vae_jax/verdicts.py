@@ -63,10 +63,15 @@ class Verdict(NamedTuple):
 
 
 def judge_claims(results: Results) -> list[Verdict]:
-    """Judges all claims: each model against its baselines in each setting, each alone, then each over the KL weight."""
+    """Judges all claims: each model against its baselines in each setting, each alone, then each over the KL weight.
+
+    The verdicts of a table stand together, and the models are in the order of the experiment.
+    """
+    models = list(dict.fromkeys(config.model for config in results.configs))
     tables: dict[Any, list[Verdict]] = {}
-    for row in (*_comparisons(results), *_alone(results), *_dose_responses(results)):
-        tables.setdefault((row.model, row.baseline, row.test == SLOPE), []).append(row)
+    for rows in (_comparisons(results), _alone(results), _dose_responses(results)):
+        for row in sorted(rows, key=lambda row: models.index(row.model)):
+            tables.setdefault((row.model, row.baseline, row.test == SLOPE), []).append(row)
     return [verdict for rows in tables.values() for verdict in judge_table(rows)]
 
 
