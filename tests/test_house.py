@@ -25,7 +25,8 @@ FLOORS = [
     ["vae_jax.evaluation"],
     ["vae_jax.sweeps"],
     ["vae_jax.results"],
-    ["vae_jax.claims", "vae_jax.figures", "vae_jax.provenance"],
+    ["vae_jax.claims", "vae_jax.intervals"],
+    ["vae_jax.verdicts", "vae_jax.figures", "vae_jax.provenance"],
     ["vae_jax.page"],
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -390,14 +390,14 @@ def test_a_dry_run_shows_what_varies_and_what_was_changed(run_main):
     lines = dry_run(run_main, "--experiment=ae_vs_vae", *flags)
     assert lines[1:7] == [
         "varies   latent_dim: 2, 8",
-        "varies   seed: 0, 1, 2",
+        "varies   seed: 0, 1, 2, 3, 4",
         "changed  model: ae, vae -> ae",
         "changed  hidden_dims: 512 -> 512x256",
         "changed  latent_dim: 2 -> 2, 8",
         "changed  kl_weight: 1 -> 4 (no run reads it)",
     ]
-    assert lines[7] == "6 runs of 2 programs, 0 trained, in nowhere"
-    assert len(lines) == 8 + 6
+    assert lines[7] == "10 runs of 2 programs, 0 trained, in nowhere"
+    assert len(lines) == 8 + 10
 
 
 def test_a_dry_run_tells_two_networks_from_one_of_two_layers(run_main):
