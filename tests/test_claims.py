@@ -144,21 +144,21 @@ def test_a_baseline_is_compared_with_the_models_of_its_setting():
 
 def test_another_model_needs_no_change_here(monkeypatch):
     """A model without a variance, which reads no kl_weight, and whose baseline is the AE."""
-    monkeypatch.setitem(models.MODELS, "rae", models.Model("RAE", "rae_objective", noise="none", baselines=("ae",)))
-    monkeypatch.setattr(FIELDS["model"], "metadata", {**FIELDS["model"].metadata, "choices": ("ae", "vae", "rae")})
+    monkeypatch.setitem(models.MODELS, "other", models.Model("Other", "ae_objective", noise="none", baselines=("ae",)))
+    monkeypatch.setattr(FIELDS["model"], "metadata", {**FIELDS["model"].metadata, "choices": (*models.MODELS, "other")})
     rows = {
         Config(model=model, seed=seed): dict.fromkeys(KEYS, level + 0.01 * seed)
-        for model, level in (("ae", 1.0), ("vae", 2.0), ("rae", 3.0))
+        for model, level in (("ae", 1.0), ("vae", 2.0), ("other", 3.0))
         for seed in range(3)
     }
     verdicts = claims.judge_claims(results_of(rows))
-    by_model = {model: [row for row in verdicts if row.model == model] for model in ("vae", "rae")}
+    by_model = {model: [row for row in verdicts if row.model == model] for model in ("vae", "other")}
     assert {row.baseline for row in verdicts} == {"ae"}
-    assert all(row.difference == pytest.approx(2.0) for row in by_model["rae"])
+    assert all(row.difference == pytest.approx(2.0) for row in by_model["other"])
     assert "posterior_width" in {row.measurement for row in by_model["vae"]}
-    assert "posterior_width" not in {row.measurement for row in by_model["rae"]}
-    assert not any("KL term" in row.claim or "VAE" in row.claim for row in by_model["rae"])
-    assert any("similar images in the RAE, less so in the AE" in row.claim for row in by_model["rae"])
+    assert "posterior_width" not in {row.measurement for row in by_model["other"]}
+    assert not any("KL term" in row.claim or "VAE" in row.claim for row in by_model["other"])
+    assert any("similar images in the Other, less so in the AE" in row.claim for row in by_model["other"])
 
 
 NOISE = {(weight, seed): value for (weight, seed), value in zip(
