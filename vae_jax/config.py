@@ -72,7 +72,7 @@ class Config:
     importance_samples: int = declare(
         0, "draws of z per image in the importance-weighted bound of an IWAE, which trains the VAE; 0 trains it by the "
         "ELBO with the analytic KL", bounds=(0, 5000))
-    noise_sd: float = declare(0.1, "standard deviation of the codes of cv_vae", bounds=(1e-6, 1e3))
+    noise_sd: float = declare(0.2, "standard deviation of the codes of cv_vae", bounds=(1e-6, 1e3))
     decoder_l2: float = declare(1e-3, "weight of the squared norm of the decoder's kernels in the loss of rae",
                                 bounds=(0.0, 1e6), dynamic=True)
 
