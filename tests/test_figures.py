@@ -19,7 +19,8 @@ import experiments
 from vae_jax import figures, runs
 from vae_jax.config import Config, Experiment, expand
 from vae_jax.data import Dataset, Split
-from vae_jax.figures import FIGURES, decodes, images, inputs, latents, numbers, panels, planes, plots, style
+from vae_jax.evaluation.density import hole_level, run_density
+from vae_jax.figures import FIGURES, decodes, density, images, inputs, latents, numbers, panels, planes, plots, style
 from vae_jax.figures.inputs import Inputs, spaced
 from vae_jax.measurements import MEASUREMENTS
 from vae_jax.programs import make_program
@@ -109,7 +110,7 @@ def in_memory(monkeypatch):
 
     monkeypatch.setattr(inputs, "dataset_of", lambda run, data_dir: DATASETS[run.config.dataset])
     monkeypatch.setattr(latents, "load_or_train", lambda dataset: dataset)
-    monkeypatch.setattr(latents, "plausibility", lambda dataset, classifier: plausibility(classifier))
+    monkeypatch.setattr(latents, "plausibility_of", lambda dataset, classifier: plausibility(classifier))
     return plausibility
 
 
@@ -382,7 +383,7 @@ def test_posteriors_have_their_variance(mixed, drawn):
 
 def test_maps_of_holes_are_of_labelled_data_on_one_scale_with_one_colour_bar(grids, drawn, in_memory):
     calls, shown = drawn(planes, "plausibility_map"), grids["sizes and classes"]
-    drawing = latents.holes(shown)
+    drawing = latents.plausibility(shown)
     panels = [ax for ax in drawing.figure.axes if ax.images]
     assert len(panels) == len(calls) == 7  # of three data sets; one has no labels
     assert len({ax.images[0].get_clim() for ax in panels}) == 1
@@ -398,6 +399,31 @@ def test_maps_of_holes_are_of_labelled_data_on_one_scale_with_one_colour_bar(gri
         for place, z in (((0, -1), [corner, corner]), ((-1, -1), [corner, -corner])):  # row 0 is the top
             alone = reference.distances(run.decode(np.array([z])))[0] / reference.threshold
             assert distance[place] == pytest.approx(alone, rel=1e-3, abs=1e-4)  # float32 pixels
+
+
+def test_holes_are_where_the_density_is_below_its_level(mixed, drawn):
+    calls = drawn(planes, "density_map")
+    flat = [config for config in mixed.configs if config.latent_dim == 2]
+    numbers = {config: {"prior_hole_mass": 0.25, "gaussian_hole_mass": 0.5} for config in flat[1:]}
+    shown = dataclasses.replace(mixed, numbers=numbers)
+    drawing = density.holes(shown)
+    panels = [ax for ax in drawing.figure.axes if ax.images]
+    assert len({ax.images[0].get_clim() for ax in panels}) == 1
+    assert len([ax for ax in drawing.figure.axes if "log q(z)" in ax.get_ylabel()]) == 1
+    chosen = shown.choose(flat).configs
+    for config, (log_density, codes, labels, limit, _, note) in zip(chosen, calls, strict=True):
+        run, own = shown.run(config), DATASETS[config.dataset]
+        np.testing.assert_array_equal(codes, run.encode(own.test.images).mean)
+        np.testing.assert_array_equal(labels, own.test.labels)
+        assert limit >= 3
+        assert note == ("25 % of N(0, I) in holes" if config in numbers else "")
+        q = run_density(run, own.train.images)
+        corner = limit * (1 - 1 / density.SIDE)  # the centre of the last cell
+        for place, z in (((0, -1), [corner, corner]), ((-1, -1), [corner, -corner])):  # row 0 is the top
+            expected = q.log(np.array([z]))[0] - hole_level(q)
+            assert log_density[place] == pytest.approx(expected, rel=1e-5, abs=1e-4)  # float32
+    assert drawing.facts.count("25 % and 50 %") == len(set(chosen) & set(numbers))
+    assert density.holes(dataclasses.replace(mixed, numbers={})).facts == ""
 
 
 def test_the_manifold_is_decoded_at_equal_shares_of_the_prior(drawn):
