@@ -190,9 +190,10 @@ def _darker(colors: np.ndarray) -> np.ndarray:
 def _draw_numbers(ax: Axes, points: np.ndarray, numbers: np.ndarray, colors: np.ndarray, limit: float) -> None:
     """Draws some codes as the numbers of their classes: the first ones that are not too near to each other."""
     chosen: list[int] = []
-    gap = 2 * limit * NUMBER_SIZE / (ax.get_window_extent().width / ax.figure.dpi * 72)
-    for index in np.flatnonzero((np.abs(points) <= limit - gap / 2).all(axis=1)):
-        if len(chosen) < MAX_NUMBERS and np.all(np.abs(points[chosen] - points[index]).max(axis=1) > gap):
+    size = 2 * limit * NUMBER_SIZE / (ax.get_window_extent().width / ax.figure.dpi * 72)  # in units of the axes
+    gap = size * np.array([0.65, 0.9])  # digits are narrow
+    for index in np.flatnonzero((np.abs(points) <= limit - size / 2).all(axis=1)):
+        if len(chosen) < MAX_NUMBERS and np.all((np.abs(points[chosen] - points[index]) > gap).any(axis=1)):
             chosen.append(int(index))
     outline = [patheffects.withStroke(linewidth=1.5, foreground="white")]
     for number in np.unique(numbers[chosen]):
