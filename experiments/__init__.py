@@ -1,4 +1,7 @@
-"""Experiments as data: each module defines a question, a grid of runs and a list of figures as `EXPERIMENT`."""
+"""Experiments as data: each module defines a question, a grid of runs and a list of figures as `EXPERIMENT`.
+
+A module of a folder, such as `published/jaanli.py`, is named with it: `published/jaanli`.
+"""
 
 import importlib
 import importlib.util
@@ -16,8 +19,10 @@ NOT_EXPERIMENTS = ("flags", "launch", "plan")
 
 
 def names() -> list[str]:
-    """Returns the names of the experiments that come with the project."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if module.name not in NOT_EXPERIMENTS)
+    """Returns the names of the experiments that come with the project; those in folders come last."""
+    modules = [module for module in pkgutil.walk_packages(__path__, f"{__name__}.") if not module.ispkg]
+    found = [module.name.removeprefix(f"{__name__}.").replace(".", "/") for module in modules]
+    return sorted(set(found) - set(NOT_EXPERIMENTS), key=lambda name: ("/" in name, name))
 
 
 def load(name_or_path: str) -> Experiment:
@@ -31,7 +36,8 @@ def load(name_or_path: str) -> Experiment:
     if name_or_path not in names():
         hint = nearest(name_or_path, names()) or f"; choose {', '.join(names())}, or the path of a .py file"
         raise ConfigError(f"unknown experiment {name_or_path!r}{hint}")
-    experiment: Experiment = importlib.import_module(f"experiments.{name_or_path}").EXPERIMENT
+    module = importlib.import_module(f"{__name__}.{name_or_path.replace('/', '.')}")
+    experiment: Experiment = module.EXPERIMENT
     return experiment
 
 

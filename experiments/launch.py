@@ -43,7 +43,7 @@ def _main(argv: list[str]) -> None:
     if values.help:
         return print(flags.help_text(__doc__ or "", values))
     if values.list:
-        return print("\n".join(f"{name:12} {experiments.load(name).question}" for name in experiments.names()))
+        return print("\n".join(f"{name:25} {experiments.load(name).question}" for name in experiments.names()))
     from vae_jax import data  # NumPy takes long to import, which --help must not wait for
 
     ignored = environment.isolate()  # before a user's file imports JAX

@@ -4,6 +4,8 @@ set -euo pipefail
 # shellcheck source=scripts/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh" requirements-dev.lock
 cd "$root"
+# The tests of the page need a browser, and are skipped where none can be installed.
+command -v chromium >/dev/null || apt-get install --yes chromium >/dev/null 2>&1 || true
 "$python" -m ruff check .
 "$python" -m ruff format --check --quiet . || { echo "run: $python -m ruff format ." >&2; exit 1; }
 "$python" -m mypy

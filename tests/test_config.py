@@ -21,6 +21,7 @@ from vae_jax.config import (
     static_part,
     varying_fields,
 )
+from vae_jax.models import MODELS
 
 
 def values_of(field):
@@ -37,10 +38,15 @@ def values_of(field):
     return st.integers(low, high) if isinstance(field.default, int) else st.floats(low, high)
 
 
-# A warm-up that is longer than the training is refused, so the two fields are not free of each other.
-configs = st.builds(
-    Config, **{name: values_of(field) for name, field in FIELDS.items() if not name.startswith(("lr_", "num_"))}
-).map(lambda config: dataclasses.replace(config, num_epochs=7))
+def _without_conflicts(values):
+    """Some fields exclude each other, or need each other."""
+    milestones = tuple(sorted(set(values["milestones"]))) or (3,)
+    if values["importance_samples"]:
+        values = values | {"kl_warmup_epochs": 0.0, "free_bits": 0.0}
+    return Config(**values | {"num_epochs": 7, "lr_warmup_epochs": 1.0, "milestones": milestones})
+
+
+configs = st.fixed_dictionaries({name: values_of(field) for name, field in FIELDS.items()}).map(_without_conflicts)
 
 
 @given(configs)
@@ -63,6 +69,61 @@ def test_an_unknown_field_suggests_the_one_that_was_meant(name, meant):
 def test_warmup_must_end_before_training():
     with pytest.raises(ConfigError, match="lr_warmup_epochs"):
         Config(schedule="warmup_cosine", lr_warmup_epochs=5.0, num_epochs=5)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"schedule": "multistep"}, "schedule=multistep needs milestones, such as 30x60"),
+        ({"milestones": (3, 2)}, "milestones must rise, unlike 3x2"),
+        ({"milestones": (2, 2)}, "milestones must rise, unlike 2x2"),
+        ({"importance_samples": 5, "free_bits": 0.1}, "importance_samples (5) cannot be combined with free_bits"),
+        ({"importance_samples": 1, "kl_warmup_epochs": 1.0},
+         "importance_samples (1) cannot be combined with kl_warmup_epochs"),
+    ],
+)  # fmt: skip
+def test_fields_that_exclude_each_other(values, message):
+    with pytest.raises(ConfigError) as raised:
+        Config(**values)
+    assert str(raised.value) == message
+    Config(model="ae", **values | {"schedule": "constant", "milestones": ()})  # which does not read them
+
+
+def test_fields_that_are_new_leave_the_names_of_runs_as_they_were():
+    """What the version before these fields named its runs."""
+    assert Config(num_epochs=2).name == "vae-z2-kl1-s0-eb2864cb"
+    assert Config(num_epochs=2, model="ae").name == "ae-z2-s0-4d142672"
+    values = {"kl_warmup_epochs": 1.5, "free_bits": 0.1, "latent_dim": 5}
+    assert Config(num_epochs=2, **values).name == "vae-z5-kl1-s0-60bacf23"
+    values = {"optimizer": "adamw", "schedule": "cosine", "likelihood": "gaussian", "learning_rate": 1e-4}
+    assert Config(num_epochs=2, **values).name == "vae-z2-kl1-s0-c23ab91e"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "readers"),
+    [
+        ("decoder_l2", 0.5, {"rae"}), ("noise_sd", 0.5, {"cv_vae"}), ("importance_samples", 5, {"vae"}),
+        ("kl_weight", 0.5, {"rae", "cv_vae", "vae"}), ("kl_warmup_epochs", 0.5, {"rae", "cv_vae", "vae"}),
+        ("free_bits", 0.5, {"vae"}),
+    ],
+)  # fmt: skip
+def test_a_model_reads_its_own_fields_only(field, value, readers):
+    differ = {model for model in MODELS if Config(model=model, **{field: value}).name != Config(model=model).name}
+    assert differ == readers
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reader"),
+    [
+        ("milestones", (1, 3), {"schedule": "multistep"}), ("lr_factor", 0.5, {"schedule": "multistep"}),
+        ("adam_b2", 0.9, {"optimizer": "adam"}), ("adam_epsilon", 1e-4, {"optimizer": "adamw"}),
+    ],
+)  # fmt: skip
+def test_an_optimizer_and_a_schedule_read_their_own_fields_only(field, value, reader):
+    other = Config(optimizer="sgd", milestones=(2,))
+    assert dataclasses.replace(other, **{field: value}).name == other.name
+    reads = dataclasses.replace(other, **reader)
+    assert dataclasses.replace(reads, **{field: value}).name != reads.name
 
 
 def test_the_name_is_readable_and_unique():

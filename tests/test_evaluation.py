@@ -73,7 +73,7 @@ def test_every_number_is_there(evaluated, configs):
         assert type(found["vae"][name]) is MEASUREMENTS[name].kind, name
     of_variance = ("test_rate", "test_elbo", "test_m", "test_k", "test_a", "test_posterior_kl", "test_not")
     assert found["ae"].keys() == {
-        name for name in found["vae"] if not name.startswith(of_variance) or name == "test_mse"
+        name for name in found["vae"] if not name.startswith(of_variance) or name.startswith("test_mse")
     }
     assert found["vae"]["posterior_width"] > found["ae"]["posterior_width"] == 0
 
@@ -304,6 +304,6 @@ def test_extreme_parameters_are_evaluated(name, tmp_path, monkeypatch):
 )
 def test_every_kind_of_run_has_finite_numbers(fields, tmp_path, monkeypatch):
     folder = untrained(tmp_path, monkeypatch, noise(), **fields)
-    numbers = evaluation.evaluate_run(folder, num_likelihood_samples=10)
+    numbers = evaluation.evaluate_run(folder, num_likelihood_samples=30)  # 25 are the least that have a Pareto k
     assert "failed" not in numbers
     assert None not in numbers.values()

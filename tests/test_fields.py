@@ -81,7 +81,7 @@ def test_wrong_values_name_the_field_and_what_it_takes(name, value):
         ("kl_weight", "1", "kl_weight must be a number from 0 to 1000000, not '1'"),
         ("mean_bias", "yes", "mean_bias must be True or False, not 'yes'"),
         ("dataset", 5, "dataset must be a str, not 5"),
-        ("model", "vea", "model must be 'ae' or 'vae', not 'vea'; did you mean 'vae'?"),
+        ("model", "vea", "model must be 'ae' or 'rae' or 'cv_vae' or 'vae', not 'vea'; did you mean 'vae'?"),
     ],
 )
 def test_python_values_are_refused_in_words_of_python(name, value, message):
@@ -104,7 +104,7 @@ def test_python_values_are_refused_in_words_of_python(name, value, message):
         ("kl_weight", "inf", "kl_weight must be a number from 0 to 1000000, not 'inf'"),
         ("mean_bias", "yes", "mean_bias must be true | false, not 'yes'"),
         ("dataset", "", "dataset must be text, not ''"),
-        ("model", "vea", "model must be ae | vae, not 'vea'; did you mean 'vae'?"),
+        ("model", "vea", "model must be ae | rae | cv_vae | vae, not 'vea'; did you mean 'vae'?"),
     ],
 )
 def test_flags_are_refused_in_words_of_the_command_line(name, text, message):

@@ -16,12 +16,14 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import experiments
-from vae_jax import figures, models, runs
+from vae_jax import figures, runs
 from vae_jax.config import Config, Experiment, expand
 from vae_jax.data import Dataset, Split
+from vae_jax.evaluation.density import hole_level, run_density
 from vae_jax.figures import (
     FIGURES,
     decodes,
+    density,
     grids,
     images,
     inputs,
@@ -35,6 +37,7 @@ from vae_jax.figures import (
 )
 from vae_jax.figures.inputs import Inputs, spaced
 from vae_jax.measurements import MEASUREMENTS
+from vae_jax.models import MODELS
 from vae_jax.programs import make_program
 from vae_jax.results import Results
 from vae_jax.runs import TrainedRun
@@ -93,7 +96,8 @@ def write_run(workdir, config, diverged=False):
 
 def measured(config):
     """Returns numbers that a run might have."""
-    values = {"test_distortion": 100 + config.kl_weight + config.seed, "prior_frechet": 300.0, "hole_mass_prior": 0.25}
+    values = {"test_distortion": 100 + config.kl_weight + config.seed, "prior_frechet": 300.0}
+    values |= {"hole_mass_prior": 0.25, "prior_hole_mass": 0.25}
     if config.model == "vae":
         kl = [0.1, 3.0 / (config.kl_weight or 0.1) + config.seed, *[1.0] * (config.latent_dim - 2)][: config.latent_dim]
         rate = {"test_rate": sum(kl), "test_kl_per_dimension": kl, "test_active_units": config.latent_dim}
@@ -122,7 +126,7 @@ def in_memory(monkeypatch):
 
     monkeypatch.setattr(inputs, "dataset_of", lambda run, data_dir: DATASETS[run.config.dataset])
     monkeypatch.setattr(latents, "load_or_train", lambda dataset: dataset)
-    monkeypatch.setattr(latents, "plausibility", lambda dataset, classifier: plausibility(classifier))
+    monkeypatch.setattr(latents, "plausibility_of", lambda dataset, classifier: plausibility(classifier))
     return plausibility
 
 
@@ -339,32 +343,18 @@ def test_panels_name_rows_at_the_left_columns_at_the_top_and_their_seed_in_the_f
     assert [ax.get_xlabel() for ax in one_row.figure.axes] == ["", "", "z₁", "z₁"]
 
 
-def test_any_number_of_models_stand_beside_each_other(tmp_path, monkeypatch):
-    third = models.MODELS["vae"]._replace(title="VAE with more")
-    monkeypatch.setitem(models.MODELS, "more", third)
-    configs = expand(SMALL, {"dataset": ("tiny",), "model": ("ae", "vae")})
-    more = dataclasses.replace(configs[1])
-    object.__setattr__(more, "model", "more")  # past the check of the choices, which are those of the registry
+def test_any_number_of_models_stand_beside_each_other(tmp_path):
+    configs = expand(SMALL, {"dataset": ("tiny",), "model": tuple(MODELS)})
     for config in configs:
         write_run(tmp_path, config)
-    shown = make_inputs(tmp_path, [*configs, more])
-    shown._runs[more] = shown.run(configs[1])
-    for name in ("hero", "latent_space", "manifold", "posteriors", "samplers", "interpolations", "reconstructions"):
-        drawing = FIGURES[name].draw(shown)
-        names = (
-            [ax.get_ylabel() for ax in drawing.figure.axes]
-            if name == "hero"
-            else [
-                text
-                for ax in drawing.figure.axes
-                for text in (ax.get_title().split("\n")[0], *map(plt_text, ax.get_yticklabels()))
-            ]
-        )
-        assert [name for name in names if name in ("AE", "VAE", "VAE with more")] == ["AE", "VAE", "VAE with more"]
-
-
-def plt_text(label):
-    return label.get_text()
+    shown = make_inputs(tmp_path, configs)
+    titles = [model.title for model in MODELS.values()]
+    for name in ("latent_space", "manifold", "posteriors", "samplers", "interpolations", "samples"):
+        axes = FIGURES[name].draw(shown).figure.axes
+        assert [ax.get_title().split("\n")[0] for ax in axes[: len(titles)]] == titles
+    assert [ax.get_ylabel() for ax in FIGURES["hero"].draw(shown).figure.axes if ax.get_ylabel()] == titles
+    (ax,) = FIGURES["reconstructions"].draw(shown).figure.axes
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["original", *titles]
 
 
 # What is drawn.
@@ -521,7 +511,7 @@ def test_posteriors_have_their_variance_and_are_shown_whole_and_enlarged(mixed, 
 
 def test_maps_of_holes_are_of_labelled_data_on_one_scale_with_one_colour_bar(kinds, drawn, in_memory):
     calls, shown = drawn(planes, "plausibility_map"), kinds["sizes and classes"]
-    drawing = latents.holes(shown)
+    drawing = latents.plausibility(shown)
     panels = [ax for ax in drawing.figure.axes if ax.images]
     assert len(panels) == len(calls) == 7  # of three data sets; one has no labels
     assert len({ax.images[0].get_clim() for ax in panels}) == 1
@@ -537,6 +527,31 @@ def test_maps_of_holes_are_of_labelled_data_on_one_scale_with_one_colour_bar(kin
         for place, z in (((0, -1), [corner, corner]), ((-1, -1), [corner, -corner])):  # row 0 is the top
             alone = reference.distances(run.decode(np.array([z])))[0] / reference.threshold
             assert distance[place] == pytest.approx(alone, rel=1e-3, abs=1e-4)  # float32 pixels
+
+
+def test_holes_are_where_the_density_is_below_its_level(mixed, drawn):
+    calls = drawn(planes, "density_map")
+    flat = [config for config in mixed.configs if config.latent_dim == 2]
+    numbers = {config: {"prior_hole_mass": 0.25, "gaussian_hole_mass": 0.5} for config in flat[1:]}
+    shown = dataclasses.replace(mixed, numbers=numbers)
+    drawing = density.holes(shown)
+    panels = [ax for ax in drawing.figure.axes if ax.images]
+    assert len({ax.images[0].get_clim() for ax in panels}) == 1
+    assert len([ax for ax in drawing.figure.axes if "log q(z)" in ax.get_ylabel()]) == 1
+    chosen = shown.choose(flat).configs
+    for config, (log_density, codes, labels, limit, _, note) in zip(chosen, calls, strict=True):
+        run, own = shown.run(config), DATASETS[config.dataset]
+        np.testing.assert_array_equal(codes, run.encode(own.test.images).mean)
+        np.testing.assert_array_equal(labels, own.test.labels)
+        assert limit >= 3
+        assert note == ("25 % of N(0, I) in holes" if config in numbers else "")
+        q = run_density(run, own.train.images)
+        corner = limit * (1 - 1 / density.SIDE)  # the centre of the last cell
+        for place, z in (((0, -1), [corner, corner]), ((-1, -1), [corner, -corner])):  # row 0 is the top
+            expected = q.log(np.array([z]))[0] - hole_level(q)
+            assert log_density[place] == pytest.approx(expected, rel=1e-5, abs=1e-4)  # float32
+    assert drawing.facts.count("25 % and 50 %") == len(set(chosen) & set(numbers))
+    assert density.holes(dataclasses.replace(mixed, numbers={})).facts == ""
 
 
 def test_the_manifold_is_decoded_at_equal_shares_of_the_prior_and_of_the_models_own_codes(drawn):
@@ -755,7 +770,7 @@ def test_dose_response_is_over_the_weight(drawn):
     calls = drawn(plots, "sweep_curve")
     numbers.dose_response(make_inputs(None, expand(Config(), {"kl_weight": (0.5, 1.0, 4.0), "seed": (0, 1)})))
     assert [call[3].split("\n(")[0].replace("\n", " ") for call in calls] == [
-        MEASUREMENTS[name].label for name in ("hole_mass_prior", "prior_frechet", "test_distortion")
+        MEASUREMENTS[name].label for name in ("prior_hole_mass", "prior_frechet", "test_distortion", "test_rate")
     ]
     np.testing.assert_array_equal(calls[0][1]["VAE"], np.full((3, 2), 0.25))
 

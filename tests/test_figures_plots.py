@@ -31,6 +31,7 @@ EXAMPLES: dict[str, Callable[[Axes | None], Axes]] = {
     "latent_codes": lambda ax: planes.latent_codes(CODES, LABELS, 3, ax, frame=(1, "the other's")),
     "posterior_ellipses": lambda ax: planes.posterior_ellipses(CODES, CODES - 4, LABELS, 3, ax, window=(1, 0, 1)),
     "plausibility_map": lambda ax: planes.plausibility_map(2 * TILES[:, :, 0, 0], CODES, LABELS, 3, ax),
+    "density_map": lambda ax: planes.density_map(4 * TILES[:, :, 0, 0] - 2, CODES, LABELS, 3, ax),
     "heat_map": lambda ax: plots.heat_map(TILES[:2, :2, 0], ["2", "8"], ["1", "4"], "x", "y", "nats", ax),
     "image_grid": lambda ax: images.image_grid(TILES, ax, list("abcde"), list("abcdefghi"), "x", "y"),
 }
@@ -456,6 +457,30 @@ def test_a_plausibility_map_has_its_first_row_at_the_top_and_a_line_at_the_thres
     np.testing.assert_array_equal(ax.collections[0].get_offsets(), CODES)
     assert {text.get_text() for text in ax.texts} == {*"0123456789", "40 % holes"}
     assert ax.get_xlim() == ax.get_ylim() == (-1, 1)
+
+
+def test_a_density_map_has_its_first_row_at_the_top_and_a_line_where_holes_begin():
+    log_density = np.repeat([[-9.0], [-2.0], [-1.0], [1.0], [2.0]], 3, axis=1)
+    ax = planes.density_map(log_density, CODES, LABELS, 1, note="40 % holes")
+    image = ax.images[0]
+    np.testing.assert_array_equal(image.get_array(), log_density)
+    assert image.origin == "upper"
+    assert tuple(image.get_extent()) == (-1, 1, -1, 1)
+    lines = [path for each in ax.collections if each.get_array() is not None for path in each.get_paths()]
+    (line,) = (path for path in lines if len(path.vertices))
+    np.testing.assert_allclose(line.vertices[:, 1], -0.2)  # half way between the third and the fourth of five rows
+    np.testing.assert_array_equal(ax.collections[0].get_offsets(), CODES)
+    assert {text.get_text() for text in ax.texts} == {*"0123456789", "40 % holes"}
+    shades = [grey(image.to_rgba(value)) for value in (-4.0, -2.0, 0.0, 2.0)]
+    assert np.all(np.diff(shades) > 0.05)  # brighter is denser
+    bar = planes.density_bar([ax])
+    assert bar.ax.get_ylim() == image.get_clim()
+
+
+@pytest.mark.parametrize("fill", [-1.0, 1.0, np.nan, -np.inf])
+def test_a_density_without_a_crossing_has_no_line(fill):
+    ax = planes.density_map(np.full((2, 2), fill), CODES, None, 1)
+    assert len(ax.collections) == 1
 
 
 def test_brighter_is_more_plausible():

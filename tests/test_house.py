@@ -15,7 +15,7 @@ FLOORS = [
     ["vae_jax.config"],
     ["vae_jax.measurements"],
     ["vae_jax.workdir", "vae_jax.objectives"],
-    ["vae_jax.environment"],
+    ["vae_jax.environment", "vae_jax.convolutions"],
     ["vae_jax.session", "vae_jax.cluster", "vae_jax.data", "vae_jax.networks", "vae_jax.arrays"],
     ["vae_jax.programs"],
     ["vae_jax.training", "vae_jax.runs"],
@@ -25,7 +25,8 @@ FLOORS = [
     ["vae_jax.evaluation"],
     ["vae_jax.sweeps"],
     ["vae_jax.results"],
-    ["vae_jax.claims", "vae_jax.figures", "vae_jax.provenance"],
+    ["vae_jax.claims", "vae_jax.intervals"],
+    ["vae_jax.verdicts", "vae_jax.figures", "vae_jax.provenance"],
     ["vae_jax.page"],
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
@@ -36,7 +37,13 @@ ONLY_IN = {
     "array_record": ["vae_jax.data"],
     "mlxtend": ["vae_jax.data"],
     # The classifier is a network of its own; it and runs rename parameters.
-    "flax": ["vae_jax.networks", "vae_jax.runs", "vae_jax.evaluation.recipe", "vae_jax.evaluation.classifier"],
+    "flax": [
+        "vae_jax.convolutions",
+        "vae_jax.networks",
+        "vae_jax.runs",
+        "vae_jax.evaluation.recipe",
+        "vae_jax.evaluation.classifier",
+    ],
     # A notebook that loads a run does not import it.
     "optax": ["vae_jax.training", "vae_jax.evaluation.recipe"],
     "safetensors": ["vae_jax.arrays"],

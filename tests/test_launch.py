@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import importlib
 import json
 import os
 import shlex
@@ -28,6 +29,10 @@ from vae_jax.figures import FIGURES, style
 from vae_jax.workdir import LAUNCH_ENTRIES, is_trained, read_experiment, run_dir, write_record
 
 ROOT = Path(__file__).resolve().parents[1]
+SHIPPED = (
+    "ae_vs_vae", "ingredients", "kl_weight", "latent_dim", "train", "published/iwae_table_1", "published/jaanli",
+    "published/pythae_vae", "published/pytorch_example", "published/svae_normal",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -139,7 +144,7 @@ def test_flags_override_the_experiment(run_main, tmp_path):
         (["--likelihood=bernouli"], "did you mean 'bernoulli'"),
         (["--schedule=warmup_cosine", "--num_epochs=1"], "lr_warmup_epochs (1) must be less than num_epochs (1)"),
         (["--experiment=ae_vs_va"], "unknown experiment 'ae_vs_va'; did you mean 'ae_vs_vae'?"),
-        (["--experiment="], "choose ae_vs_vae, kl_weight, latent_dim, train, or the path of a .py file"),
+        (["--experiment="], "choose ae_vs_vae, ingredients, kl_weight, latent_dim, train, published/"),
         (["--experiment=nowhere/e.py"], "there is no experiment file nowhere/e.py"),
         (["--dataset=mnst"], "did you mean 'mnist'"),
         (["--dataset=idx:"], "dataset must be"),
@@ -205,7 +210,8 @@ def test_figures_are_known_by_their_source():
 
 
 def test_the_shipped_experiments_name_known_figures():
-    for name in experiments.names():
+    assert experiments.names() == list(SHIPPED)
+    for name in SHIPPED:
         experiments.check_figures(experiments.load(name))
 
 
@@ -338,8 +344,28 @@ def test_the_list_has_every_experiment_and_its_question(run_main):
     code, out, _ = run_main("--list")
     assert code == 0
     assert dict(line.split(maxsplit=1) for line in out.splitlines()) == {
-        name: experiments.load(name).question for name in ("ae_vs_vae", "kl_weight", "latent_dim", "train")
+        name: experiments.load(name).question for name in SHIPPED
     }
+
+
+def test_a_published_table_is_an_experiment_in_a_folder(run_main, tmp_path):
+    code, out, _ = run_main("--experiment=published/pytorch_example", f"--workdir={tmp_path}", "--dry_run")
+    assert code == 0
+    assert out.startswith("pytorch_example: Does the VAE of the PyTorch examples reach")
+    code, _, err = run_main("--experiment=published/pytorch_exmaple", "--dry_run")
+    assert code == 2
+    assert "unknown experiment 'published/pytorch_exmaple'; did you mean 'published/pytorch_example'?" in err
+
+
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name.startswith("published/")])
+def test_a_published_table_says_what_was_published_and_what_is_measured(name):
+    module = importlib.import_module(f"experiments.{name.replace('/', '.')}")
+    header = module.__doc__
+    assert f"--experiment={name}" in header
+    for part in ("Published: ", "Setting: ", "Measured: ", "Cost: "):
+        assert f"\n{part}" in header
+    assert module.EXPERIMENT.name == name.removeprefix("published/")
+    assert f"--dataset={module.EXPERIMENT.base.dataset}" in header
 
 
 def test_a_flag_given_twice_is_reported(run_main):
@@ -364,14 +390,14 @@ def test_a_dry_run_shows_what_varies_and_what_was_changed(run_main):
     lines = dry_run(run_main, "--experiment=ae_vs_vae", *flags)
     assert lines[1:7] == [
         "varies   latent_dim: 2, 8",
-        "varies   seed: 0, 1, 2",
+        "varies   seed: 0, 1, 2, 3, 4",
         "changed  model: ae, vae -> ae",
         "changed  hidden_dims: 512 -> 512x256",
         "changed  latent_dim: 2 -> 2, 8",
         "changed  kl_weight: 1 -> 4 (no run reads it)",
     ]
-    assert lines[7] == "6 runs of 2 programs, 0 trained, in nowhere"
-    assert len(lines) == 8 + 6
+    assert lines[7] == "10 runs of 2 programs, 0 trained, in nowhere"
+    assert len(lines) == 8 + 10
 
 
 def test_a_dry_run_tells_two_networks_from_one_of_two_layers(run_main):

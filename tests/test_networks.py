@@ -1,5 +1,7 @@
 """Networks: shapes, heads, symmetry of AE and VAE, initial bias, determinism."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -58,6 +60,38 @@ def test_an_ae_is_the_vae_without_its_second_head():
     assert ae == vae
 
 
+def test_the_noise_of_a_cv_vae_has_one_size_and_no_parameters():
+    config = Config(model="cv_vae", noise_sd=0.25, latent_dim=3, hidden_dims=(8,))
+    module, params, images = init(config)
+    assert "logvar" not in params["encoder"]
+    mean, logvar = module.apply({"params": params}, images, method="encode")
+    assert mean.shape == (3, 3)
+    np.testing.assert_allclose(logvar, np.full((3, 3), np.log(0.25**2)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("architecture", ["mlp", "conv"])
+def test_initializations(architecture):
+    """Of each layer, the bound of its uniform distribution, or the standard deviation of Linen's for convolutions."""
+    config = Config(architecture=architecture, hidden_dims=(300,), latent_dim=40)
+    for initialization in ("pytorch", "glorot"):
+        _, params, _ = init(dataclasses.replace(config, initialization=initialization), (28, 28))
+        layers = {**params["encoder"], **{f"decoder_{name}": layer for name, layer in params["decoder"].items()}}
+        for name, layer in layers.items():
+            kernel, bias = np.asarray(layer["kernel"]), np.asarray(layer["bias"])
+            window, (fan_in, fan_out) = np.prod(kernel.shape[:-2]), kernel.shape[-2:]
+            if initialization == "glorot":
+                bound = np.sqrt(6 / (window * (fan_in + fan_out)))
+                np.testing.assert_array_equal(bias, 0)
+            elif kernel.ndim == 4:
+                np.testing.assert_allclose(kernel.std(), 1 / np.sqrt(window * fan_in), rtol=0.2)  # 288 numbers or more
+                continue
+            else:
+                bound = 1 / np.sqrt(fan_in)
+                assert 0.8 * bound < np.abs(bias).max() <= bound, name  # 40 numbers or more
+            # The largest of n uniform numbers is within 10/n of the bound but for a chance of e⁻¹⁰.
+            assert (1 - 10 / kernel.size) * bound < np.abs(kernel).max() <= bound * (1 + 1e-6), name
+
+
 def test_initial_output_bias_gives_the_mean_pixel():
     _, params, _ = init(Config(mean_bias=True), mean_pixel=0.13)
     np.testing.assert_allclose(jax.nn.sigmoid(params["decoder"]["logits"]["bias"]), 0.13, rtol=1e-5)
@@ -66,6 +100,8 @@ def test_initial_output_bias_gives_the_mean_pixel():
     assert 0 < np.abs(bias).max() <= 1 / np.sqrt(512)
     _, params, _ = init(Config(mean_bias=True, architecture="conv"), mean_pixel=0.0)  # black images: still finite
     assert np.all(np.isfinite(params["decoder"]["logits"]["bias"]))
+    _, params, _ = init(Config(mean_bias=True, initialization="glorot"), mean_pixel=0.13)
+    np.testing.assert_allclose(jax.nn.sigmoid(params["decoder"]["logits"]["bias"]), 0.13, rtol=1e-5)
 
 
 def test_a_learned_variance_is_a_parameter():

@@ -6,9 +6,20 @@ import dataclasses
 import pytest
 
 from vae_jax import results
-from vae_jax.config import Config, Experiment, expand
+from vae_jax.config import Config, Experiment
 from vae_jax.measurements import MEASUREMENTS
-from vae_jax.results import SUMMARY, Results, Table, collect, format_table, mean_sd, summarize, write_csv
+from vae_jax.results import (
+    SUMMARY,
+    Results,
+    Table,
+    collect,
+    explain_spread,
+    format_table,
+    rounded,
+    spread,
+    summarize,
+    write_csv,
+)  # fmt: skip
 from vae_jax.workdir import DataIdentity, UserError, run_dir, write_config, write_json, write_metrics, write_timing
 
 EXPERIMENT = Experiment(
@@ -160,11 +171,11 @@ def test_no_runs_are_tables_without_rows(tmp_path):
     empty = Results(EXPERIMENT.configs, {}, {})
     write_csv(tmp_path / "results.csv", empty)
     assert (tmp_path / "results.csv").read_text() == "run,model,kl_weight,seed,failed\n"
-    assert format_table(summarize(empty)).split("model", 1)[1].split()[:3] == ["kl_weight", "seeds", "ELBO"]
+    assert format_table(summarize(empty)).split("model", 1)[1].split()[:4] == ["kl_weight", "seeds", "test", "ELBO"]
 
 
 def test_the_summary_leads_with_what_may_be_compared():
-    assert SUMMARY[:4] == ("validation_elbo", "prior_frechet", "test_active_units", "test_distortion")
+    assert SUMMARY[:4] == ("test_elbo", "prior_frechet", "test_active_units", "test_distortion")
     assert "test_loss" not in SUMMARY
 
 
@@ -174,8 +185,8 @@ def test_the_summary_is_a_row_per_setting_and_what_is_missing_is_a_dash(workdir)
     assert table.units[:5] == ["", "", "", "nats per image", "squared feature distance"]
     assert table.rows == [
         # (100 + 103) / 2, and sqrt((1.5² + 1.5²) / (2 - 1)) = 2.1213
-        ["ae", "–", "2", "–", "–", "–", "101.50 ± 2.12", "–", "0.0400 ± 0.0000", "–"],
-        ["vae", "0.5", "2 (1 failed)", "–", "–", "2.00", "144.75", "6.50", "0.0400", "–"],
+        ["ae", "–", "2", "–", "–", "–", "101.5 ± 2.1", "–", "0.04 ± 0", "–"],
+        ["vae", "0.5", "2 (1 failed)", "-151.2", "–", "2", "144.8", "6.5", "0.04", "–"],
         ["vae", "1", "1 (1 diverged)", "–", "–", "–", "–", "–", "–", "–"],
     ]
 
@@ -198,22 +209,22 @@ def best(rows, column):
 def test_the_best_value_of_a_column_is_marked_in_the_direction_of_the_measurement():
     rows = {
         dataclasses.replace(VAE0, kl_weight=weight): {
-            "validation_elbo": elbo, "prior_frechet": frechet, "test_active_units": 2, "test_rate": frechet,
+            "test_elbo": elbo, "prior_frechet": frechet, "test_active_units": 2, "test_rate": frechet,
         }
         for weight, elbo, frechet in ((0.5, -160.0, 400.0), (1.0, -150.0, 300.0), (2.0, -155.0, 350.0))
     }  # fmt: skip
-    assert best(rows, "validation_elbo") == ["-150.00"]  # higher is better
-    assert best(rows, "prior_frechet") == ["300.00"]  # lower is better
+    assert best(rows, "test_elbo") == ["-150"]  # higher is better
+    assert best(rows, "prior_frechet") == ["300"]  # lower is better
     assert best(rows, "test_active_units") == best(rows, "test_rate") == []  # no direction
 
 
 def test_the_best_is_that_of_the_means():
     rows = {
-        dataclasses.replace(VAE0, kl_weight=weight, seed=seed): {"validation_elbo": elbo}
+        dataclasses.replace(VAE0, kl_weight=weight, seed=seed): {"test_elbo": elbo}
         for weight, elbos in ((1.0, (-100.0, -160.0)), (2.0, (-120.0, -130.0)))
         for seed, elbo in enumerate(elbos)
     }
-    assert best(rows, "validation_elbo") == ["-125.00 ± 7.07"]
+    assert best(rows, "test_elbo") == ["-125.0 ± 7.1"]
 
 
 @pytest.mark.parametrize(
@@ -223,29 +234,72 @@ def test_the_best_is_that_of_the_means():
 )
 def test_numbers_of_other_images_or_densities_are_not_compared(changes):
     other = dataclasses.replace(VAE0, **changes)
-    rows = {VAE0: {"validation_elbo": -150.0}, other: {"validation_elbo": 900.0}}
-    assert best(rows, "validation_elbo") == []
-    rows |= {dataclasses.replace(config, latent_dim=8): {"validation_elbo": -140.0} for config in (VAE0, other)}
-    assert best(rows, "validation_elbo") == ["900.00", "-140.00"]  # one in each group
+    rows = {VAE0: {"test_elbo": -150.0}, other: {"test_elbo": 900.0}}
+    assert best(rows, "test_elbo") == []
+    rows |= {dataclasses.replace(config, latent_dim=8): {"test_elbo": -140.0} for config in (VAE0, other)}
+    assert best(rows, "test_elbo") == ["900", "-140"]  # one in each group
 
 
 def test_nothing_is_marked_on_a_tie_or_beside_a_dash():
-    tied = {VAE0: {"validation_elbo": -150.001}, WEAK0: {"validation_elbo": -150.0009}}
-    assert best(tied, "validation_elbo") == []
-    alone = {AE0: numbers(100.0), VAE0: {"validation_elbo": -150.0}, WEAK0: {"validation_elbo": None}}
-    assert best(alone, "validation_elbo") == []
+    tied = {VAE0: {"test_elbo": -150.001}, WEAK0: {"test_elbo": -150.0009}}
+    assert best(tied, "test_elbo") == []
+    alone = {AE0: numbers(100.0), VAE0: {"test_elbo": -150.0}, WEAK0: {"test_elbo": None}}
+    assert best(alone, "test_elbo") == []
 
 
 @pytest.mark.parametrize(
     ("values", "text"),
     [
-        ([1.0, 2.0, 4.0], "2.33 ± 1.53"),  # sqrt((16 + 1 + 25) / 9 / 2)
-        ([0.1, 0.3], "0.2000 ± 0.1414"), ([-0.5], "-0.5000"), ([-3.0], "-3.00"), ([7], "7.00"), ([0.0], "0.0000"),
+        ([1.0, 2.0, 4.0], "2.3 ± 1.5"),  # sqrt((16 + 1 + 25) / 9 / 2)
+        ([0.1, 0.3], "0.20 ± 0.14"), ([-0.5], "-0.5"), ([-163.94], "-163.9"), ([7], "7"), ([0.0], "0"),
+        ([455.2, 420.4], "438 ± 25"), ([0.0391, 0.0392], "0.039150 ± 0.000071"), ([2, 2], "2 ± 0"),
+        ([1e100, 3e100], "2e+100 ± 1.4e+100"), ([1e-9, 3e-9], "2e-09 ± 1.4e-09"),
         ([], "–"), ([None], "–"), ([1.0, None], "–"), ([1.0, float("nan")], "–"), ([float("inf")], "–"),
     ],
 )  # fmt: skip
 def test_mean_and_sample_standard_deviation(values, text):
-    assert mean_sd(values) == text
+    assert spread("test_rate", [{"test_rate": value} for value in values]) == text
+
+
+@pytest.mark.parametrize(
+    ("values", "errors", "text"),
+    [
+        ([-162.9, -164.9], [1.5, 1.7], "-163.9 ± 1.4 (± 1.6)"),
+        ([-162.9, -164.9], [1.0, 3.0], "-163.9 ± 1.4 (± 2.2)"),  # sqrt((1² + 3²) / 2)
+        ([-163.9], [1.59], "-163.9 (± 1.6)"),
+        ([-163.9, -163.9], [1.59, 1.59], "-163.9 ± 0.0 (± 1.6)"),
+        ([-163.9, -163.8], [12.0, 12.0], "-164 ± 0.07 (± 12)"),  # 0.07 is not 0
+        ([-162.9, -164.9], [1.5, None], "-163.9 ± 1.4"),  # one run's error is not everyone's
+        ([-162.9, -164.9], [None, None], "-163.9 ± 1.4"),
+        ([-162.9, None], [1.5, 1.5], "–"),
+    ],
+)
+def test_a_number_has_a_spread_over_seeds_and_one_over_images(values, errors, text):
+    rows = [{"test_elbo": value, "test_elbo_error": error} for value, error in zip(values, errors, strict=True)]
+    assert spread("test_elbo", rows) == text
+
+
+def test_the_legend_says_what_the_spreads_are():
+    both = "Mean ± standard deviation over seeds (± standard error over test images)."
+    assert explain_spread([("test_elbo", "1.0 ± 0.1 (± 0.2)"), ("test_rate", "3.0 ± 0.1"), ("test_rate", "–")]) == both
+    assert explain_spread([("test_elbo", "1.0 ± 0.1")]) == "Mean ± standard deviation over seeds."
+    assert explain_spread([("test_elbo", "1.0 (± 0.2)")]) == "One seed (± standard error over test images)."
+    assert explain_spread([("test_elbo", "1.0"), ("test_elbo", "–")]) == explain_spread([]) == ""
+
+
+def test_a_spread_over_images_alone_is_not_taken_for_one_over_seeds():
+    table = summarize(with_rows({VAE0: {"test_elbo": -150.0, "test_elbo_error": 1.5}}))
+    assert table.rows[0][2:4] == ["-150.0 (± 1.5)", "–"]
+    assert table.spread == "One seed (± standard error over test images)."
+    assert "One seed (± standard error over test images). Units: " in " ".join(format_table(table).split())
+
+
+@pytest.mark.parametrize(
+    ("number", "reach", "text"),
+    [(-8.0, 0.3, "-8.00"), (123.456, 12.0, "123"), (0.5, 0.0, "0.5"), (1.0, 1e-15, "1"), (5.5e7, 1e7, "5.5e+07")],
+)
+def test_a_number_is_rounded_to_its_spread(number, reach, text):
+    assert rounded(number, reach) == text
 
 
 def test_plain_text_is_aligned_and_marks_the_best():
@@ -276,7 +330,7 @@ def test_plain_text_has_100_columns_and_what_does_not_fit_stands_below_with_the_
 
 
 def test_a_setting_is_described_by_what_it_reads():
-    configs = expand(Config(), {"model": ("ae", "vae"), "latent_dim": (2, 8), "kl_weight": (0.5, 1.0), "seed": (0, 1)})
-    assert results.describe(configs[0], configs) == "latent_dim 2"
-    assert results.describe(configs[-1], configs) == "latent_dim 8, kl_weight 1"
-    assert results.describe(configs[-1], configs, without=("latent_dim",)) == "kl_weight 1"
+    fields = ("latent_dim", "kl_weight")
+    assert results.describe(Config(model="ae", latent_dim=8), fields) == "latent_dim 8"
+    assert results.describe(Config(latent_dim=8), fields) == "latent_dim 8, kl_weight 1"
+    assert results.describe(Config(), ()) == ""

@@ -64,7 +64,9 @@ def test_numbers_that_are_not_finite_are_none():
     metrics = Metrics(*(np.array([1.0, value]) for value in (np.nan, np.inf, 2.0)))
     row = metrics_row(Config(model="vae"), {"train": metrics}, 1)
     assert row == {"train_loss": None, "train_distortion": None, "train_rate": 2.0, "train_elbo": None}
-    assert metrics_row(Config(model="ae"), {"test": metrics}, 0) == {"test_loss": 1.0, "test_distortion": 1.0}
+    assert metrics_row(Config(model="cv_vae"), {"train": metrics}, 1) == row
+    for model in ("ae", "rae"):
+        assert metrics_row(Config(model=model), {"test": metrics}, 0) == {"test_loss": 1.0, "test_distortion": 1.0}
 
 
 def test_two_trainings_differ_in_the_clock_only(tiny_experiment, tiny_workdir, logged):
@@ -267,6 +269,16 @@ def test_decodes_can_be_encoded(run):
     expected = run.encode(np.rint(images * 255).astype(np.uint8)).mean
     # Rounding to 256 grey levels moves a pixel by 1/510 at most.
     np.testing.assert_allclose(run.encode(images).mean, expected, atol=0.05)
+
+
+def test_codes_of_a_fixed_noise_have_its_variance():
+    config = Config(model="cv_vae", noise_sd=0.5, hidden_dims=(4,), latent_dim=3)
+    program = make_program(config, (28, 28))
+    run = runs.trained_run(config, program, init_params(program.network, jax.random.key(0)))
+    for images in (IMAGES, IMAGES[:0]):
+        codes = run.encode(images)
+        assert codes.mean.shape == (len(images), 3)
+        np.testing.assert_allclose(codes.logvar, np.full((len(images), 3), 2 * np.log(0.5)), rtol=1e-6)
 
 
 def test_one_image_and_one_code(run):

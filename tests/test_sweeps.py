@@ -398,6 +398,50 @@ def test_diverged_runs_end_early_and_keep_their_last_finite_parameters(tmp_path)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
 
 
+@pytest.fixture
+def stopping(write_npz):
+    """Two runs of one program that overfit noise, so that their validation losses soon rise again."""
+    dataset = write_npz(num_train=60, num_test=8)
+    base = Config(dataset=dataset, validation_fraction=0.3, hidden_dims=(32,), batch_size=8, num_epochs=40)
+    return expand(base, {"patience": (3,), "learning_rate": (3e-3, 1e-3)})  # they stop after 6 and after 18 epochs
+
+
+def test_early_stopping_ends_a_run_and_keeps_its_best_epoch(tmp_path, stopping):
+    """As the same run without early stopping shows: its losses say when to stop, and a shorter one ends as the best."""
+    config = stopping[0]
+    whole = dataclasses.replace(config, patience=0, num_epochs=12)
+    train([config, whole], tmp_path)
+    rows, expected = (read_metrics(run_dir(tmp_path, c)) for c in (config, whole))
+    losses = [row["validation_loss"] for row in expected]
+    # The first epoch that is better than the three after it.
+    best = next(epoch for epoch in range(9) if losses[epoch] <= min(losses[epoch + 1 : epoch + 4]))
+    assert losses[best] == min(losses[: best + 4])
+    assert rows == [*expected[: best + 3], expected[best + 3] | {"stopped": True}]
+    short = dataclasses.replace(whole, num_epochs=best + 1)
+    train([short], tmp_path)
+    kept, at_best = (runs.load_run(run_dir(tmp_path, c)).params for c in (config, short))
+    assert jax.tree.all(jax.tree.map(np.array_equal, kept, at_best))
+
+
+@pytest.mark.parametrize("together", [1, 2])
+def test_a_sweep_that_stops_early_ends_the_same_after_a_kill(tmp_path, stopping, stop_after, together):
+    options = TRAIN._replace(runs_per_device=together)
+    train(stopping, tmp_path / "whole", options)
+    ends = [len(read_metrics(run_dir(tmp_path / "whole", config))) for config in stopping]
+    assert 5 < ends[0] < 7 < ends[1] < 40
+    for epochs in (5, 2):  # first the best epoch is in the checkpoint; then, of two together, one has stopped
+        with pytest.raises(StoppedError):
+            train(stopping, tmp_path / "killed", options, stop=stop_after(epochs))
+    train(stopping, tmp_path / "killed", options)
+    assert files(tmp_path / "killed") == files(tmp_path / "whole")
+
+
+def test_early_stopping_needs_validation_images(tmp_path, write_npz):
+    config = Config(dataset=write_npz(), validation_fraction=0.0, patience=3)
+    with pytest.raises(ConfigError, match=r"^patience needs validation images, and npz:.* has none; set validation_"):
+        train([config], tmp_path)
+
+
 class Elsewhere(Executor):
     """An executor whose first futures fail as a cluster's do."""
 

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from experiments.published import iwae_table_1
 from vae_jax import objectives, training
-from vae_jax.config import Config
+from vae_jax.config import FIELDS, Config
+from vae_jax.models import MODELS
 from vae_jax.programs import make_program
 
 CONFIG = Config(hidden_dims=(16,), batch_size=8, num_epochs=4)
@@ -86,13 +88,13 @@ def spied(monkeypatch):
     calls = []
     objective = objectives.vae_objective
 
-    def spy(encode, decode, nll, images, key, hyperparameters):
+    def spy(network, images, key, hyperparameters):
         own_key, eps_key = key, jax.random.wrap_key_data(jax.random.key_data(key))
         zeros = jnp.zeros((len(images), 2))
         eps = objectives.reparameterize(eps_key, zeros, zeros)  # the objective draws the same from the same key
         record = functools.partial(jax.debug.callback, lambda *values: calls.append(tuple(map(np.asarray, values))))
         record(images, eps, ordered=True)
-        return objective(encode, decode, nll, images, own_key, hyperparameters)
+        return objective(network, images, own_key, hyperparameters)
 
     jax.clear_caches()  # programs compiled before do not call the spy
     monkeypatch.setattr(objectives, "vae_objective", spy)
@@ -216,20 +218,48 @@ def test_schedules():
     t = np.arange(41)
     np.testing.assert_allclose(rates("constant"), 0.5)
     np.testing.assert_allclose(rates("cosine"), 0.25 * (1 + np.cos(np.pi * t / 40)), rtol=1e-5, atol=1e-7)
+    steps = rates("multistep", milestones=(1, 3, 100), lr_factor=0.2)  # of 4 gradient steps an epoch
+    np.testing.assert_allclose(steps, 0.5 * np.r_[np.ones(4), np.full(8, 0.2), np.full(29, 0.04)], rtol=1e-6)
     warm = rates("warmup_cosine", lr_warmup_epochs=2.0)
     np.testing.assert_allclose(warm[:9], 0.5 * t[:9] / 8, rtol=1e-6)
     np.testing.assert_allclose(warm[8:], 0.25 * (1 + np.cos(np.pi * (t[8:] - 8) / 32)), rtol=1e-5, atol=1e-7)
 
 
+def test_the_milestones_of_the_iwae_paper_are_its_stages():
+    """Stage i = 0, ..., 7 lasts 3^i epochs at a rate of 0.001 · 10^(-i/7)."""
+    config = iwae_table_1.EXPERIMENT.base
+    assert config.num_epochs == 364
+    rates = training.make_schedule(config, jnp.float32(config.learning_rate), 1)
+    expected = [1e-3 * 10 ** (-stage / 7) for stage in range(8) for _ in range(3**stage)]
+    np.testing.assert_allclose(jax.vmap(rates)(jnp.arange(len(expected))), expected, rtol=1e-5)
+
+
+def test_every_schedule_and_optimizer_takes_traced_numbers():
+    """As a sweep gives them, which a test of values does not see."""
+    params = {"w": jnp.zeros(2)}
+    for schedule in FIELDS["schedule"].metadata["choices"]:
+        for optimizer in FIELDS["optimizer"].metadata["choices"]:
+            config = dataclasses.replace(CONFIG, schedule=schedule, optimizer=optimizer, milestones=(1,))
+
+            def step(numbers, config=config):
+                made = training.make_optimizer(config, numbers, 4)
+                return made.update(params, made.init(params), params)
+
+            jax.eval_shape(step, run_of(training.hyperparameters([config]), 0))
+
+
 @pytest.mark.parametrize(
     ("name", "oracle"),
     [
-        ("adam", lambda: optax.adam(0.1)), ("adamw", lambda: optax.adamw(0.1, weight_decay=0.3)),
+        ("adam", lambda: optax.adam(0.1, b2=0.9, eps=0.01)),
+        ("adamw", lambda: optax.adamw(0.1, b2=0.9, eps=0.01, weight_decay=0.3)),
         ("rmsprop", lambda: optax.rmsprop(0.1)), ("sgd", lambda: optax.sgd(0.1, momentum=0.9)),
     ],
 )  # fmt: skip
 def test_optimizers_are_optax_with_the_numbers_of_the_run(name, oracle):
-    config = dataclasses.replace(CONFIG, optimizer=name, learning_rate=0.1, weight_decay=0.3)
+    config = dataclasses.replace(
+        CONFIG, optimizer=name, learning_rate=0.1, weight_decay=0.3, adam_b2=0.9, adam_epsilon=0.01
+    )
     optimizer = training.make_optimizer(config, run_of(training.hyperparameters([config]), 0), 1)
     params = {"w": jnp.array([1.0, -2.0])}
     state, expected_state = optimizer.init(params), oracle().init(params)
@@ -237,6 +267,59 @@ def test_optimizers_are_optax_with_the_numbers_of_the_run(name, oracle):
         updates, state = optimizer.update({"w": jnp.array(gradient)}, state, params)
         expected, expected_state = oracle().update({"w": jnp.array(gradient)}, expected_state, params)
         np.testing.assert_allclose(updates["w"], expected["w"], rtol=1e-6)
+
+
+def test_models_of_one_seed_start_from_the_same_parameters():
+    """Bit for bit, but for the head of the log-variance, which only a VAE has."""
+    starts = {}
+    for model in MODELS:
+        config = dataclasses.replace(CONFIG, model=model)
+        states = training.init_states(make_program(config, (6, 6)), training.hyperparameters([config]))
+        starts[model] = states.params
+    del starts["vae"]["encoder"]["logvar"]
+    for params in starts.values():
+        assert equal(params, starts["ae"])
+
+
+def test_a_pull_and_a_decay_and_a_noise_of_nothing_are_the_autoencoder():
+    """An epoch of each, ending at the same parameters."""
+    changes = ({"model": "ae"}, {"model": "rae", "kl_weight": 0.0, "decoder_l2": 0.0},
+               {"model": "cv_vae", "kl_weight": 0.0, "noise_sd": 1e-6})  # fmt: skip
+    ae, rae, cv_vae = (train([dataclasses.replace(CONFIG, **change)], epochs=1)[2].params for change in changes)
+    close = jax.tree.map(lambda a, b, c: np.allclose(a, b, atol=1e-6) and np.allclose(a, c, atol=1e-4), ae, rae, cv_vae)
+    assert jax.tree.all(close)  # the noise moves a code by 1e-6, and Adam a weight by up to 1e-3 a step
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_best_epoch_is_kept_and_ends_a_run_that_does_not_improve(count):
+    """With losses that a test makes up, for a run alone and for two together; the second is 10 nats above."""
+    patience = 2
+    configs = [dataclasses.replace(CONFIG, patience=patience, seed=seed) for seed in range(count)]
+    states = training.init_states(make_program(configs[0], (6, 6)), training.hyperparameters(configs))
+    seen = []
+    for loss in [9.0, 5.0, 7.0, np.nan, 1.0, 0.5]:  # the best of the first three is the second; two epochs without
+        states = states._replace(params=jax.tree.map(lambda leaf, loss=loss: jnp.full_like(leaf, loss), states.params))
+        losses = jnp.float32([loss + 10 * run for run in range(count)])
+        states = states._replace(best=training.keep_best(states, losses, patience))
+        seen.append(training.is_going(states, patience).tolist())
+    assert seen == [[going] * count for going in (True, True, True, False, False, False)]
+    np.testing.assert_array_equal(states.best.loss, [5.0 + 10 * run for run in range(count)])
+    for leaf in jax.tree.leaves(training.final_params(states)):
+        np.testing.assert_array_equal(leaf, 5.0)
+    assert training.final_params(states._replace(best=None)) is states.params
+
+
+def test_a_run_that_was_stopped_is_frozen_and_has_not_diverged():
+    configs = [dataclasses.replace(CONFIG, patience=2, seed=seed) for seed in (0, 1)]
+    program, numbers = make_program(configs[0], (6, 6)), training.hyperparameters(configs)
+    before = training.init_states(program, numbers)
+    before = before._replace(best=before.best._replace(age=jnp.array([2, 1])))
+    copy = jax.tree.map(np.array, before)
+    after, metrics = training.train_epoch(program, IMAGES, before, numbers, np.int32(0))
+    assert equal(run_of(after, 0), run_of(copy, 0))
+    assert not equal(run_of(after.params, 1), run_of(copy.params, 1))
+    np.testing.assert_array_equal(after.alive, [True, True])
+    np.testing.assert_array_equal(np.isfinite(metrics.loss), [False, True])
 
 
 def test_gradients_are_clipped_by_their_global_norm():
@@ -252,6 +335,7 @@ def test_gradients_are_clipped_by_their_global_norm():
     [
         ("mlp", "ae", "gaussian"), ("mlp", "vae", "bernoulli"), ("mlp", "vae", "continuous_bernoulli"),
         ("mlp", "vae", "learned_gaussian"), ("conv", "ae", "bernoulli"), ("conv", "vae", "learned_gaussian"),
+        ("mlp", "rae", "bernoulli"), ("mlp", "cv_vae", "bernoulli"),
     ],
 )  # fmt: skip
 def test_training_lowers_the_loss(architecture, model, likelihood):

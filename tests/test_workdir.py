@@ -44,8 +44,9 @@ RECORD = {"started": "2025-03-14T09:26:53+00:00", "wall_seconds": None}
 ROWS = [{"epoch": n, "train_loss": 9.5 / n, "train_distortion": None} for n in (1, 2)]
 
 names = st.from_regex(r"[\w(][\w ()+=,.-]{0,30}[\w)]", fullmatch=True)
-# Any subset of the fields, each with some of its values.
-grids = st.lists(st.sampled_from(sorted(set(FIELDS) - {"lr_warmup_epochs", "num_epochs"})), unique=True, max_size=3)
+# Any subset of the fields that do not exclude each other, each with some of its values.
+EXCLUSIVE = {"lr_warmup_epochs", "num_epochs", "milestones", "importance_samples", "kl_warmup_epochs", "free_bits"}
+grids = st.lists(st.sampled_from(sorted(set(FIELDS) - EXCLUSIVE)), unique=True, max_size=3)
 grids = grids.flatmap(
     lambda names: st.fixed_dictionaries(
         {name: st.lists(values_of(FIELDS[name]), min_size=1, max_size=3).map(tuple) for name in names}
@@ -183,6 +184,8 @@ def test_metrics_are_one_line_of_json_per_epoch(tmp_path):
         [], ROWS[:1], ROWS[1:], ROWS[::-1], [*ROWS, ROWS[1]], [*ROWS, {**ROWS[0], "epoch": 3}], [ROWS[0], []],
         [{"epoch": 1}, {"epoch": 2}], [ROWS[0], {**ROWS[1], "train_loss": "9"}],
         [ROWS[0], {**ROWS[1], "train_rate": {}}], [{**ROWS[0], "diverged": True}, ROWS[1]],
+        [{**ROWS[0], "stopped": True}, ROWS[1]], [{**ROWS[0], "stopped": 1}],
+        [{**ROWS[0], "stopped": True, "diverged": True}],
     ],
 )  # fmt: skip
 def test_metrics_that_are_not_one_object_per_epoch(tmp_path, rows):

@@ -25,7 +25,7 @@ def load_run(
         config: the run's Config.
         params: the parameters of its network.
         encode: maps images, uint8 from 0 to 255 or floats in [0, 1], [N, H, W] or [H, W] for one, to Codes: `mean` and,
-            for a VAE, `logvar`, float32[N, D].
+            for a model with noise, `logvar`, float32[N, D].
         decode: maps codes float[N, D] to mean pixels in [0, 1], float32[N, H, W].
 
     Raises:

@@ -18,7 +18,7 @@ from jax.sharding import SingleDeviceSharding
 
 from vae_jax import checkpoints, training
 from vae_jax.checkpoints import Checkpoint
-from vae_jax.config import Config, Options
+from vae_jax.config import Config, ConfigError, Options
 from vae_jax.data import Dataset
 from vae_jax.journal import FinishedElsewhereError, Journal, Saver
 from vae_jax.programs import Program, make_program
@@ -47,8 +47,10 @@ def program_of(config: Config, dataset: Dataset) -> Program:
     """Makes the program of a run on a data set.
 
     Raises:
-        ConfigError: the architecture does not take images of this size.
+        ConfigError: the architecture does not take images of this size, or early stopping has no validation images.
     """
+    if config.patience and not len(dataset.validation.images):
+        raise ConfigError(f"patience needs validation images, and {config.dataset} has none; set validation_fraction")
     images = dataset.train.images
     return make_program(config, images.shape[1:], float(images.mean()) / 255 if config.mean_bias else None)
 
@@ -134,12 +136,12 @@ def _train_together(
     tensorboard = journal.folders if options.tensorboard else []
     with _event_writers(tensorboard, journal.epoch) as writers, Saver(options.checkpoint_every_seconds) as saver:
         for _ in range(journal.epoch, program.config.num_epochs):
-            states, alive = _train_one_epoch(compiled, states, hyperparameters, _images_on(device, dataset), journal)
+            states, going = _train_one_epoch(compiled, states, hyperparameters, _images_on(device, dataset), journal)
             for writer, row in zip(writers, journal.last_rows, strict=False):
                 _log_events(writer, row)
             if watch:
                 watch.progress.epoch(journal.last_rows[0], len(configs) * journal.num_images, journal.seconds)
-            if journal.epoch == program.config.num_epochs or not alive:
+            if journal.epoch == program.config.num_epochs or not going:
                 break
             if watch and watch.stop.asked:
                 watch.stop.reached.set()
@@ -151,15 +153,16 @@ def _train_together(
                 saver.start(journal.checkpoint(states))
     journal.finish(states)
     if watch:
-        unseen = (program.config.num_epochs - journal.epoch) * len(configs) * journal.num_images  # after a divergence
+        unseen = (program.config.num_epochs - journal.epoch) * len(configs) * journal.num_images  # of runs that ended
         watch.progress.trained(len(configs), unseen)
 
 
 def _train_one_epoch(
     compiled: Compiled, states: TrainState, hyperparameters: Any, images: tuple[Any, Any], journal: Journal
 ) -> tuple[TrainState, bool]:
-    """Trains all runs for an epoch and records it; returns the new states, and whether any run has not diverged."""
+    """Trains all runs for an epoch and records it; returns the new states, and whether any run goes on."""
     train_images, validation_images = images
+    patience = journal.configs[0].patience
     start = time.perf_counter()
     states, metrics = compiled.train_epoch(train_images, states, hyperparameters, np.int32(journal.epoch))
     jax.block_until_ready(metrics)
@@ -167,9 +170,11 @@ def _train_one_epoch(
     splits = {"train": metrics}
     if compiled.evaluate:
         splits["validation"] = compiled.evaluate(validation_images, states.params, hyperparameters)
-    splits, alive = jax.device_get((splits, states.alive))
-    journal.add(splits, alive, seconds)
-    return states, bool(alive.any())
+        if states.best is not None:
+            states = states._replace(best=training.keep_best(states, splits["validation"].loss, patience))
+    splits, alive, going = jax.device_get((splits, states.alive, training.is_going(states, patience)))
+    journal.add(splits, alive, going, seconds)
+    return states, bool(going.any())
 
 
 def _wait(future: Future[Compiled], watch: Watch | None) -> Compiled:

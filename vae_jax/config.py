@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from vae_jax.fields import ConfigError, check_value, declare, nearest
+from vae_jax.fields import ConfigError, check_value, declare, format_value, nearest
 from vae_jax.models import MODEL_FIELDS, MODELS
 
 # Every field that version 0.1.0 had. Its names hash them all, so this list never changes.
@@ -41,7 +41,8 @@ class Config:
         "probability", choices=("none", "threshold", "dynamic"))
 
     # The model.
-    model: str = declare("vae", "autoencoder or variational autoencoder", choices=tuple(MODELS))
+    model: str = declare(
+        "vae", "autoencoder, regularized autoencoder, constant-variance VAE or VAE", choices=tuple(MODELS))
     architecture: str = declare(
         "mlp", "dense layers, or two strided 3x3 convolutions (32 and 64 channels) followed by them",
         choices=("mlp", "conv"))
@@ -51,6 +52,9 @@ class Config:
     latent_dim: int = declare(2, "number of latent dimensions", bounds=(1, 4096), symbol="z")
     activation: str = declare("relu", "non-linearity of the hidden layers",
                               choices=("relu", "tanh", "gelu", "silu", "elu", "leaky_relu"))
+    initialization: str = declare(
+        "pytorch", "dense weights and biases uniform up to 1/sqrt(fan_in), or Glorot's uniform weights and zero biases",
+        choices=("pytorch", "glorot"))
     mean_bias: bool = declare(False, "initializes the decoder's output bias from the mean of the training images")
 
     # The objective.
@@ -58,25 +62,47 @@ class Config:
         "bernoulli", "p(image | z); its negative logarithm is the reconstruction loss",
         choices=("bernoulli", "continuous_bernoulli", "gaussian", "learned_gaussian"))
     kl_weight: float = declare(
-        1.0, "weight of the KL term, the beta of the beta-VAE", bounds=(0.0, 1e6), dynamic=True, symbol="kl")
+        1.0, "weight of the KL term, the beta of the beta-VAE, or of the pull to 0 of rae and cv_vae",
+        bounds=(0.0, 1e6), dynamic=True, symbol="kl")
     kl_warmup_epochs: float = declare(
-        0.0, "time over which the KL weight rises linearly from 0", bounds=(0.0, 1e6), unit="epochs", dynamic=True)
+        0.0, "time over which the weight of the penalty rises linearly from 0", bounds=(0.0, 1e6), unit="epochs",
+        dynamic=True)
     free_bits: float = declare(0.0, "KL divergence below which a latent dimension costs nothing", bounds=(0.0, 1e3),
                                unit="nats per dimension", dynamic=True)
+    importance_samples: int = declare(
+        0, "draws of z per image in the importance-weighted bound of an IWAE, which trains the VAE; 0 trains it by the "
+        "ELBO with the analytic KL", bounds=(0, 5000))
+    noise_sd: float = declare(0.2, "standard deviation of the codes of cv_vae", bounds=(1e-6, 1e3))
+    decoder_l2: float = declare(1e-3, "weight of the squared norm of the decoder's kernels in the loss of rae",
+                                bounds=(0.0, 1e6), dynamic=True)
 
     # The optimization.
     optimizer: str = declare("adam", "update rule; sgd has momentum 0.9", choices=("adam", "adamw", "rmsprop", "sgd"))
     learning_rate: float = declare(1e-3, "peak learning rate", bounds=(1e-9, 1e6), dynamic=True)
     schedule: str = declare("constant", "how the learning rate changes; both cosines end at 0",
-                            choices=("constant", "cosine", "warmup_cosine"))
+                            choices=("constant", "cosine", "warmup_cosine", "multistep"))
     lr_warmup_epochs: float = declare(
         1.0, "time over which the learning rate rises linearly before the cosine", bounds=(0.0, 1e6), unit="epochs",
         used=lambda config: config.schedule == "warmup_cosine")
+    milestones: tuple[int, ...] = declare(
+        (), "epochs after which multistep multiplies the learning rate by lr_factor, such as 30x60",
+        bounds=(1, 1_000_000), used=lambda config: config.schedule == "multistep")
+    lr_factor: float = declare(0.1, "what multistep multiplies the learning rate by at each milestone",
+                               bounds=(1e-9, 1e3), used=lambda config: config.schedule == "multistep")
+    adam_b2: float = declare(
+        0.999, "decay of the mean squared gradient of adam and adamw", bounds=(0.0, 0.999999),
+        used=lambda config: config.optimizer in ("adam", "adamw"))
+    adam_epsilon: float = declare(
+        1e-8, "what adam and adamw add to the root of the mean squared gradient", bounds=(1e-12, 1.0),
+        used=lambda config: config.optimizer in ("adam", "adamw"))
     weight_decay: float = declare(1e-4, "decoupled weight decay of adamw", bounds=(0.0, 1e3), dynamic=True,
                                   used=lambda config: config.optimizer == "adamw")
     clip_norm: float = declare(0.0, "clips gradients to this global norm; 0 clips none", bounds=(0.0, 1e9))
     batch_size: int = declare(128, "images per gradient step", bounds=(1, 1_000_000), unit="images")
     num_epochs: int = declare(50, "passes over the training images", bounds=(1, 1_000_000), unit="epochs")
+    patience: int = declare(
+        0, "epochs without a lower validation loss after which a run stops; it keeps the parameters of its best "
+        "epoch; 0 trains all epochs and keeps the last", bounds=(0, 1_000_000), unit="epochs")
     seed: int = declare(0, "seeds the initial parameters, the order of the images and the noise",
                         bounds=(0, 2**31 - 1), dynamic=True, symbol="s")
     # fmt: on
@@ -88,6 +114,14 @@ class Config:
             raise ConfigError(
                 f"lr_warmup_epochs ({self.lr_warmup_epochs:g}) must be less than num_epochs ({self.num_epochs})"
             )
+        if list(self.milestones) != sorted(set(self.milestones)):
+            raise ConfigError(f"milestones must rise, unlike {format_value(self.milestones)}")
+        if self.schedule == "multistep" and not self.milestones:
+            raise ConfigError("schedule=multistep needs milestones, such as 30x60")
+        if self.uses("importance_samples") and self.importance_samples:
+            for name in ("kl_warmup_epochs", "free_bits"):  # they change the KL term, which the bound does not have
+                if getattr(self, name):
+                    raise ConfigError(f"importance_samples ({self.importance_samples}) cannot be combined with {name}")
 
     @property
     def name(self) -> str:
@@ -118,8 +152,9 @@ class Config:
         return bool(of_model and FIELDS[name].metadata["used"](self))
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns JSON-ready values by field name; `hidden_dims` is a list."""
-        return dataclasses.asdict(self) | {"hidden_dims": list(self.hidden_dims)}
+        """Returns JSON-ready values by field name; tuples are lists."""
+        values = dataclasses.asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Config":

@@ -16,9 +16,10 @@ from vae_jax.config import Config
 from vae_jax.data import Dataset
 from vae_jax.models import MODELS
 from vae_jax.runs import identity_of, write_params
-from vae_jax.training import Metrics, TrainState
+from vae_jax.training import Metrics, TrainState, final_params
 from vae_jax.workdir import (
     UserError,
+    has_ended,
     is_trained,
     remove,
     run_dir,
@@ -92,20 +93,22 @@ class Journal:
         """The last row of each run's metrics.jsonl."""
         return [rows[-1] for rows in self.metrics]
 
-    def add(self, metrics: dict[str, Metrics], alive: np.ndarray, seconds: float) -> None:
-        """Records an epoch of all runs.
+    def add(self, metrics: dict[str, Metrics], alive: np.ndarray, going: np.ndarray, seconds: float) -> None:
+        """Records an epoch of all runs; a run that ended before has no more rows.
 
         Args:
             metrics: by split, with a leading axis of runs.
             alive: bool[k]; False for a run that diverged.
+            going: bool[k]; False for a run that diverged, or that early stopping has ended.
             seconds: the epoch's duration for all runs together.
         """
         self.epoch, self.seconds = self.epoch + 1, seconds
         share = seconds / len(self.configs)
         for index, rows in enumerate(self.metrics):
-            if not (rows and "diverged" in rows[-1]):
+            if not (rows and has_ended(rows[-1])):
                 row = {"epoch": self.epoch} | metrics_row(self.configs[index], metrics, index)
-                rows.append(row if alive[index] else row | {"diverged": True})
+                ending = {} if going[index] else {"stopped" if alive[index] else "diverged": True}
+                rows.append(row | ending)
                 self.timing[index].append(
                     {"epoch": self.epoch, "seconds": share, "images_per_second": self.num_images / share}
                 )
@@ -144,7 +147,7 @@ class Journal:
     def finish(self, states: TrainState) -> None:
         """Writes all that is left; the parameters, written last, mark a run as trained."""
         self.write()
-        params = jax.device_get(states.params)
+        params = jax.device_get(final_params(states))
         for index, (folder, config) in enumerate(zip(self.folders, self.configs, strict=True)):
             own = jax.tree.map(lambda leaf, index=index: leaf[index], params)
             write_params(folder, config, own, self.image_shape)

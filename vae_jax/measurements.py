@@ -17,7 +17,7 @@ class Measurement(NamedTuple):
     meaning: str  # one sentence that says what is measured
     source: str = ""  # the paper that defines it, if there is one
     kind: type = float  # what evaluation.json holds: `float`, `int`, `bool`, or `list` for a list of floats
-    margin: float | None = None  # the smallest difference that matters, in the unit; None where none is stated
+    margin: float | None = None  # the smallest difference that matters, in the unit; None where no claim compares
     margin_reason: str = ""  # why a smaller difference does not matter
     error: str = ""  # what the standard error NAME_error is over, such as "test images"; empty if there is none
 
@@ -25,6 +25,18 @@ class Measurement(NamedTuple):
     def heading(self) -> str:
         """The label with its unit, `test distortion (nats per image)`."""
         return f"{self.label} ({self.unit})" if self.unit else self.label
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """What a glossary says of it beside its meaning: the unit, the better direction, the source and so on."""
+        facts = {
+            "Unit": self.unit,
+            "Better": self.better,
+            "Differences matter from": "" if self.margin is None else f"{self.margin:g}. {self.margin_reason}",
+            "Standard error over": self.error,
+            "Source": self.source,
+        }
+        return [(term, fact if fact.endswith((".", "?")) else f"{fact}.") for term, fact in facts.items() if fact]
 
 
 def _each(variants: list[dict[str, str]], entries: dict[str, Measurement]) -> dict[str, Measurement]:
@@ -51,6 +63,7 @@ NATS = "nats per image"
 SHARE = "share"
 SQUARED_FEATURES = "squared feature distance"
 CODE_SD = "standard deviations of all codes"
+TEST_IMAGES = "test images"
 
 SAMPLERS = {
     "prior": "N(0, I) samples",
@@ -69,6 +82,7 @@ _LIKELIHOODS = [
     },
 ]
 _STEPS = [{"name": f"step_{length.replace('.', '_')}", "length": length} for length in ("0.1", "0.3", "1.0")]
+_HOLES = [{"sampler": sampler, "samples": SAMPLERS[sampler]} for sampler in ("prior", "gaussian")]
 _SAMPLES = [
     {"sampler": sampler, "samples": samples, "figure": "samples" if sampler == "prior" else "samplers"}
     for sampler, samples in SAMPLERS.items()
@@ -80,25 +94,49 @@ _HOFFMAN = "Hoffman & Johnson 2016, ELBO Surgery"
 _KINGMA = "Kingma & Welling 2014, Auto-Encoding Variational Bayes"
 _KYNKAANNIEMI = "Kynkäänniemi et al. 2019, Improved Precision and Recall Metric for Assessing Generative Models"
 _NAEEM = "Naeem et al. 2020, Reliable Fidelity and Diversity Metrics for Generative Models"
+_VEHTARI = "Vehtari et al. 2024, Pareto Smoothed Importance Sampling"
+_WANG = "Wang et al. 2009, Divergence Estimation for Multidimensional Densities Via k-Nearest-Neighbor Distances"
+
+_ONE_NAT = "One nat is the spread of independent reproductions of a published VAE."
+_ONE_PERCENT = "One of a hundred images; the error of a thousand test images."
 
 MEASUREMENTS: dict[str, Measurement] = _with_errors({
     "validation_elbo": Measurement("validation ELBO", NATS, "higher", "training_curves",
         "ELBO of the validation images after the last epoch, with KL weight 1 whatever the objective weighs.", _KINGMA),
     "test_loss": Measurement("test loss", NATS, "lower", "training_curves",
-        "The run's own objective on the test images, comparable only between runs of one objective."),
+        "The run's own objective on the test images, comparable only between runs of one objective.",
+        error=TEST_IMAGES),
     "test_distortion": Measurement("test distortion", NATS, "lower", "reconstructions",
-        "-log p(x | z) of the test images, at z drawn from q(z | x), or at the code where the model has no variance.",
-        _ALEMI),
+        "-log p(x | z) of the test images, at z drawn from q(z | x), or at the code where it is a point.",
+        _ALEMI, margin=1.0, margin_reason=_ONE_NAT, error=TEST_IMAGES),
+    "test_distortion_mean_code": Measurement("test distortion of the mean code", NATS, "lower", "reconstructions",
+        "-log p(x | z) of the test images at the mean of q(z | x): the distortion without the noise of the draw.",
+        margin=1.0, margin_reason=_ONE_NAT, error=TEST_IMAGES),
+    "test_noise_cost": Measurement("cost of the noise", NATS, "lower", "",
+        "Distortion at drawn codes minus distortion at mean codes of the test images; 0 where a code is a point.",
+        margin=0.5, margin_reason="Half a nat is less than a factor of two in the likelihood of an image.",
+        error=TEST_IMAGES),
     "test_mse": Measurement("squared error", "per pixel", "lower", "reconstructions",
-        "Mean squared error per pixel of the decode of the mean code."),
+        "Mean squared difference per pixel of the decode of the mean code from the grey test image in [0, 1], "
+        "which is not what a model trained on binary pixels sees.",
+        margin=0.0005, margin_reason="1 % of what two latent dimensions leave of MNIST, 0.05.", error=TEST_IMAGES),
     "test_rate": Measurement("test rate", NATS, None, "rate_distortion",
-        "KL divergence of q(z | x) from N(0, I), the most a code can say about its image.", _ALEMI),
+        "KL divergence of q(z | x) from N(0, I), the most a code can say about its image.", _ALEMI,
+        error=TEST_IMAGES),
     "test_elbo": Measurement("test ELBO", NATS, "higher", "rate_distortion",
-        "-(distortion + rate), a lower bound of log p(x) with KL weight 1.", _KINGMA),
+        "-(distortion + rate), a lower bound of log p(x) with KL weight 1.", _KINGMA, error=TEST_IMAGES),
     "test_mutual_information": Measurement("mutual information", NATS, None, "",
-        "What a code says about which test image it encodes; at most the logarithm of the number of images.", _HOFFMAN),
+        "What a code says about which image it encodes, a lower bound that is at most the logarithm of the number of "
+        "test and training images in q(z).", _HOFFMAN),
+    "test_mutual_information_bound": Measurement("upper bound of the mutual information", NATS, None, "",
+        "The same with an image's own posterior left out of q(z), an upper bound, or the rate where that is less.",
+        "Poole et al. 2019, On Variational Bounds of Mutual Information"),
+    "test_mutual_information_saturated": Measurement("mutual information saturated", "", None, "",
+        "Whether the mutual information is within 1 nat of the most it can be, so that it means \"at least\".",
+        kind=bool),
     "test_marginal_kl": Measurement("marginal KL", "nats", "lower", "latent_space",
-        "KL divergence of all codes, q(z), from N(0, I): the rate minus the mutual information.", _HOFFMAN),
+        "KL divergence of all codes, q(z), from N(0, I): the rate minus the mutual information, an upper bound and "
+        "far off where that is saturated.", _HOFFMAN),
     "test_kl_per_dimension": Measurement("KL per dimension", NATS, None, "kl_per_dimension",
         "The rate of each latent dimension.", kind=list),
     "test_active_units": Measurement("active units", "dimensions", None, "kl_per_dimension",
@@ -108,9 +146,18 @@ MEASUREMENTS: dict[str, Measurement] = _with_errors({
         "{prefix}_sampled": Measurement("sampled {score}", NATS, "higher", "",
             "Importance-weighted lower bound of log p(x).{caveat}", _BURDA),
         "{prefix}_sampled_error": Measurement("error of the sampled {score}", NATS, "lower", "",
-            "Standard error of the importance-weighted bound.{caveat}"),
-        "{prefix}_sampled_resolved": Measurement("sampled {score} resolved", "", None, "",
-            "Whether every image's importance weights are worth more than five samples.{caveat}", kind=bool),
+            "Standard error of the importance-weighted bound over repeated draws, not its distance from "
+            "log p(x).{caveat}"),
+        "{prefix}_sampled_low_ess": Measurement("low sample sizes of the sampled {score}", SHARE, "lower", "",
+            "Share of images whose importance weights are worth fewer than five samples.{caveat}"),
+        "{prefix}_sampled_pareto_k": Measurement("Pareto k of the sampled {score}", "", "lower", "",
+            "Mean over images of the shape of the tail of the importance weights, whose moments are finite up to "
+            "order 1 / k.{caveat}", _VEHTARI),
+        "{prefix}_sampled_high_pareto_k": Measurement("high Pareto k of the sampled {score}", SHARE, "lower", "",
+            "Share of images whose importance weights have a Pareto k above 0.7, too heavy a tail for a mean to be "
+            "relied on.{caveat}", _VEHTARI),
+        "{prefix}_sampled_gap": Measurement("gap of the sampled {score}", NATS, "lower", "",
+            "log p(x) by quadrature minus the importance-weighted bound, for one or two latent dimensions.{caveat}"),
         "{prefix}_samples": Measurement("samples of the {score}", "samples per image", None, "",
             "Number of importance samples per image.{caveat}", kind=int),
         "{prefix}_images": Measurement("images of the {score}", "images", None, "",
@@ -132,31 +179,72 @@ MEASUREMENTS: dict[str, Measurement] = _with_errors({
     "mmd_prior": Measurement("MMD² of all codes to N(0, I)", "", "lower", "latent_space",
         "Squared maximum mean discrepancy between all codes and N(0, I).",
         "Gretton et al. 2012, A Kernel Two-Sample Test"),
-    "kl_prior_knn": Measurement("KL of all codes to N(0, I)", "nats", "lower", "latent_space",
-        "KL divergence of all codes from N(0, I), estimated by nearest neighbours.",
-        "Wang et al. 2009, Divergence Estimation for Multidimensional Densities Via k-Nearest-Neighbor Distances"),
+    "kl_prior_knn": Measurement("KL of all codes to N(0, I), includes scale", "nats", "lower", "latent_space",
+        "KL divergence of all codes from N(0, I), estimated by nearest neighbours; of point codes it is mostly their "
+        "scale, which nothing sets.", _WANG,
+        margin=0.1, margin_reason="Estimates from 1,000 codes differ by about as much."),
+    "negentropy": Measurement("KL of all codes to their own Gaussian", "nats", "lower", "latent_space",
+        "KL divergence of all codes from the Gaussian with their mean and covariance, estimated by nearest neighbours: "
+        "their shape without their scale.", _WANG, margin=0.05,
+        margin_reason="Twice the estimator's own spread over draws, 0.012 to 0.022 nats."),
+    **_each(_HOLES, {
+        "{sampler}_hole_mass": Measurement("{samples} in holes", SHARE, "lower", "holes",
+            "Share of {samples} where the density of all training codes is below the level that holds 95 % of them; "
+            "0.05 for the codes themselves.", "after Rosca et al. 2018, Distribution Matching in Variational Inference",
+            margin=0.02, margin_reason="Two of a hundred samples; twice the error of the draws above two dimensions.",
+            error="draws"),
+    }),
     "knn_accuracy": Measurement("accuracy of 10 nearest codes", SHARE, "higher", "latent_space",
-        "Share of test codes whose ten nearest training codes vote for their label."),
+        "Share of test codes whose ten nearest training codes vote for their label.",
+        margin=0.01, margin_reason=_ONE_PERCENT, error=TEST_IMAGES),
+    "knn_accuracy_whitened": Measurement("accuracy of 10 nearest whitened codes", SHARE, "higher", "latent_space",
+        "The same with codes whitened, so that every direction in which they vary counts alike.",
+        margin=0.01, margin_reason=_ONE_PERCENT, error=TEST_IMAGES),
     "silhouette": Measurement("silhouette of the classes", "", "higher", "latent_space",
         "How much nearer whitened codes are to their own class than to the next one, from -1 to 1.",
-        "Rousseeuw 1987, Silhouettes"),
+        "Rousseeuw 1987, Silhouettes", margin=0.02, margin_reason="1 % of its range."),
     "nmi": Measurement("mutual information of k-means and classes", "", "higher", "latent_space",
-        "Normalized mutual information of k-means clusters of the codes and the labels, from 0 to 1."),
+        "Normalized mutual information of k-means clusters of the whitened codes and the labels, from 0 to 1, as a "
+        "mean over starts of k-means.", "Strehl & Ghosh 2002, Cluster Ensembles",
+        margin=0.02, margin_reason="2 % of its range; another start of k-means changes it by up to half of that."),
+    "nmi_sd": Measurement("spread of the mutual information of k-means and classes", "", None, "",
+        "Standard deviation of nmi over five starts of k-means, each the tightest of ten restarts."),
     "cycle_error": Measurement("cycle error", CODE_SD, "lower", "",
-        "Mean distance of a code from the code of its decode."),
+        "Mean distance of a sample of the codes' own Gaussian from the code of its decode.",
+        margin=0.05, margin_reason="A twentieth of the spread of the codes."),
     **_each(_STEPS, {
-        "{name}_change": Measurement("change of the decode over {length} sd", "squared pixels per image", "lower",
-            "manifold", "Mean squared change of the decode over a step of {length} standard deviations of all codes."),
+        "{name}_change": Measurement("change of the decode over {length} sd", "variances of all decodes", "lower",
+            "manifold", "Mean squared change of the decode over a step of {length} standard deviations of all codes "
+            "in each dimension, over the total variance of decodes; 2 for decodes of two independent codes.",
+            margin=0.02, margin_reason="1 % of what two independent decodes differ by."),
         "{name}_flips": Measurement("class flips over {length} sd", SHARE, "lower", "manifold",
-            "Share of decodes whose predicted class changes over a step of {length} standard deviations of all codes."),
+            "Share of decodes whose predicted class changes over a step of {length} standard deviations of all codes "
+            "in each dimension.", margin=0.02, margin_reason="Two of a hundred steps.", error=TEST_IMAGES),
     }),
+    "midpoint_implausible_excess": Measurement("midpoints that are no digits, above reconstructions", SHARE, "lower",
+        "interpolations", "Share of decoded midpoints of two test codes that the judge calls no digits, "
+        "minus that of the model's own reconstructions.",
+        margin=0.05, margin_reason="As many real images may be called no digits.", error="midpoints"),
     "midpoint_plausible": Measurement("plausible midpoints", SHARE, "higher", "interpolations",
         "Share of decoded midpoints of two test codes that are "
         "as near to a training image as 95 % of the test images."),
     **_each(_SAMPLES, {
         "{sampler}_frechet": Measurement("Fréchet distance of {samples}", SQUARED_FEATURES, "lower", "{figure}",
             "Squared Fréchet distance of {samples} from the test images, in the features of a digit classifier.",
-            "Heusel et al. 2017, GANs Trained by a Two Time-Scale Update Rule, with another classifier"),
+            "Heusel et al. 2017, GANs Trained by a Two Time-Scale Update Rule, with another classifier",
+            margin=10.0, margin_reason="About three times the distance of training images from test images."),
+        "{sampler}_frechet_over_floor": Measurement("Fréchet distance of {samples} over its floor", "floors", "lower",
+            "{figure}", "Fréchet distance of {samples} divided by that of as many training images."),
+        "{sampler}_kid": Measurement("kernel distance of {samples}", SQUARED_FEATURES, "lower", "{figure}",
+            "Unbiased squared maximum mean discrepancy of {samples} from the test images, with a cubic kernel.",
+            "Bińkowski et al. 2018, Demystifying MMD GANs",
+            margin=1.0, margin_reason="Less than the errors of a thousand samples.", error="subsets"),
+        "{sampler}_implausible": Measurement("share of {samples} that are no digits", SHARE, "lower", "samplers",
+            "Share of {samples} that the judge calls no digits.", error="samples"),
+        "{sampler}_implausible_excess": Measurement("{samples} that are no digits, above reconstructions", SHARE,
+            "lower", "samplers",
+            "Share of {samples} that the judge calls no digits, minus that of the model's own reconstructions.",
+            margin=0.05, margin_reason="As many real images may be called no digits.", error="samples"),
         "{sampler}_precision": Measurement("precision of {samples}", SHARE, "higher", "{figure}",
             "Share of {samples} within a 3-neighbour ball of a test image.", _KYNKAANNIEMI),
         "{sampler}_recall": Measurement("recall of {samples}", SHARE, "higher", "{figure}",

@@ -14,7 +14,8 @@ class Model(NamedTuple):
     objective: str
     """The function of `vae_jax.objectives` that trains it."""
     noise: Literal["none", "fixed", "learned"]
-    """Of its codes: none (the code of an image is a point), of one fixed size, or of a size the encoder learns."""
+    """Of its codes: none (the code of an image is a point), of one fixed size (`noise_sd`), or of a size that the
+    encoder learns."""
     fields: tuple[str, ...] = ()
     """The `Config` fields that only some models read and this one does."""
     baselines: tuple[str, ...] = ()
@@ -22,18 +23,33 @@ class Model(NamedTuple):
 
     @property
     def has_variance(self) -> bool:
-        """Whether the encoder outputs a log-variance beside the mean."""
-        return self.noise == "learned"
+        """Whether q(z | x) is a Gaussian, of a fixed or of a learned variance, rather than a point."""
+        return self.noise != "none"
 
 
+# In the order in which an autoencoder becomes a variational one: one ingredient at a time.
 MODELS = {
     "ae": Model("AE", "ae_objective", noise="none"),
+    "rae": Model(
+        "RAE",
+        "rae_objective",
+        noise="none",
+        fields=("kl_weight", "kl_warmup_epochs", "decoder_l2"),
+        baselines=("ae",),
+    ),
+    "cv_vae": Model(
+        "CV-VAE",
+        "cv_vae_objective",
+        noise="fixed",
+        fields=("kl_weight", "kl_warmup_epochs", "noise_sd"),
+        baselines=("ae", "rae"),
+    ),
     "vae": Model(
         "VAE",
         "vae_objective",
         noise="learned",
-        fields=("kl_weight", "kl_warmup_epochs", "free_bits"),
-        baselines=("ae",),
+        fields=("kl_weight", "kl_warmup_epochs", "free_bits", "importance_samples"),
+        baselines=("ae", "cv_vae"),
     ),
 }
 

@@ -1,6 +1,7 @@
 """Linen encoder, decoder and autoencoder: pure functions of their parameters, without noise."""
 
 import math
+from functools import partial
 from typing import Any, cast
 
 import flax.linen as nn
@@ -8,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from vae_jax.convolutions import Conv, ConvTranspose
 from vae_jax.objectives import Posterior, Reconstruction
 
 Params = dict[str, Any]
@@ -24,19 +26,36 @@ CONV_FEATURES = (32, 64)  # of the two convolutions; each halves height and widt
 MIN_CONV_SIDE = 4  # pixels: two halvings must leave at least one
 
 
-def dense(x: Array, features: int, name: str, bias_init: nn.initializers.Initializer | None = None) -> Array:
-    """Applies a linear layer, float32[B, I] to float32[B, features], initialized as PyTorch does.
+def dense(
+    x: Array, features: int, name: str, bias_init: nn.initializers.Initializer | None = None,
+    initialization: str = "pytorch",
+) -> Array:  # fmt: skip
+    """Applies a linear layer, float32[B, I] to float32[B, features].
 
-    Weights and biases are uniform in ±1/√I, as in the published results that we compare with. With zero biases, Linen's
-    default, every kink of the decoder's first layer passes through the latent origin, and a two-dimensional model ends
-    about one nat worse.
+    Args:
+        x: the input.
+        features: of the output.
+        name: of the layer's parameters.
+        bias_init: draws the biases; None leaves it to the initialization.
+        initialization: `pytorch` draws weights and biases uniformly in ±1/√I, as PyTorch does and so most published
+            results. With zero biases, every kink of the decoder's first ReLU layer passes through the latent origin,
+            and a two-dimensional model ends about one nat worse. `glorot` draws weights uniformly in
+            ±√(6 / (I + features)), and biases are 0 (Glorot & Bengio 2010, eq. 16).
     """
+    if initialization == "glorot":
+        kernel_init, bias_init = nn.initializers.glorot_uniform(), bias_init or nn.initializers.zeros
+        return nn.Dense(features, kernel_init=kernel_init, bias_init=bias_init, name=name)(x)
     bound = 1 / math.sqrt(x.shape[-1])
 
     def uniform(key: Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> Array:
         return jax.random.uniform(key, shape, dtype, -bound, bound)
 
     return nn.Dense(features, kernel_init=uniform, bias_init=bias_init or uniform, name=name)(x)
+
+
+def _conv_init(initialization: str) -> nn.initializers.Initializer:
+    """Linen's default draws the kernels of convolutions, unless Glorot's initialization is asked for."""
+    return nn.initializers.glorot_uniform() if initialization == "glorot" else nn.initializers.lecun_normal()
 
 
 class Encoder(nn.Module):
@@ -46,22 +65,29 @@ class Encoder(nn.Module):
     hidden_dims: tuple[int, ...]
     activation: str
     convolutions: bool
+    initialization: str
     has_variance: bool
+    noise_sd: float | None
 
     @nn.compact
     def __call__(self, images: Array) -> Posterior:
         """Maps float32[B, H, W] in [0, 1] to a Posterior of float32[B, latent_dim]."""
-        activation = ACTIVATIONS[self.activation]
-        x = images
+        activation, linear = ACTIVATIONS[self.activation], partial(dense, initialization=self.initialization)
+        conv_init, x = _conv_init(self.initialization), images
         if self.convolutions:
             x = x[..., None]
             for index, features in enumerate(CONV_FEATURES):
-                x = activation(nn.Conv(features, (3, 3), strides=(2, 2), name=f"conv_{index}")(x))
+                layer = Conv(features, (3, 3), strides=(2, 2), kernel_init=conv_init, name=f"conv_{index}")
+                x = activation(layer(x))
         x = x.reshape(x.shape[0], -1)
         for index, width in enumerate(self.hidden_dims):
-            x = activation(dense(x, width, f"hidden_{index}"))
-        mean = dense(x, self.latent_dim, "mean")
-        return Posterior(mean, dense(x, self.latent_dim, "logvar") if self.has_variance else None)
+            x = activation(linear(x, width, f"hidden_{index}"))
+        mean = linear(x, self.latent_dim, "mean")
+        if not self.has_variance:
+            return Posterior(mean, None)
+        if self.noise_sd is not None:
+            return Posterior(mean, jnp.full_like(mean, 2 * math.log(self.noise_sd)))
+        return Posterior(mean, linear(x, self.latent_dim, "logvar"))
 
 
 class Decoder(nn.Module):
@@ -71,6 +97,7 @@ class Decoder(nn.Module):
     hidden_dims: tuple[int, ...]
     activation: str
     convolutions: bool
+    initialization: str
     learned_logvar: bool
     mean_pixel: float | None
 
@@ -78,30 +105,33 @@ class Decoder(nn.Module):
     def __call__(self, z: Array) -> Reconstruction:
         """Maps float32[B, latent_dim] to a Reconstruction with logits float32[B, H, W]."""
         height, width = self.image_shape
-        activation = ACTIVATIONS[self.activation]
+        activation, linear = ACTIVATIONS[self.activation], partial(dense, initialization=self.initialization)
         bias_init, zeros = None, nn.initializers.zeros
         if self.mean_pixel is not None:
             mean_pixel = min(max(self.mean_pixel, 1e-3), 1 - 1e-3)
             bias_init = nn.initializers.constant(math.log(mean_pixel / (1 - mean_pixel)))
         x = z
         for index, features in enumerate(reversed(self.hidden_dims)):
-            x = activation(dense(x, features, f"hidden_{index}"))
+            x = activation(linear(x, features, f"hidden_{index}"))
         if self.convolutions:
             # The encoder rounds each halving up; what that adds is cropped below.
             small = (math.ceil(height / 4), math.ceil(width / 4), CONV_FEATURES[-1])
-            x = activation(dense(x, math.prod(small), "unflatten")).reshape(-1, *small)
-            x = activation(nn.ConvTranspose(CONV_FEATURES[0], (3, 3), strides=(2, 2), name="conv_0")(x))
-            x = nn.ConvTranspose(1, (3, 3), strides=(2, 2), bias_init=bias_init or zeros, name="logits")(x)
+            x = activation(linear(x, math.prod(small), "unflatten")).reshape(-1, *small)
+            transposed = partial(
+                ConvTranspose, kernel_size=(3, 3), strides=(2, 2), kernel_init=_conv_init(self.initialization)
+            )
+            x = activation(transposed(CONV_FEATURES[0], name="conv_0")(x))
+            x = transposed(1, bias_init=bias_init or zeros, name="logits")(x)
             x = x[:, :height, :width]
         else:
-            x = dense(x, height * width, "logits", bias_init)
+            x = linear(x, height * width, "logits", bias_init)
         # All pixels share one variance (Rybkin et al. 2021): 1 unless it is learned.
         logvar = self.param("logvar", zeros, ()) if self.learned_logvar else jnp.zeros(())
         return Reconstruction(x.reshape(-1, height, width), logvar)
 
 
 class Autoencoder(nn.Module):
-    """An encoder and a decoder. AE and VAE differ in the encoder's head and in the objective only.
+    """An encoder and a decoder. Models differ in the encoder's head and in the objective only.
 
     Attributes:
         image_shape: height and width, pixels.
@@ -110,8 +140,10 @@ class Autoencoder(nn.Module):
         activation: a name of ACTIVATIONS.
         convolutions: whether two strided convolutions come before the dense layers; needs MIN_CONV_SIDE pixels.
         has_variance: whether the encoder outputs a log-variance.
+        noise_sd: the standard deviation of all codes, if the encoder does not learn the log-variance.
         learned_logvar: whether the decoder learns the log-variance of its pixels.
         mean_pixel: starts the decoder's output bias at this mean pixel in [0, 1]; None starts it at its default.
+        initialization: of all other parameters, pytorch or glorot; see `dense`.
     """
 
     image_shape: tuple[int, int]
@@ -120,13 +152,15 @@ class Autoencoder(nn.Module):
     activation: str = "relu"
     convolutions: bool = False
     has_variance: bool = True
+    noise_sd: float | None = None
     learned_logvar: bool = False
     mean_pixel: float | None = None
+    initialization: str = "pytorch"
 
     def setup(self) -> None:
         """Makes the encoder and the decoder."""
-        layers = (self.hidden_dims, self.activation, self.convolutions)
-        self.encoder = Encoder(self.latent_dim, *layers, self.has_variance)
+        layers = (self.hidden_dims, self.activation, self.convolutions, self.initialization)
+        self.encoder = Encoder(self.latent_dim, *layers, self.has_variance, self.noise_sd)
         self.decoder = Decoder(self.image_shape, *layers, self.learned_logvar, self.mean_pixel)
 
     def encode(self, images: Array) -> Posterior:

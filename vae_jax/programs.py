@@ -9,7 +9,7 @@ from jax import Array
 from vae_jax.config import Config, ConfigError, static_part
 from vae_jax.models import MODELS
 from vae_jax.networks import MIN_CONV_SIDE, Autoencoder, Params, decode, encode
-from vae_jax.objectives import LIKELIHOODS, Hyperparameters, Terms, binarize, objective_of
+from vae_jax.objectives import LIKELIHOODS, Hyperparameters, Network, Terms, binarize, objective_of
 
 
 class Program(NamedTuple):
@@ -34,15 +34,18 @@ def make_program(config: Config, image_shape: tuple[int, int], mean_pixel: float
     if convolutions and min(image_shape) < MIN_CONV_SIDE:
         height, width = image_shape
         raise ConfigError(f"architecture=conv needs images of at least 4 x 4 pixels, not {height} x {width}")
+    model = MODELS[config.model]
     network = Autoencoder(
         image_shape=image_shape,
         latent_dim=config.latent_dim,
         hidden_dims=config.hidden_dims,
         activation=config.activation,
         convolutions=convolutions,
-        has_variance=MODELS[config.model].has_variance,
+        has_variance=model.has_variance,
+        noise_sd=config.noise_sd if model.noise == "fixed" else None,
         learned_logvar=config.likelihood == "learned_gaussian",
         mean_pixel=mean_pixel if config.mean_bias else None,
+        initialization=config.initialization,
     )
     return Program(static_part(config), network)
 
@@ -59,14 +62,14 @@ def objective_terms(
         pixels: float32[B, H, W] in [0, 1], binarized where the model is trained on binary pixels.
         key: PRNG key for ε; consumed.
     """
-    return objective_of(program.config.model)(
+    network = Network(
         partial(encode, program.network, params),
         partial(decode, program.network, params),
         LIKELIHOODS[program.config.likelihood],
-        pixels,
-        key,
-        hyperparameters,
+        params["decoder"],
     )
+    objective = objective_of(program.config.model, program.config.importance_samples)
+    return objective(network, pixels, key, hyperparameters)
 
 
 def observed_pixels(program: Program, images: Array, key: Array) -> Array:

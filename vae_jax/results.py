@@ -5,7 +5,7 @@ import io
 import math
 import statistics
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from vae_jax.measurements import MEASUREMENTS
 
 # First what may be compared between the rows of a sweep; the loss may not, since its weights are part of the sweep.
 SUMMARY = (
-    "validation_elbo", "prior_frechet", "test_active_units", "test_distortion", "test_rate", "test_mse",
+    "test_elbo", "prior_frechet", "test_active_units", "test_distortion", "test_rate", "test_mse",
     "train_seconds",
 )  # fmt: skip
 
@@ -37,6 +37,7 @@ class Table(NamedTuple):
     rows: list[list[str]]
     num_settings: int  # columns at the left that say which runs a row is about
     best: frozenset[tuple[int, int]] = frozenset()  # row and column of each cell that is the best of its column
+    spread: str = ""  # what ± is in its cells; empty if there is none
 
 
 class Results(NamedTuple):
@@ -116,7 +117,7 @@ def write_csv(path: Path, results: Results) -> None:
 
 
 def summarize(results: Results) -> Table:
-    """Tabulates the mean ± standard deviation over seeds of each setting, and marks the best mean of each column.
+    """Tabulates the mean over seeds of each setting with its spread, and marks the best mean of each column.
 
     A mean is marked if its measurement has a direction and it is better than that of every other comparable setting,
     of which there is at least one: of the same images, binarization and likelihood.
@@ -140,29 +141,59 @@ def summarize(results: Results) -> Table:
         for index in _best(MEASUREMENTS[name].better, {index: rows[index][column] for index in indices})
     )
     described = [MEASUREMENTS[name] for name in SUMMARY]
+    cells = (cell for row in rows for cell in zip(SUMMARY, row[-len(SUMMARY) :], strict=True))
     return Table(
         [*fields, "seeds", *(entry.label for entry in described)],
         [""] * (len(fields) + 1) + [entry.unit for entry in described],
-        rows, len(fields) + 1, best,
+        rows, len(fields) + 1, best, explain_spread(cells),
     )  # fmt: skip
 
 
-def describe(config: Config, configs: Sequence[Config], without: Sequence[str] = ()) -> str:
-    """Returns what tells a setting from the others of its model, `latent_dim 8, kl_weight 2`; empty if nothing does."""
-    names = [name for name in varying_fields(configs) if name not in ("model", "seed", *without)]
-    return ", ".join(f"{name} {value}" for name, value in _settings(config, names).items())
+def describe(config: Config, fields: Sequence[str]) -> str:
+    """Returns the values of those of the fields that the run reads, `latent_dim 8, kl_weight 2`."""
+    return ", ".join(f"{name} {value}" for name, value in _settings(config, fields).items())
 
 
-def mean_sd(values: Sequence[float | None]) -> str:
-    """Formats `153.40 ± 0.52`, with four decimals below 1; a dash if there are no values or one is missing."""
-    numbers = [value for value in values if value is not None and math.isfinite(value)]
-    if not numbers or len(numbers) < len(values):  # the others cannot stand for what is missing
+def spread(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Formats a number of the runs of one setting, `163.9 ± 1.4 (± 1.6)`: two spreads, which answer two questions.
+
+    The first is the standard deviation over seeds: what another training would give. The second, where the
+    measurement has one, is the standard error over the test images, the root mean square of the runs': what other
+    images would give. The larger has two digits, and all have its decimals. A dash if a run has no finite number,
+    since the others cannot stand for it.
+    """
+    values = _finite(row.get(name) for row in rows)
+    if not values:
         return DASH
-    mean = statistics.fmean(numbers)
-    decimals = 4 if abs(mean) < 1 else 2
-    if len(numbers) == 1:
-        return f"{mean:.{decimals}f}"
-    return f"{mean:.{decimals}f} ± {statistics.stdev(numbers):.{decimals}f}"
+    errors = _finite(row.get(f"{name}_error") for row in rows) if MEASUREMENTS[name].error else None
+    parts = {"± {}": statistics.stdev(values)} if len(values) > 1 else {}
+    parts |= {"(± {})": math.sqrt(statistics.fmean(error**2 for error in errors))} if errors else {}
+    largest = max(parts.values(), default=0)
+    shown = [form.format(_small(part, largest)) for form, part in parts.items()]
+    return " ".join([rounded(statistics.fmean(values), largest), *shown])
+
+
+def rounded(number: float, spread: float) -> str:
+    """Formats a number with as many decimals as give its spread two digits; with four digits if it has no spread."""
+    if not 1e-6 < spread < 1e6 or abs(number) > 1e9 or spread < 1e-6 * abs(number):
+        return f"{number:.{2 if number == spread else 4}g}"
+    return f"{number:.{max(0, 1 - math.floor(math.log10(spread)))}f}"
+
+
+def _small(part: float, largest: float) -> str:
+    """A spread beside a larger one, which is not rounded to 0."""
+    text = rounded(part, largest)
+    return text if part == 0 or float(text) > 0 else f"{part:.1g}"
+
+
+def explain_spread(cells: Iterable[tuple[str, str]]) -> str:
+    """Says what ± is in cells that `spread` made, each after the name of its number; an empty text if there is none."""
+    cells = list(cells)
+    over = ", ".join(dict.fromkeys(MEASUREMENTS[name].error for name, cell in cells if "(±" in cell))
+    over_seeds = any(" ± " in cell for _, cell in cells)
+    if not over:
+        return "Mean ± standard deviation over seeds." if over_seeds else ""
+    return f"{'Mean ± standard deviation over seeds' if over_seeds else 'One seed'} (± standard error over {over})."
 
 
 def format_table(table: Table) -> str:
@@ -191,8 +222,12 @@ def format_table(table: Table) -> str:
         blocks[-1].append(column)
     texts = ["\n".join("  ".join(line).rstrip() for line in zip(*block, strict=True)) for block in blocks]
     units = [f"{name} ({unit})" for name, unit in zip(table.columns, table.units, strict=True) if unit]
-    legend = f"Units: {', '.join(units)}." + (" An asterisk marks the best among comparable rows." if marked else "")
-    return "\n\n".join([*(text.strip("\n") for text in texts), textwrap.fill(legend, WIDTH)])
+    legend = [
+        table.spread,
+        f"Units: {', '.join(units)}.",
+        "An asterisk marks the best among comparable rows." * bool(marked),
+    ]
+    return "\n\n".join([*(text.strip("\n") for text in texts), textwrap.fill(" ".join(filter(None, legend)), WIDTH)])
 
 
 def _settings(config: Config, fields: Sequence[str]) -> dict[str, str]:
@@ -209,14 +244,21 @@ def _seeds(results: Results, configs: Sequence[Config]) -> str:
 
 
 def _cell(name: str, results: Results, configs: Sequence[Config]) -> str:
-    text = mean_sd([results.rows[config].get(name) for config in configs if config in results.rows])
+    text = spread(name, [results.rows[config] for config in configs if config in results.rows])
     # Runs that train together have equal shares of one time, which is no spread over seeds.
     return text.split(" ± ")[0] if name == "train_seconds" else text
 
 
+def _finite(numbers: Iterable[float | None]) -> list[float]:
+    """The numbers; none if one of them is missing or not finite."""
+    found = list(numbers)
+    finite = [number for number in found if number is not None and math.isfinite(number)]
+    return finite if len(finite) == len(found) else []
+
+
 def _best(better: str | None, cells: Mapping[int, str]) -> list[int]:
     """The row with the best mean, as it is printed; none if fewer than two rows have one, or on a tie."""
-    means = {row: float(cell.split(" ± ")[0]) for row, cell in cells.items() if cell != DASH}
+    means = {row: float(cell.split()[0]) for row, cell in cells.items() if cell != DASH}
     if better is None or len(means) < 2:
         return []
     target = (max if better == "higher" else min)(means.values())

@@ -28,7 +28,7 @@ class Codes(NamedTuple):
     """The encoder's output for N images, as NumPy arrays."""
 
     mean: np.ndarray  # float32[N, D]
-    logvar: np.ndarray | None  # float32[N, D]; None for a model without a posterior variance
+    logvar: np.ndarray | None  # float32[N, D]; None for a model without noise
 
 
 class TrainedRun(NamedTuple):

@@ -19,13 +19,22 @@ from vae_jax.objectives import Hyperparameters, Terms
 from vae_jax.programs import Program, objective_terms, observed_pixels
 
 
+class Best(NamedTuple):
+    """The best epoch so far of a run with early stopping, by its validation loss."""
+
+    params: Params
+    loss: Array  # float32[k], nats per image
+    age: Array  # int32[k], epochs since then
+
+
 class TrainState(NamedTuple):
-    """What a gradient step changes."""
+    """What an epoch changes."""
 
     params: Params
     opt_state: optax.OptState
     step: Array  # int32[k], gradient steps done
     alive: Array  # bool[k]; False for a run that diverged and is frozen
+    best: Best | None = None  # None without early stopping
 
 
 class Metrics(NamedTuple):
@@ -52,7 +61,9 @@ def init_states(program: Program, hyperparameters: Hyperparameters) -> TrainStat
         init_key, _, _ = _run_keys(hyperparameters["seed"])
         params = init_params(program.network, init_key)
         opt_state = make_optimizer(program.config, hyperparameters, steps_per_epoch=1).init(params)
-        return TrainState(params, opt_state, jnp.zeros((), jnp.int32), jnp.ones((), bool))
+        zero = jnp.zeros((), jnp.int32)
+        best = Best(params, jnp.full((), jnp.inf), zero) if program.config.patience else None
+        return TrainState(params, opt_state, zero, jnp.ones((), bool), best)
 
     return _over_runs(init)(hyperparameters)
 
@@ -64,7 +75,7 @@ def train_epoch(
     """Trains each run for one pass over all images.
 
     A run whose loss or parameters stop being finite is frozen for good: it keeps the state from before this epoch, its
-    metrics are NaN from then on, and the other runs are not affected.
+    metrics are NaN from then on, and the other runs are not affected. So is a run that early stopping has ended.
 
     Args:
         program: the static part of all runs.
@@ -88,14 +99,50 @@ def train_epoch(
             key = jax.random.fold_in(steps_key, index)
             return train_step(program, state, hyperparameters, images[indices], weights, key, steps_per_epoch=num_steps)
 
+        going = is_going(old, program.config.patience)
         new, sums = jax.lax.scan(step, old, (jnp.arange(num_steps), order, weights))
         means = jax.tree.map(lambda sum_: jnp.sum(sum_) / images.shape[0], sums)
-        alive = old.alive & _all_finite((new.params, means))
-        state = jax.tree.map(lambda after, before: jnp.where(alive, after, before), new, old)
-        metrics = jax.tree.map(lambda mean: jnp.where(alive, mean, jnp.nan), means)
-        return state._replace(alive=alive), metrics
+        kept = going & _all_finite((new.params, means))
+        state = jax.tree.map(lambda after, before: jnp.where(kept, after, before), new, old)
+        metrics = jax.tree.map(lambda mean: jnp.where(kept, mean, jnp.nan), means)
+        return state._replace(alive=old.alive & (kept | ~going)), metrics
 
     return _over_runs(train)(states, hyperparameters)
+
+
+def is_going(states: TrainState, patience: int) -> Array:
+    """Returns which runs another epoch would train: those that neither diverged nor were stopped early, bool[k]."""
+    return states.alive if states.best is None else states.alive & (states.best.age < patience)
+
+
+@partial(jax.jit, static_argnames="patience")
+def keep_best(states: TrainState, loss: Array, patience: int) -> Best:
+    """Keeps the parameters of each run's best epoch.
+
+    Args:
+        states: the states after an epoch, of runs that stop early.
+        loss: float32[k], the validation loss with these states, nats per image.
+        patience: epochs without a lower loss after which a run stops.
+
+    Returns:
+        The new `best` of the states. That of a run that is not trained any more stays as it is.
+    """
+
+    def keep(state: TrainState, loss: Array) -> Best:
+        assert state.best is not None
+        going = is_going(state, patience)
+        better = Best(state.params, loss, jnp.zeros((), jnp.int32))
+        worse = state.best._replace(age=state.best.age + going)
+        is_better = going & (loss < state.best.loss)
+        return jax.tree.map(lambda new, old: jnp.where(is_better, new, old), better, worse)
+
+    result: Best = _over_runs(keep)(states, loss)
+    return result
+
+
+def final_params(states: TrainState) -> Params:
+    """Returns the parameters that runs end with: of the best epoch with early stopping, of the last one without."""
+    return states.params if states.best is None else states.best.params
 
 
 @partial(jax.jit, static_argnames="program")
@@ -160,7 +207,8 @@ def train_step(
     optimizer = make_optimizer(program.config, hyperparameters, steps_per_epoch)
     updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    return TrainState(params, opt_state, state.step + 1, state.alive), _weighted_sums(terms, weights)
+    state = state._replace(params=params, opt_state=opt_state, step=state.step + 1)
+    return state, _weighted_sums(terms, weights)
 
 
 def batches(key: Array | None, num_images: int, batch_size: int) -> tuple[Array, Array]:
@@ -189,9 +237,10 @@ def make_optimizer(
 ) -> optax.GradientTransformationExtraArgs:
     """Makes one run's optimizer. Its hyperparameters may be traced, so each step makes it anew."""
     learning_rate = make_schedule(config, hyperparameters["learning_rate"], steps_per_epoch)
+    adam = {"b2": config.adam_b2, "eps": config.adam_epsilon}
     optimizers = {
-        "adam": lambda: optax.adam(learning_rate),
-        "adamw": lambda: optax.adamw(learning_rate, weight_decay=hyperparameters["weight_decay"]),
+        "adam": lambda: optax.adam(learning_rate, **adam),
+        "adamw": lambda: optax.adamw(learning_rate, **adam, weight_decay=hyperparameters["weight_decay"]),
         "rmsprop": lambda: optax.rmsprop(learning_rate),
         "sgd": lambda: optax.sgd(learning_rate, momentum=0.9),
     }
@@ -207,7 +256,11 @@ def make_schedule(config: Config, peak: Array, steps_per_epoch: int) -> optax.Sc
             return optax.cosine_decay_schedule(peak, num_steps)
         case "warmup_cosine":
             warmup_steps = round(config.lr_warmup_epochs * steps_per_epoch)
-            return optax.warmup_cosine_decay_schedule(0.0, peak, warmup_steps, num_steps)
+            relative = optax.warmup_cosine_decay_schedule(0.0, 1.0, warmup_steps, num_steps)  # takes no traced peak
+            return lambda step: peak * relative(step)
+        case "multistep":
+            factors = {epoch * steps_per_epoch: config.lr_factor for epoch in config.milestones}
+            return optax.piecewise_constant_schedule(peak, factors)
         case _:
             return optax.constant_schedule(peak)
 

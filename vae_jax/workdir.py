@@ -25,6 +25,7 @@ TEMPORARY = ".tmp"  # suffix of a file that is being written
 # What lies beside experiment.json.
 LAUNCH_ENTRIES = {"runs", "figures", "results.csv", "report.html", "lock.json"}
 LEGACY_ENTRIES = {"checkpoints", "classifiers", "lock-0.json"}  # of version 0.1.0
+ENDINGS = ("diverged", "stopped")  # what marks a run's last row of metrics.jsonl, if it ended before its last epoch
 TRAINED_FILES = ("config.json", "metrics.jsonl", "params.safetensors")  # the last is written last
 
 
@@ -189,7 +190,7 @@ def write_timing(run: Path, rows: Sequence[Mapping[str, float]]) -> None:
 
 
 def read_metrics(run: Path) -> list[dict[str, Any]]:
-    """Reads metrics.jsonl of a trained run: one row per epoch, up to the last or the one in which the run diverged.
+    """Reads metrics.jsonl of a trained run: one row per epoch, up to the last or the one in which the run ended.
 
     Raises:
         UserError: metrics.jsonl or config.json is missing or damaged.
@@ -200,12 +201,17 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def has_ended(row: Mapping[str, Any]) -> bool:
+    """Whether this row of metrics.jsonl is a run's last because it diverged, or because early stopping ended it."""
+    return any(name in row for name in ENDINGS)
+
+
 def is_history(rows: Any, num_epochs: int) -> bool:
-    """Whether these are the rows of metrics.jsonl after `num_epochs` epochs; a run that diverged may have fewer."""
+    """Whether these are the rows of metrics.jsonl after `num_epochs` epochs; a run that ended early may have fewer."""
     if not isinstance(rows, list) or not all(_is_metrics_row(row, epoch) for epoch, row in enumerate(rows, 1)):
         return False
-    diverged = ["diverged" in row for row in rows]
-    return not any(diverged[:-1]) and (len(rows) == num_epochs or (0 < len(rows) < num_epochs and diverged[-1]))
+    ended = [has_ended(row) for row in rows]
+    return not any(ended[:-1]) and (len(rows) == num_epochs or (0 < len(rows) < num_epochs and ended[-1]))
 
 
 def read_timing(run: Path) -> list[dict[str, float]] | None:
@@ -243,8 +249,10 @@ def _read_lines(path: Path, way_out: str) -> list[Any]:
 def _is_metrics_row(row: Any, epoch: int) -> bool:
     if not isinstance(row, dict) or row.get("epoch") != epoch or "train_loss" not in row:
         return False
-    numbers = (value for name, value in row.items() if name != "diverged")
-    return row.get("diverged", True) is True and all(value is None or _is_number(value) for value in numbers)
+    endings = [row[name] for name in ENDINGS if name in row]
+    numbers = (value for name, value in row.items() if name not in ENDINGS)
+    is_marked_once = len(endings) <= 1 and all(ending is True for ending in endings)
+    return is_marked_once and all(value is None or _is_number(value) for value in numbers)
 
 
 def _is_number(value: Any) -> bool:

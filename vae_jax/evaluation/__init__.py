@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vae_jax.evaluation import classifier, marginal
+from vae_jax.evaluation.density import evaluate_density
 from vae_jax.evaluation.latents import evaluate_latents
 from vae_jax.evaluation.likelihood import evaluate_likelihood
 from vae_jax.evaluation.samples import draw_samplers, evaluate_samples
@@ -15,7 +16,7 @@ from vae_jax.measurements import MEASUREMENTS
 from vae_jax.runs import dataset_of, load_run
 from vae_jax.workdir import UserError, is_trained, read_json, read_metrics, write_json
 
-FORMAT = 1  # of the computation of the numbers; increased whenever one of them is computed in another way
+FORMAT = 2  # of the computation of the numbers; increased whenever one of them is computed in another way
 NUM_SAMPLES = 1000  # images of each sampler
 
 
@@ -82,10 +83,12 @@ def _parts(
         yield "metrics", lambda: {"diverged_epoch": diverged[0]}
         return
     dataset = dataset_of(run, data_dir)
-    yield "likelihood", lambda: evaluate_likelihood(run, dataset.test.images, num_samples=num_likelihood_samples)
+    test, train = dataset.test.images, dataset.train.images
+    yield "likelihood", lambda: evaluate_likelihood(run, test, train, num_samples=num_likelihood_samples)
+    yield "density of the codes", lambda: evaluate_density(run, train)
     if classifier.is_classifiable(dataset):
         judge = classifier.load_or_train(dataset)
-        samplers = draw_samplers(run, dataset.train.images, NUM_SAMPLES, seed=0)
+        samplers = draw_samplers(run, train, NUM_SAMPLES, seed=0)
         yield "samples", lambda: evaluate_samples(run, dataset, judge, samplers)
         yield "latent space", lambda: evaluate_latents(run, dataset, judge, samplers)
 

@@ -12,6 +12,7 @@ References:
     distances".
 """
 
+import math
 import warnings
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -30,10 +31,12 @@ from vae_jax.evaluation.subsets import limit
 from vae_jax.runs import Codes, TrainedRun
 
 MAX_TRAIN, MAX_TEST = 5000, 2000  # images, drawn at random
+MAX_NEIGHBOURS = 20_000  # training images whose codes vote
+NMI_STARTS, NMI_RESTARTS = 5, 10  # independent k-means, and restarts of each, of which the tightest counts
 COLLAPSED = 1e-6  # of the largest variance; a direction with less is left out
 SAME_POINT = 1e-6  # whitened sd; codes closer than this float32 rounding are one
 MMD_SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-STEPS = (0.1, 0.3, 1.0)  # whitened sd
+STEPS = (0.1, 0.3, 1.0)  # whitened sd in each dimension
 NUM_PAIRS = 200  # interpolations
 
 Decode = Callable[[np.ndarray], np.ndarray]  # float[N, D] to mean pixels float32[N, H, W] in [0, 1]
@@ -88,6 +91,11 @@ def knn_accuracy(train: np.ndarray, train_labels: np.ndarray, test: np.ndarray, 
         return float(classifier.score(test, test_labels))
 
 
+def share_error(share: float, count: int) -> float:
+    """Returns the binomial standard error of a share of `count` independent cases."""
+    return math.sqrt(share * (1 - share) / count)
+
+
 def silhouette(codes: np.ndarray, labels: np.ndarray) -> float:
     """Measures how much nearer codes float[N, K] are to their class than to the next: -1 to 1; NaN for one class."""
     if not 2 <= len(np.unique(labels)) < len(labels):
@@ -95,15 +103,20 @@ def silhouette(codes: np.ndarray, labels: np.ndarray) -> float:
     return float(metrics.silhouette_score(codes, labels))
 
 
-def cluster_nmi(codes: np.ndarray, labels: np.ndarray, random: np.random.Generator) -> float:
+def cluster_nmi(codes: np.ndarray, labels: np.ndarray, random: np.random.Generator) -> tuple[float, float]:
     """Computes the mutual information of labels and k-means clusters of codes float[N, K], over their mean entropy.
 
-    There are as many clusters as classes; 0 for independent labels, 1 for clusters that are the classes.
+    There are as many clusters as classes; 0 for independent labels, 1 for clusters that are the classes. k-means finds
+    a local optimum: returned are the mean and the standard deviation over `NMI_STARTS` independent runs of it, each the
+    tightest of `NMI_RESTARTS` restarts.
     """
     num_clusters = min(len(np.unique(labels)), len(np.unique(codes, axis=0)))
-    k_means = cluster.KMeans(num_clusters, n_init=4, random_state=int(random.integers(2**31)))
-    with warnings.catch_warnings(action="ignore"):  # codes that differ by rounding alone fall into fewer clusters
-        return float(metrics.normalized_mutual_info_score(labels, k_means.fit_predict(codes)))
+    scores = []
+    for seed in random.integers(2**31, size=NMI_STARTS):
+        k_means = cluster.KMeans(num_clusters, n_init=NMI_RESTARTS, random_state=int(seed))
+        with warnings.catch_warnings(action="ignore"):  # codes that differ by rounding alone fall into fewer clusters
+            scores.append(metrics.normalized_mutual_info_score(labels, k_means.fit_predict(codes)))
+    return float(np.mean(scores)), float(np.std(scores, ddof=1))
 
 
 def codes_outside(samples: np.ndarray) -> float:
@@ -141,47 +154,66 @@ def moment_kl(samples: np.ndarray) -> float:
     return float(0.5 * (np.sum(variances - 1 - np.log(variances)) + center @ center))
 
 
-def knn_kl(samples: np.ndarray, reference: np.ndarray) -> float:
-    """Estimates KL(q || N(0, I)) in nats from samples float[N, D] of q and draws of N(0, I), float[M, D].
+def negentropy(samples: np.ndarray, reference: np.ndarray) -> float:
+    """Estimates KL(q || g) in nats, where g is the Gaussian with the moments of q: 0 for a Gaussian of any scale.
 
-    KL(q || p) = KL(g || p) + KL(q || g), where g is the Gaussian with the moments of q. The first term is `moment_kl`;
-    the second is the entropy that q, whitened, lacks against N(0, I). Both entropies come from distances to the 5th
-    neighbour (Kozachenko & Leonenko 1987; for divergences, Wang, Kulkarni & Verdú 2009), so that their constants and
-    most of their bias cancel. The estimate misses fine detail: with ten tight clusters, 8 % of the KL in 8 dimensions
-    and 22 % in 16.
+    It is the entropy that q, whitened, lacks against N(0, I). Both entropies come from distances to the 5th neighbour
+    (Kozachenko & Leonenko 1987; for divergences, Wang, Kulkarni & Verdú 2009), so that their constants and most of
+    their bias cancel. The estimate misses fine detail: with ten tight clusters, 8 % of the KL in 8 dimensions and 22 %
+    in 16. Directions that `whitening` leaves out do not count.
+
+    Args:
+        samples: float[N, D], of q.
+        reference: float[M, D], draws of N(0, I).
     """
-    gaussian = moment_kl(samples)
-    if not np.isfinite(gaussian):
-        return gaussian
     num_neighbors = min(5, len(samples) - 1, len(reference) - 1)
+    if num_neighbors < 1:
+        return np.nan
 
-    def entropy(points: np.ndarray) -> float:  # whitened, without terms that depend on D and the neighbours only
-        center, variances, axes = principal_axes(points)
-        white = (points - center) @ (axes / np.sqrt(variances))
+    def entropy(points: np.ndarray) -> float:  # whitened, without terms that depend on K and the neighbours only
+        white = whitening(points).apply(points)
         distance = neighbors.NearestNeighbors(n_neighbors=num_neighbors).fit(white).kneighbors()[0][:, -1]
         return float(digamma(len(white)) + white.shape[1] * np.log(np.maximum(distance, SAME_POINT)).mean())
 
-    return gaussian + entropy(reference) - entropy(samples)
+    dims = whitening(samples).to_white.shape[1]
+    return entropy(reference[:, :dims]) - entropy(samples)
+
+
+def knn_kl(samples: np.ndarray, reference: np.ndarray) -> float:
+    """Estimates KL(q || N(0, I)) in nats from samples float[N, D] of q and draws of N(0, I), float[M, D].
+
+    KL(q || p) = KL(g || p) + KL(q || g), where g is the Gaussian with the moments of q: the scale, `moment_kl`, and the
+    shape, `negentropy`.
+    """
+    gaussian = moment_kl(samples)
+    return gaussian + negentropy(samples, reference) if np.isfinite(gaussian) else gaussian
 
 
 def smoothness(
     decode: Decode, classify: Classify, z: np.ndarray, white: Whitening, random: np.random.Generator
 ) -> dict[str, float]:
-    """Measures what steps of `STEPS` whitened sd from z float[N, D], in one random direction each, do to the decode.
+    """Measures what steps from z float[N, D], in one random direction each, do to the decode.
 
-    For each size, with an underscore for the point: `step_{size}_change`, the mean squared change (squared pixels per
-    image), and `step_{size}_flips`, the share of decodes whose predicted class changes, 0 to 1.
+    A step has a root mean square of `STEPS` whitened sd per dimension, so a length of √K times that: steps of a fixed
+    length would become small against the distances between codes as K grows. For each size, with an underscore for
+    the point:
+
+    - `step_{size}_change`, the mean squared change over the total variance of the decodes of z, so that two decodes of
+      independent codes differ by 2; NaN if all decodes are equal.
+    - `step_{size}_flips`, the share of decodes whose predicted class changes, and `step_{size}_flips_error`.
     """
     direction = random.standard_normal((len(z), len(white.from_white)))
-    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    direction *= math.sqrt(direction.shape[1]) / np.linalg.norm(direction, axis=1, keepdims=True)
     before, numbers = decode(z), {}
+    variance = before.var(axis=0, dtype=np.float64).sum()
     label = classify(before).argmax(axis=1)
     for size in STEPS:
         after = decode(z + size * direction @ white.from_white)
-        change = np.square(after - before).sum(axis=(1, 2), dtype=np.float64)
+        change = np.square(after - before).sum(axis=(1, 2), dtype=np.float64).mean()
         name = f"step_{size}".replace(".", "_")
-        numbers[f"{name}_change"] = float(change.mean())
-        numbers[f"{name}_flips"] = float(np.mean(classify(after).argmax(axis=1) != label))
+        numbers[f"{name}_change"] = float(change / variance) if variance > 0 else math.nan
+        flips = float(np.mean(classify(after).argmax(axis=1) != label))
+        numbers |= {f"{name}_flips": flips, f"{name}_flips_error": share_error(flips, len(z))}
     return numbers
 
 
@@ -205,31 +237,40 @@ def evaluate_latents(
 ) -> dict[str, float]:
     """Computes all numbers of this module for a run, by name; none if its codes or decodes are not finite.
 
-    At most 5,000 training and 2,000 test images of a data set with labels are used. Samplers, z float32[M, D] by name,
-    each have a `hole_mass_{name}`. The KL of codes in a plane is infinite, the silhouette of one class NaN.
+    At most 5,000 training and 2,000 test images of a data set with labels are used, and for votes of neighbours 20,000
+    training images. Samplers, z float32[M, D] by name, each have a `hole_mass_{name}`, and `gaussian` is where the
+    `cycle_error` is measured. The KL of codes in a plane is infinite, the silhouette of one class NaN.
     """
     assert dataset.train.labels is not None
     assert dataset.test.labels is not None
     choice, noise, gauss, clusters, directions, pairs = np.random.default_rng(seed).spawn(6)
-    train, test = _choose(dataset.train, MAX_TRAIN, choice), _choose(dataset.test, MAX_TEST, choice)
+    train, test = _choose(dataset.train, MAX_NEIGHBOURS, choice), _choose(dataset.test, MAX_TEST, choice)
     train_labels, test_labels = dataset.train.labels[train], dataset.test.labels[test]
-    codes = run.encode(dataset.train.images[train])
+    every = run.encode(dataset.train.images[train])
+    codes = Codes(every.mean[:MAX_TRAIN], None if every.logvar is None else every.logvar[:MAX_TRAIN])
     z = run.encode(dataset.test.images[test]).mean.astype(np.float64)
     q = aggregate(codes, noise)
-    if not all(np.isfinite(values).all() for values in (q, z, run.decode(z))):
+    if not all(np.isfinite(values).all() for values in (q, every.mean, z, run.decode(z))):
         return {}
     white, prior = whitening(q), gauss.standard_normal(q.shape)
-    known, new = white.apply(codes.mean), white.apply(z)
+    new, nmi = white.apply(z), cluster_nmi(white.apply(z), test_labels, clusters)
+    accuracy = {
+        "knn_accuracy": knn_accuracy(every.mean, train_labels, z, test_labels),
+        "knn_accuracy_whitened": knn_accuracy(white.apply(every.mean), train_labels, new, test_labels),
+    }
     reference = plausibility(dataset, classifier)
     return {
         "posterior_width": posterior_width(codes, white),
         "codes_outside_2sd": codes_outside(q),
         "mmd_prior": mmd(q[:MAX_TEST], prior[:MAX_TEST]),
         "kl_prior_knn": knn_kl(q, prior),
-        "knn_accuracy": knn_accuracy(known, train_labels, new, test_labels),
+        "negentropy": negentropy(q, prior),
+        **accuracy,
+        **{f"{name}_error": share_error(share, len(z)) for name, share in accuracy.items()},
         "silhouette": silhouette(new, test_labels),
-        "nmi": cluster_nmi(new, test_labels, clusters),
-        "cycle_error": cycle_error(run.encode, run.decode, z, white),
+        "nmi": nmi[0],
+        "nmi_sd": nmi[1],
+        "cycle_error": cycle_error(run.encode, run.decode, samplers["gaussian"], white),
         **smoothness(run.decode, lambda images: classifier.predict(images)[1], z, white, directions),
         "midpoint_plausible": 1 - reference.implausible(run.decode(midpoints(z, pairs))),
         **{f"hole_mass_{name}": reference.implausible(run.decode(points)) for name, points in samplers.items()},

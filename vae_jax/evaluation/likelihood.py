@@ -3,9 +3,13 @@
 All estimates see the same pixels (binarized once, with a fixed key, if the model is trained on binary ones), so
 ELBO ≤ importance-sampled bound ≤ exact log-likelihood holds up to the Monte Carlo errors, which are stated.
 
+Standard errors over test images, as a sample of all images, are those of a mean: sd / √N.
+
 References:
     Burda, Grosse & Salakhutdinov 2016, "Importance Weighted Autoencoders" (arXiv:1509.00519): active units.
     Hoffman & Johnson 2016, "ELBO surgery": the rate is mutual information plus marginal KL.
+    Poole et al. 2019, "On Variational Bounds of Mutual Information" (arXiv:1905.06922), section 2.4: where q(z | x) is
+    known, InfoNCE is a lower and its leave-one-out variant an upper bound.
 """
 
 import math
@@ -18,14 +22,18 @@ import numpy as np
 
 from vae_jax.config import DYNAMIC_FIELDS, Config
 from vae_jax.evaluation import marginal
-from vae_jax.evaluation.marginal import LogLikelihood
+from vae_jax.evaluation.density import log_mixture
+from vae_jax.evaluation.marginal import HIGH_PARETO_K, LOW_ESS, SampledBound
 from vae_jax.evaluation.subsets import MAX_IMAGES, chunks, limit, subset
 from vae_jax.models import MODELS
-from vae_jax.objectives import Terms
-from vae_jax.programs import objective_terms, observed_pixels
+from vae_jax.networks import Params, decode, encode
+from vae_jax.objectives import LIKELIHOODS, Terms
+from vae_jax.programs import Program, objective_terms, observed_pixels
 from vae_jax.runs import CHUNK, TrainedRun
 
 ACTIVE_VARIANCE = 0.01  # of the posterior mean, above which a dimension is active (Burda et al. 2016, 5.2)
+INFORMATION_DRAWS = 4000  # z at which q(z) is computed for the mutual information, at least one per test image
+SATURATED = 1.0  # nats; a mutual information that is nearer to its cap may be far larger
 
 
 def is_density(config: Config) -> bool:
@@ -45,44 +53,89 @@ def evaluation_pixels(run: TrainedRun, images: np.ndarray) -> np.ndarray:
 
 @np.errstate(all="ignore")  # codes of a bad run may overflow; the numbers are then not finite
 def evaluate_likelihood(
-    run: TrainedRun, images: np.ndarray, *, num_samples: int = marginal.NUM_SAMPLES
+    run: TrainedRun, images: np.ndarray, train_images: np.ndarray, *, num_samples: int = marginal.NUM_SAMPLES
 ) -> dict[str, Any]:
     """Computes all numbers of this module for a run, by name.
 
-    An AE has a loss, a distortion and a squared error, and no other number. `test_log_likelihood_…` becomes
-    `test_not_a_likelihood_…` if p(x | z) is not a density of the pixels. The exact log-likelihood is NaN if the
-    quadrature does not resolve it. At most 10,000 of the test images uint8[N, H, W] are used, and for the
-    log-likelihood at most `marginal.affordable_images`, which is fewer for large decoders only.
+    A model without a posterior variance has a loss, distortions and a squared error, and no other number.
+    `test_log_likelihood_…` becomes `test_not_a_likelihood_…` if p(x | z) is not a density of the pixels. The exact
+    log-likelihood and what follows from it are NaN if the quadrature does not resolve it. At most 10,000 of the test
+    images uint8[N, H, W] are used, for the log-likelihood at most `marginal.affordable_images`, which is fewer for
+    large decoders only, and for q(z) at most 10,000 of the training images too.
     """
     images = subset(images, limit(MAX_IMAGES, images.shape[1:]))
     pixels = evaluation_pixels(run, images)
     terms = elbo_terms(run, pixels)
-    mean_error = np.square(run.decode(run.encode(images).mean) - images / np.float32(255)).mean(dtype=np.float64)
-    numbers: dict[str, Any] = {"test_loss": terms.loss().mean(), "test_distortion": terms.distortion.mean()}
-    numbers["test_mse"] = mean_error
-    if MODELS[run.config.model].has_variance:
-        elbo = -np.asarray(terms.distortion + terms.rate)
-        numbers |= {"test_rate": terms.rate.mean(), "test_elbo": elbo.mean()}
-        numbers |= {f"test_{name}": value for name, value in rate_parts(run, pixels).items()}
-        most = marginal.affordable_images(run)
-        numbers |= _log_likelihoods(run, subset(pixels, most), subset(elbo, most), num_samples)
+    # Where the code is a point, it is the mean code; computed again it would differ by rounding.
+    noisy = MODELS[run.config.model].noise != "none"
+    of_mean = mean_code_distortion(run, pixels) if noisy else terms.distortion
+    means: dict[str, Any] = {
+        "test_loss": terms.loss(),
+        "test_distortion": terms.distortion,
+        "test_distortion_mean_code": of_mean,
+        "test_noise_cost": terms.distortion - of_mean,
+        "test_mse": squared_errors(run, images),
+    }
+    if not MODELS[run.config.model].has_variance:
+        return _with_errors(means)
+    elbo = -np.asarray(terms.distortion + terms.rate)
+    numbers = _with_errors(means | {"test_rate": terms.rate, "test_elbo": elbo})
+    train_pixels = evaluation_pixels(run, subset(train_images, limit(MAX_IMAGES, train_images.shape[1:])))
+    numbers |= {f"test_{name}": value for name, value in rate_parts(run, pixels, train_pixels).items()}
+    most = marginal.affordable_images(run)
+    return numbers | _log_likelihoods(run, subset(pixels, most), subset(elbo, most), num_samples)
+
+
+def _with_errors(values: dict[str, np.ndarray]) -> dict[str, float]:
+    """The mean of each float64[N] and its standard error, by name; the error of a single value is NaN."""
+    numbers = {}
+    for name, each in values.items():
+        numbers[name] = float(each.mean())
+        numbers[f"{name}_error"] = float(each.std(ddof=1) / math.sqrt(len(each))) if len(each) > 1 else math.nan
     return numbers
 
 
 def _log_likelihoods(run: TrainedRun, pixels: np.ndarray, elbo: np.ndarray, num_samples: int) -> dict[str, Any]:
     name = "test_log_likelihood" if is_density(run.config) else "test_not_a_likelihood"
-    estimates = {"sampled": marginal.importance_sampled(run, pixels, num_samples)}
+    sampled = marginal.importance_sampled(run, pixels, num_samples)
     numbers: dict[str, Any] = {f"{name}_samples": num_samples, f"{name}_images": len(pixels)}
+    numbers |= {f"{name}_sampled{suffix}": value for suffix, value in _sampled_numbers(sampled).items()}
     if run.config.latent_dim <= 2:
-        exact = marginal.exact_log_likelihood(run, pixels)
-        if not exact.resolved:
-            exact = LogLikelihood(np.full_like(exact.values, np.nan), math.nan, resolved=False)
+        values, error, resolved = marginal.exact_log_likelihood(run, pixels)
+        exact = values.mean() if resolved else math.nan
+        numbers |= {f"{name}_exact": exact, f"{name}_exact_error": error if resolved else math.nan}
+        numbers |= {f"{name}_exact_resolved": resolved, f"{name}_sampled_gap": exact - sampled.values.mean()}
         # log p(x) - ELBO(x) = KL(q(z|x) || p(z|x)): what amortized, Gaussian inference costs.
-        numbers["test_posterior_kl"] = (exact.values - elbo).mean()
-        estimates["exact"] = exact
-    for kind, (values, error, resolved) in estimates.items():
-        numbers |= {f"{name}_{kind}": values.mean(), f"{name}_{kind}_error": error, f"{name}_{kind}_resolved": resolved}
+        numbers["test_posterior_kl"] = exact - elbo.mean()
     return numbers
+
+
+def _sampled_numbers(bound: SampledBound) -> dict[str, float]:
+    """The numbers of a sampled bound by the endings of their names; the mean shape is over those that are finite."""
+    shapes = bound.pareto_k[np.isfinite(bound.pareto_k)]
+    known = bool((~np.isnan(bound.pareto_k)).any())
+    return {
+        "": bound.values.mean(),
+        "_error": bound.error,
+        "_low_ess": float(np.mean(~(bound.ess >= LOW_ESS))),
+        "_pareto_k": float(shapes.mean()) if len(shapes) else math.nan,
+        "_high_pareto_k": float(np.mean(bound.pareto_k > HIGH_PARETO_K)) if known else math.nan,
+    }
+
+
+def squared_errors(run: TrainedRun, images: np.ndarray) -> np.ndarray:
+    """Computes the mean squared error per pixel of the decode of each image's mean code, float64[N].
+
+    The target is the grey image uint8[N, H, W] over 255, also where the model is trained on binary pixels.
+    """
+    errors = np.square(run.decode(run.encode(images).mean) - images / np.float32(255))
+    return np.asarray(errors.mean(axis=(1, 2), dtype=np.float64))
+
+
+def mean_code_distortion(run: TrainedRun, pixels: np.ndarray) -> np.ndarray:
+    """Computes -log p(x | z) at the mean code of float32[N, H, W] pixels, float64[N] nats."""
+    parts = [_mean_code_nll(run.program, run.params, chunk) for chunk in chunks(pixels, CHUNK)]
+    return np.concatenate(parts).astype(np.float64)
 
 
 def elbo_terms(run: TrainedRun, pixels: np.ndarray) -> Terms:
@@ -97,40 +150,55 @@ def elbo_terms(run: TrainedRun, pixels: np.ndarray) -> Terms:
 
 
 @np.errstate(all="ignore")  # the numbers of extreme posteriors are not finite
-def rate_parts(run: TrainedRun, pixels: np.ndarray) -> dict[str, Any]:
+def rate_parts(run: TrainedRun, pixels: np.ndarray, train_pixels: np.ndarray) -> dict[str, Any]:
     """Splits the rate of a VAE into mutual information and marginal KL, and by latent dimension.
 
-    q(z) is the aggregate posterior of these N images, a mixture of N Gaussians, so I_q(x; z) is at most log N. Its
-    density is exact; the expectation over z is a mean over four draws per image. Numbers are in nats per image, but
-    `active_units` is how many dimensions have a posterior mean that varies.
+    q(z) is the mean of the posteriors of these N test images and of the training images: a mixture of M Gaussians. With
+    it I_q(x; z) = E log q(z | x) / q(z), over z drawn for test images, is InfoNCE's lower bound of what it would be
+    with all images there are, and at most log M; near that it is saturated, and says "at least". Without the image's
+    own posterior in q(z) it is the leave-one-out upper bound; the rate is another one, and the lesser is returned. The
+    marginal KL, rate - I_q, is then an upper bound, and rate - bound >= 0 a lower one.
+    Numbers are in nats per image, but `active_units` is how many dimensions have a posterior mean that varies.
     """
     mean, logvar = marginal.posterior(run, pixels)
     kl = 0.5 * (np.expm1(logvar) - logvar + mean**2)
-    eps = np.random.default_rng(0).standard_normal((4, *mean.shape))
-    log_ratio = [_log_ratio(mean + np.exp(logvar / 2) * draw, draw, mean, logvar) for draw in eps]
-    information, variances = float(np.mean(log_ratio)), mean.var(axis=0)
+    train_mean, train_logvar = marginal.posterior(run, train_pixels)
+    every_mean, every_logvar = np.concatenate([mean, train_mean]), np.concatenate([logvar, train_logvar])
+    information, bound = mutual_information(every_mean, every_logvar, num_test=len(mean))
+    rate = float(kl.sum(axis=1).mean())
+    variances, cap = mean.var(axis=0), math.log(len(every_mean))
     return {
         "mutual_information": information,
-        "marginal_kl": kl.sum(axis=1).mean() - information,
+        "mutual_information_bound": min(bound, rate) if math.isfinite(bound) else rate,
+        "mutual_information_saturated": not information < cap - SATURATED,
+        "marginal_kl": rate - information,
         "kl_per_dimension": kl.mean(axis=0).tolist(),
         "active_units": int((variances > ACTIVE_VARIANCE).sum()) if np.isfinite(variances).all() else math.nan,
     }
 
 
-def _log_ratio(z: np.ndarray, eps: np.ndarray, mean: np.ndarray, logvar: np.ndarray) -> np.ndarray:
-    """log q(z_i | x_i) - log 1/N Σ_j q(z_i | x_j), float64[N], where z_i is drawn with eps_i."""
-    own = -0.5 * np.sum(eps**2 + logvar, axis=1)
-    precision = np.exp(-logvar)
-    constant = -0.5 * np.sum(logvar + mean**2 * precision, axis=1)
-    log_q = np.empty(len(z))
-    for start in range(0, len(z), 1000):  # 80 MB at ten thousand images
-        part = z[start : start + 1000]
-        logs = part @ (mean * precision).T - 0.5 * part**2 @ precision.T + constant
-        # The products above cancel to few digits if a posterior is narrow; an image's own term is known exactly.
-        rows = np.arange(len(part))
-        logs[rows, start + rows] = own[start : start + 1000]
-        log_q[start : start + 1000] = np.logaddexp.reduce(logs, axis=1) - math.log(len(mean))
-    return own - log_q
+def mutual_information(mean: np.ndarray, logvar: np.ndarray, num_test: int) -> tuple[float, float]:
+    """Bounds what a code says about its image from below and from above, nats (Poole et al. 2019, section 2.4).
+
+    Args:
+        mean: float64[M, D], of M >= 2 posteriors, of which q(z) is the mixture.
+        logvar: float64[M, D].
+        num_test: how many of them, the first ones, the codes are drawn from, one or more each.
+    """
+    rows = np.tile(np.arange(num_test), math.ceil(INFORMATION_DRAWS / num_test))
+    sd = np.exp(logvar / 2)
+    eps = np.random.default_rng(0).standard_normal((len(rows), mean.shape[1]))
+    own = -0.5 * np.sum(eps**2 + logvar[rows] + math.log(2 * math.pi), axis=1)
+    others = log_mixture(mean[rows] + sd[rows] * eps, mean, sd, without=rows)
+    # An image's own term is known exactly, however narrow its posterior is.
+    everything = np.logaddexp(own, others + math.log(len(mean) - 1)) - math.log(len(mean))
+    return float(np.mean(own - everything)), float(np.mean(own - others))
+
+
+@partial(jax.jit, static_argnames="program")
+def _mean_code_nll(program: Program, params: Params, pixels: jax.Array) -> jax.Array:
+    mean = encode(program.network, params, pixels).mean
+    return LIKELIHOODS[program.config.likelihood](decode(program.network, params, mean), pixels)
 
 
 _terms = partial(jax.jit, static_argnames="program")(objective_terms)

@@ -1,7 +1,7 @@
 """Figures of an experiment's trained runs: WORKDIR/figures/NAME.png (300 dpi) and NAME.pdf.
 
 A figure is one function under `@figure`; its docstring is its title and caption. The modules `numbers`, `latents`,
-`decodes` and `overview` hold them; `plots`, `planes` and `images` draw arrays on matplotlib's axes.
+`density`, `decodes` and `overview` hold them; `plots`, `planes` and `images` draw arrays on matplotlib's axes.
 """
 
 from vae_jax.figures import backend  # isort: skip  # before anything that imports matplotlib
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vae_jax.config import Experiment
-from vae_jax.figures import decodes, latents, numbers, overview
+from vae_jax.figures import decodes, density, latents, numbers, overview
 from vae_jax.figures.inputs import Inputs
 from vae_jax.figures.panels import FIGURES
 from vae_jax.figures.rendering import render
@@ -21,7 +21,7 @@ from vae_jax.figures.style import in_style
 from vae_jax.results import Results
 from vae_jax.workdir import Picture, UserError, is_trained, remove, run_dir, write_bytes
 
-__all__ = ["FIGURES", "Drawn", "backend", "decodes", "draw", "latents", "numbers", "overview"]
+__all__ = ["FIGURES", "Drawn", "backend", "decodes", "density", "draw", "latents", "numbers", "overview"]
 
 
 class Drawn(NamedTuple):

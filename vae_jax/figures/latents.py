@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from vae_jax.config import FIELDS, Config
 from vae_jax.evaluation.classifier import load_or_train
-from vae_jax.evaluation.plausibility import plausibility
+from vae_jax.evaluation.plausibility import plausibility as plausibility_of
 from vae_jax.figures import planes
 from vae_jax.figures.grids import by_dataset, lines_of
 from vae_jax.figures.inputs import Chosen, Inputs
@@ -107,8 +107,8 @@ def posteriors(inputs: Inputs) -> Drawing | None:
 
 
 @figure
-def holes(inputs: Inputs) -> Drawing | None:
-    """Holes in the latent plane.
+def plausibility(inputs: Inputs) -> Drawing | None:
+    """Plausible decodes in the latent plane.
 
     How far the decode of each point is from the nearest training image, in the features of a classifier. Brighter is
     more plausible, on one scale for all models. The solid line is at 1, the distance within which 95 % of the test
@@ -132,7 +132,7 @@ def holes(inputs: Inputs) -> Drawing | None:
         planes.plausibility_map(distance, codes, labels, limit, ax, farthest, note)
         axes.append(ax)
 
-    drawing = draw_panels(inputs, chosen, draw, (4.6, 4.9))
+    drawing = draw_panels(inputs, chosen, draw, (3.6, 3.8))
     planes.color_bar(axes, "distance from the nearest training image\n(95 % of test images are within 1)")
     return drawing
 
@@ -192,7 +192,7 @@ def _plane(inputs: Inputs, config: Config) -> Plane:
 def _plausibility_map(inputs: Inputs, config: Config) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, float]:
     """Returns distances over the plane in units of the threshold, codes, their labels, and where the plane ends."""
     run, dataset, test = inputs.run(config), inputs.dataset(config), inputs.test(config, MAX_CODES_ON_MAP)
-    reference = plausibility(dataset, load_or_train(dataset))
+    reference = plausibility_of(dataset, load_or_train(dataset))
     codes = run.encode(test.images).mean
     finite = codes[np.isfinite(codes).all(axis=1)]
     limit = max(3.0, 1.05 * float(np.quantile(np.abs(finite), 0.995))) if len(finite) else 3.0

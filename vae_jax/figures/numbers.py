@@ -91,12 +91,15 @@ def sweep(inputs: Inputs) -> Drawing | None:
 def dose_response(inputs: Inputs) -> Drawing | None:
     """Dose and response: the KL weight.
 
-    How far the codes are from N(0, I), how many of its samples are implausible, how far samples are from test images,
-    and what it costs in distortion, against the KL weight (mean and standard deviation over seeds).
+    How far the codes are from N(0, I), how much of it lies in their holes, how many of its samples are no digits, how
+    far samples are from test images, and what it costs in distortion and in rate, against the KL weight (mean and
+    standard deviation over seeds).
     """
     if len(values_of(inputs.configs, "kl_weight")) < 2:
         return None
-    return _against(inputs, "kl_weight", ("kl_prior_knn", "hole_mass_prior", "prior_frechet", "test_distortion"))
+    return _against(inputs, "kl_weight", (
+        "kl_prior_knn", "prior_hole_mass", "prior_implausible", "prior_frechet", "test_distortion", "test_rate",
+    ))  # fmt: skip
 
 
 @figure(when=_varies("kl_weight"))

@@ -25,6 +25,7 @@ from vae_jax.figures.style import CLASS_COLORS, as_array, in_style, new_axes
 MAX_CLASS_NUMBERS = 40  # more would cover the codes
 MAX_NUMBERS = 200  # codes drawn as the number of their class
 NUMBER_SIZE = 6.5  # points
+DENSITY_RANGE = (-4.0, 3.0)  # nats below and above the level of holes that a scale shows
 
 
 @in_style()
@@ -140,6 +141,47 @@ def plausibility_map(
     return ax
 
 
+@in_style()
+def density_map(
+    log_density: ArrayLike, codes: ArrayLike, labels: ArrayLike | None, limit: float, ax: Axes | None = None,
+    note: str = "",
+) -> Axes:  # fmt: skip
+    """Shows how dense codes are over the plane, with some of them on it. Brighter is denser.
+
+    Args:
+        log_density: float[R, C], row 0 at the top, nats above the level that a solid line marks; what is below 0 is a
+            hole. Dashed circles mark one and two standard deviations of N(0, I).
+        codes: float[N, 2].
+        labels: int[N], or None.
+        limit: of both axes.
+        ax: axes to draw on. `density_bar` adds the scale, once for panels that share it.
+        note: text in the corner.
+    """
+    values = as_array("log_density", log_density, "R", "C")
+    points, numbers = _labelled(codes, labels)
+    ax = ax or new_axes(5.2, 4.5)
+    extent = (-limit, limit, -limit, limit)
+    low, high = DENSITY_RANGE
+    ax.imshow(np.ma.masked_invalid(values), cmap="cividis", extent=extent, vmin=low, vmax=high)
+    ax.scatter(points[:, 0], points[:, 1], s=2, color="black", alpha=0.35, linewidths=0, rasterized=True)
+    finite = values[np.isfinite(values)]
+    if finite.size and finite.min() < 0 < finite.max():  # contour warns where it finds no line
+        lines = ax.contour(values, [0], colors="black", linewidths=1.2, extent=extent, origin="upper")
+        lines.set_path_effects([patheffects.withStroke(linewidth=3, foreground="white")])
+    _draw_prior(ax, 2, "white")  # without a legend, which would hide the map
+    _annotate(ax, points, numbers, limit, note)
+    ax.set(xlabel="z₁", ylabel="z₂", xlim=extent[:2], ylim=extent[2:])
+    return ax
+
+
+def density_bar(axes: Sequence[Axes]) -> Any:
+    """Adds one colour bar beside panels of `density_map`, with the level of holes marked."""
+    label = "log q(z), nats above the level\nthat holds 95 % of q(z)"
+    bar = axes[0].figure.colorbar(axes[0].images[0], ax=list(axes), label=label, extend="both", shrink=0.8, aspect=30)
+    bar.ax.axhline(0, color="black", linewidth=1.5)
+    return bar
+
+
 def color_bar(axes: Sequence[Axes], label: str) -> Any:
     """Adds one colour bar beside panels of `plausibility_map` that share a scale, with the threshold marked."""
     # Upside down, so that the best is at the top.
@@ -237,11 +279,13 @@ def _spread(places: np.ndarray, gap: float) -> np.ndarray:
     return places
 
 
-def _draw_prior(ax: Axes, dims: int) -> None:
-    look: dict[str, Any] = {"color": "black", "linestyle": "--", "linewidth": 1}
+def _draw_prior(ax: Axes, dims: int, color: str = "black") -> None:
+    look: dict[str, Any] = {"color": color, "linestyle": "--", "linewidth": 1}
     angle = np.linspace(0, 2 * np.pi, 181)
     for radius, suffix in ((1, ", 1 and 2 sd"), (2, None)):
         label = suffix and ("N(0, I)" if dims == 2 else "N(0, 1)") + suffix
+        if color != "black":  # seen on any colour of a map
+            look["path_effects"] = [patheffects.withStroke(linewidth=2.2, foreground="black")]
         if dims == 2:
             ax.plot(radius * np.cos(angle), radius * np.sin(angle), label=label, **look)
         else:

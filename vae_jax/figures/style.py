@@ -41,7 +41,7 @@ class Look(NamedTuple):
 _DEFAULTS: dict[Any, Any] = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
 # No figure is wider than 10 inches. Printed 7 inches wide, it has no text smaller than 6.5 points.
 _LOOK: dict[Any, Any] = {
-    "figure.constrained_layout.h_pad": 0.08, "figure.constrained_layout.w_pad": 0.08,
+    "figure.constrained_layout.h_pad": 0.08, "figure.constrained_layout.w_pad": 0.12,
     "savefig.dpi": DPI, "pdf.fonttype": 42, "lines.markersize": 4.5,
     "font.size": 10.5, "axes.titlesize": 11, "figure.titlesize": 11, "xtick.labelsize": 9.5, "ytick.labelsize": 9.5,
     "legend.fontsize": 9.5, "legend.title_fontsize": 9.5, "legend.frameon": False,

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import jinja2
 from PIL import Image
 
-from vae_jax.claims import ONE_SEED, Verdict, judge_claims
 from vae_jax.config import FIELDS, Experiment
 from vae_jax.measurements import CODE_SD, MEASUREMENTS, SQUARED_FEATURES
-from vae_jax.models import MODELS
 from vae_jax.page import record as facts
+from vae_jax.page import tables
 from vae_jax.results import DASH, Results, summarize
+from vae_jax.verdicts import judge_claims
 from vae_jax.workdir import Picture, UserError, read_record, write_text
 
 MAX_SIZE = (1800, 8000)  # width and height of an embedded image, pixels; the whole figure lies beside the report
@@ -31,7 +31,7 @@ TEMPLATE = jinja2.Template(
     lstrip_blocks=True,
 )
 TEMPLATE.globals |= {
-    "DASH": DASH, "MEASUREMENTS": MEASUREMENTS, "MODELS": MODELS, "ONE_SEED": ONE_SEED, "facts": facts,
+    "DASH": DASH, "MEASUREMENTS": MEASUREMENTS, "facts": facts, "tables": tables,
     "quote": functools.partial(urllib.parse.quote, safe="", errors="replace"),
     "of_distances": [name for name, entry in MEASUREMENTS.items() if entry.unit == SQUARED_FEATURES],
     "of_whitened_codes": [n for n, entry in MEASUREMENTS.items() if entry.unit == CODE_SD or n.startswith("step_")],
@@ -69,7 +69,7 @@ def render(
         experiment=experiment, record=record, results=results, summary=summary, figures=figures,
         counts=_counts(results),
         numeric=numeric + [True] * (len(summary.columns) - len(settings)),
-        verdict_tables=_verdict_tables(judge_claims(results)),
+        verdict_tables=tables.arrange(judge_claims(results)),
         has_zero_weight=any(config.uses("kl_weight") and config.kl_weight == 0 for config in results.configs),
         floors=_floors(results),
         figure_of={picture.name: index for index, (picture, _) in enumerate(figures, 1)},
@@ -106,14 +106,6 @@ def _counts(results: Results) -> str:
     notes = [f"{evaluated} evaluated"] if evaluated < total else []
     notes += [f"{count} {what}" for count, what in others if count]
     return f"{total} run{'s' * (total != 1)}" + (f" ({', '.join(notes)})" if notes else "")
-
-
-def _verdict_tables(verdicts: Sequence[Verdict]) -> dict[tuple[str, str | None], dict[str, list[Verdict]]]:
-    """The verdicts on each claim, by model and baseline; no baseline: slopes over the KL weight."""
-    tables: dict[tuple[str, str | None], dict[str, list[Verdict]]] = {}
-    for verdict in verdicts:
-        tables.setdefault((verdict.model, verdict.baseline), {}).setdefault(verdict.claim, []).append(verdict)
-    return tables
 
 
 def _floors(results: Results) -> dict[str, str]:

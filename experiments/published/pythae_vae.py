@@ -1,0 +1,28 @@
+"""The VAE that pythae (github.com/clementchadebec/benchmark_VAE) trains on statically binarized MNIST: 784-400-40.
+
+    python -m scripts.prepare_data --dataset=binarized_mnist
+    python -m experiments.launch --experiment=published/pythae_vae --num_likelihood_samples=200
+
+Published: -log p(x) 89.78 ± 0.01 nats with 200 importance samples, ± over five estimates of one model (the repository's
+examples/scripts/reproducibility/README.md, which repeats 89.9 of Rezende & Mohamed 2015).
+Setting: 50,000 training and 10,000 validation images, one layer of 400 ReLUs, Adam, a rate that is multiplied by
+10^(-1/5) after 200, 350, 500, 750 and 1,000 epochs, and the parameters of the epoch with the least validation loss
+(its vae.py). As its configuration file is not public, the rest is ours: 500 epochs, batches of 100, a rate of 0.001.
+A patience of all epochs stops none and keeps the best.
+Measured: test_log_likelihood_sampled: not run yet.
+Cost: not run yet.
+"""
+
+from vae_jax.config import Config, Experiment
+
+EXPERIMENT = Experiment(
+    name="pythae_vae",
+    question="Does a VAE with 40 latent dimensions reach pythae's published -log p(x) of 89.78 nats?",
+    base=Config(
+        dataset="binarized_mnist", hidden_dims=(400,), latent_dim=40, optimizer="adam", learning_rate=1e-3,
+        schedule="multistep", milestones=(200, 350, 500, 750, 1000), lr_factor=10 ** (-1 / 5), batch_size=100,
+        num_epochs=500, patience=500,
+    ),
+    grid={"seed": (0, 1, 2)},
+    figures=("training_curves", "kl_per_dimension", "reconstructions", "samples"),
+)  # fmt: skip

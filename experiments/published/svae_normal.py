@@ -1,0 +1,27 @@
+"""The VAEs with a normal prior that Davidson et al. 2018 (arXiv:1804.00891) compare their hyperspherical ones with.
+
+    python -m scripts.prepare_data --dataset=mnist
+    python -m experiments.launch --experiment=published/svae_normal --num_likelihood_samples=500
+
+Published: log p(x) with 500 importance samples, Table 1, rows N-VAE: about -135.7, -93.8 and -88.9 nats at 2, 10 and 20
+dimensions, quoted second-hand: check them with the paper before citing.
+Setting: 784-256-128-z with ReLU, Adam at 0.001, batches of 64, pixels redrawn at each step, stopped early on the
+validation loss. Ours: a validation set of 10,000 images (a sixth), so 50,000 to train on, and a patience of 50 epochs.
+Known differences: the authors' code (github.com/nicola-decao/s-vae-pytorch, examples/mnist.py) takes a softplus as the
+standard deviation, and the paper's is said to warm the KL term up; ours does neither.
+Measured: test_log_likelihood_sampled at 2, 5, 10, 20 dimensions: not run yet.
+Cost: not run yet.
+"""
+
+from vae_jax.config import Config, Experiment
+
+EXPERIMENT = Experiment(
+    name="svae_normal",
+    question="Do VAEs of 2 to 20 latent dimensions reach the log p(x) that Davidson et al. 2018 publish?",
+    base=Config(
+        dataset="mnist", validation_fraction=1 / 6, binarization="dynamic", hidden_dims=(256, 128), optimizer="adam",
+        learning_rate=1e-3, batch_size=64, num_epochs=500, patience=50,
+    ),
+    grid={"latent_dim": (2, 5, 10, 20), "seed": (0, 1, 2)},
+    figures=("sweep", "training_curves", "kl_per_dimension", "reconstructions", "samples"),
+)  # fmt: skip

@@ -1,0 +1,237 @@
+"""The aggregate code as a density against SciPy and float64 NumPy, and holes against closed forms."""
+
+import numpy as np
+import pytest
+import scipy.special
+import scipy.stats
+
+from vae_jax.config import Config
+from vae_jax.evaluation import density, subsets
+from vae_jax.evaluation.density import Density
+from vae_jax.evaluation.latents import Whitening
+from vae_jax.runs import Codes, TrainedRun
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def mixture_of(mean, sd):
+    """A mixture in its own frame, not widened."""
+    mean, sd = np.atleast_2d(mean), np.atleast_2d(sd)
+    dims = mean.shape[1]
+    frame = Whitening(np.zeros(dims), np.eye(dims), np.eye(dims))
+    covariance = np.cov(mean, rowvar=False, bias=True).reshape(dims, dims) + np.diag(np.square(sd).mean(axis=0))
+    return Density(frame, np.float32(mean), np.float32(sd), 0.0, (mean.mean(axis=0), covariance))
+
+
+def outside_of_the_prior(sd, dims):
+    """The mass of N(0, I) beyond the radius within which 95 % of N(0, sd² I) is."""
+    return scipy.stats.chi2(dims).sf(sd**2 * scipy.stats.chi2(dims).ppf(0.95))
+
+
+# The mixture.
+
+
+@pytest.mark.parametrize("dims", [1, 2, 16])
+def test_the_log_density_of_a_mixture_by_scipy(dims):
+    mean, sd = rng().normal(0, 2, (30, dims)), rng(1).uniform(0.01, 1, (30, dims))
+    z = mean[rng(2).integers(30, size=300)] + 0.1 * rng(3).standard_normal((300, dims))  # two blocks
+    each = scipy.stats.norm(mean, sd).logpdf(z[:, None]).sum(axis=-1)
+    expected = scipy.special.logsumexp(each, axis=1) - np.log(30)
+    # float32: sums of up to 16 squares, ((z - m) / sd)² of 1e4 and more, keep seven digits.
+    np.testing.assert_allclose(density.log_mixture(z, mean, sd), expected, rtol=1e-5, atol=1e-4)
+    without = rng(4).integers(30, size=300)
+    each[np.arange(300), without] = -np.inf
+    expected = scipy.special.logsumexp(each, axis=1) - np.log(29)
+    np.testing.assert_allclose(density.log_mixture(z, mean, sd, without), expected, rtol=1e-5, atol=1e-4)
+
+
+def test_narrow_components_keep_their_digits():
+    z, mean = np.array([[3.0 + 2e-3], [3.0 - 1e-3]]), np.array([[3.0], [-3.0]])
+    expected = scipy.stats.norm(3, 1e-3).logpdf(z[:, 0]) - np.log(2)
+    # float32 knows z to 2.4e-7, 2.4e-4 sd; the product form z² / sd² - 2 z m / sd² + … would be off by about 1.
+    np.testing.assert_allclose(density.log_mixture(z, mean, np.full((2, 1), 1e-3)), expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("noise", [False, True])
+def test_a_density_is_in_nats_of_the_codes_own_coordinates(noise):
+    mean = rng().normal(5, [3.0, 0.2], (1000, 2)).astype(np.float32)
+    codes = Codes(mean, np.log(np.float32([[0.5, 0.01]])).repeat(1000, axis=0) if noise else None)
+    found = density.aggregate_density(codes, rng())
+    z = rng(1).normal(5, [2.0, 0.2], (50, 2))
+    if noise:
+        sd = np.hypot(np.sqrt([0.5, 0.01]), found.bandwidth * np.sqrt(mean.var(axis=0) + np.array([0.5, 0.01])))
+        each = scipy.stats.norm(mean, sd).logpdf(z[:, None]).sum(axis=-1)
+        expected = scipy.special.logsumexp(each, axis=1) - np.log(1000)
+    else:  # SciPy's estimate has the same kernel, a factor times the covariance of the data
+        expected = scipy.stats.gaussian_kde(mean.T, bw_method=found.bandwidth).logpdf(z.T)
+    np.testing.assert_allclose(found.log(z), expected, rtol=1e-4, atol=1e-3)
+
+
+def test_the_bandwidth_of_points_is_near_the_best_one():
+    """For normal points Silverman's rule minimizes the squared error, and the likelihood wants about as much."""
+    for dims in (1, 2, 8):
+        codes = Codes(rng(dims).normal(size=(3000, dims)).astype(np.float32), None)
+        silverman = (4 / (dims + 2) / 3000) ** (1 / (dims + 4))
+        assert 0.5 < density.aggregate_density(codes, rng()).bandwidth / silverman < 2
+
+
+def test_the_bandwidth_is_the_most_likely_one_by_numpy():
+    mean, sd = rng().normal(0, 1, (150, 2)), np.full((150, 2), 0.05)
+    z = mean + sd * rng(1).standard_normal(mean.shape)  # of all components, whatever their order
+    own = np.eye(150, dtype=bool)
+
+    def score(h):
+        each = scipy.stats.norm(mean, np.hypot(sd, h)).logpdf(z[:, None]).sum(axis=-1)
+        return scipy.special.logsumexp(np.where(own, -np.inf, each), axis=1).mean()
+
+    found = density.aggregate_density(Codes(np.float32(mean), np.float32(2 * np.log(sd))), rng())
+    best = max(density.BANDWIDTHS, key=score)
+    assert 1 / 1.5 < found.bandwidth / best < 1.5  # other noise: the next candidate at most
+
+
+def test_posteriors_that_overlap_are_hardly_widened():
+    mean = rng().normal(0, 0.3, (2000, 2)).astype(np.float32)
+    found = density.aggregate_density(Codes(mean, np.zeros_like(mean)), rng())
+    assert found.bandwidth < 0.3  # beside posteriors of 0.96 standard deviations: 5 % of their width
+    moments = scipy.stats.multivariate_normal(mean.mean(0), np.cov(mean.T, bias=True) + np.eye(2))
+    center, covariance = found.moments
+    scale = np.diag(found.frame.from_white)
+    np.testing.assert_allclose(covariance * np.outer(scale, scale), moments.cov, rtol=1e-5)
+    np.testing.assert_allclose(center * scale + found.frame.center, moments.mean, atol=1e-6)
+
+
+def test_draws_are_those_of_the_mixture():
+    found = mixture_of([[-3.0, 0.0], [3.0, 1.0]], [[0.5, 0.1], [1.0, 2.0]])
+    draws = found.draw(40_000, rng())
+    right = draws[draws[:, 0] > 0]
+    assert len(right) / 40_000 == pytest.approx(0.5, abs=0.003)  # 0.13 % of the wide one lies on the other side
+    np.testing.assert_allclose(right.mean(axis=0), [3, 1], atol=0.05)
+    np.testing.assert_allclose(right.std(axis=0), [1, 2], rtol=0.02)  # known to 0.5 %
+
+
+# Holes.
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3, 16])
+@pytest.mark.parametrize("sd", [0.5, 1.0, 1.5])
+def test_holes_of_a_gaussian_in_closed_form(dims, sd):
+    masses = density.hole_masses(mixture_of(np.zeros(dims), np.full(dims, sd)), rng())
+    prior, error = masses["prior"]
+    assert error == 0 or dims > 2
+    # A grid of 256 cells along 9 sd, whose contour is interpolated.
+    assert prior == pytest.approx(outside_of_the_prior(sd, dims), abs=max(0.002, 4 * error))
+    assert masses["gaussian"][0] == pytest.approx(0.05, abs=max(0.002, 4 * masses["gaussian"][1]))
+
+
+def test_the_level_of_a_gaussian_in_closed_form():
+    found = mixture_of([[1.0, -1.0]], [[0.5, 2.0]])
+    _, log_q, share = density.grid(found)
+    assert share.sum() == pytest.approx(1, abs=1e-4)  # 4.5 sd
+    exact = -np.log(2 * np.pi * 0.5 * 2.0) + np.log(0.05)  # the radius² of 95 % is -2 log 0.05
+    assert density.level(log_q, share) == pytest.approx(exact, abs=0.01)
+    draws = density.log_mixture(found.draw(50_000, rng()), found.mean, found.sd)
+    assert density.level(draws) == pytest.approx(exact, abs=4 * np.sqrt(0.95 / 0.05 / 50_000))
+
+
+def test_a_ring_has_a_hole_in_the_middle():
+    """Codes on a circle, each known to 0.1: within ± 0.196 of the circle are 95 % of them, at any angle."""
+    angle = np.linspace(0, 2 * np.pi, 400, endpoint=False)
+    ring = mixture_of(2 * np.stack([np.cos(angle), np.sin(angle)], axis=1), np.full((400, 2), 0.1))
+    inner, outer = 2 - 1.96 * 0.1, 2 + 1.96 * 0.1
+    inside = np.exp(-(inner**2) / 2) - np.exp(-(outer**2) / 2)
+    # The curvature tilts the density across the ring by 0.1 / 2, which moves the edges by about 0.1² / 4.
+    assert density.hole_masses(ring, rng())["prior"][0] == pytest.approx(1 - inside, abs=0.005)
+    gaussian = scipy.stats.rayleigh(scale=np.sqrt(2 + 0.01))
+    expected = 1 - (gaussian.cdf(outer) - gaussian.cdf(inner))
+    assert density.hole_masses(ring, rng())["gaussian"][0] == pytest.approx(expected, abs=0.005)
+
+
+def test_the_error_of_draws_is_their_spread():
+    mean, sd = rng().normal(size=(300, 3)), np.full((300, 3), 0.5)
+    found = [density.hole_masses(mixture_of(mean, sd), rng(seed))["prior"] for seed in range(20)]
+    masses, errors = np.transpose(found)
+    assert 0.5 < masses.std(ddof=1) / errors.mean() < 1.6  # 20 seeds: sd known to ± 16 %
+
+
+def test_a_grid_that_is_too_coarse_gives_way_to_draws():
+    """Two components so far apart that no cell is as small as they are."""
+    found = density.hole_masses(mixture_of([[0.0, 0.0], [1000.0, 0.0]], [[0.1, 0.1]] * 2), rng())["prior"]
+    assert found[1] > 0
+    assert found[0] == pytest.approx(outside_of_the_prior(0.1, 2), abs=4 * found[1])
+
+
+# A whole run.
+
+
+def toy_run(latent_dim=2, logvar=None, scale=1.0, unused=0):
+    """A run whose codes are random but for `unused` dimensions, of four grey levels of an image."""
+
+    def encode(images):
+        grey = images.reshape(len(images), -1)[:, :latent_dim].astype(np.float64) / 128 - 1
+        grey[:, latent_dim - unused :] = 1
+        mean = (scale * grey).astype(np.float32)
+        return Codes(mean, None if logvar is None else np.full_like(mean, logvar))
+
+    return TrainedRun(Config(latent_dim=latent_dim), {}, encode, lambda z: z, None, None)
+
+
+IMAGES = rng(3).integers(0, 256, (600, 4, 4)).astype(np.uint8)
+NAMES = ["prior_hole_mass", "prior_hole_mass_error", "gaussian_hole_mass", "gaussian_hole_mass_error"]
+
+
+@pytest.mark.parametrize("logvar", [None, -3.0])
+@pytest.mark.parametrize("latent_dim", [1, 2, 5])
+def test_a_run_has_every_number(latent_dim, logvar):
+    numbers = density.evaluate_density(toy_run(latent_dim, logvar), IMAGES)
+    assert sorted(numbers) == sorted(NAMES)
+    assert all(type(value) is float and 0 <= value <= 1 for value in numbers.values())
+    assert numbers == density.evaluate_density(toy_run(latent_dim, logvar), IMAGES)
+
+
+def test_the_gaussians_holes_do_not_depend_on_the_scale_of_an_aes_codes_and_the_priors_do():
+    one, ten = (density.evaluate_density(toy_run(scale=scale), IMAGES) for scale in (1.0, 16.0))
+    assert one["gaussian_hole_mass"] == pytest.approx(ten["gaussian_hole_mass"], abs=1e-3)
+    assert one["prior_hole_mass"] > ten["prior_hole_mass"] + 0.2  # all of N(0, I) lies inside wide codes
+
+
+def test_codes_in_a_plane_are_all_hole_for_the_prior():
+    numbers = density.evaluate_density(toy_run(3, unused=1), IMAGES)
+    assert (numbers["prior_hole_mass"], numbers["prior_hole_mass_error"]) == (1, 0)
+    flat = density.evaluate_density(toy_run(2), IMAGES)
+    assert numbers["gaussian_hole_mass"] == pytest.approx(flat["gaussian_hole_mass"], abs=0.02)
+    assert np.isneginf(density.run_density(toy_run(3, unused=1), IMAGES).log(np.zeros((4, 3)))).all()
+
+
+@pytest.mark.parametrize("logvar", [None, -1e4, -60.0, 80.0])
+@pytest.mark.parametrize("scale", [0.0, 1e-30, 1e30])
+def test_extreme_codes_are_no_error(scale, logvar):
+    numbers = density.evaluate_density(toy_run(scale=scale, logvar=logvar), IMAGES)
+    assert all(0 <= numbers[name] <= 1 for name in NAMES)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("logvar", [None, 0.0])
+def test_few_images_are_no_error(count, logvar):
+    numbers = density.evaluate_density(toy_run(logvar=logvar), IMAGES[:count])
+    assert all(0 <= numbers[name] <= 1 for name in NAMES)
+
+
+def test_codes_that_are_not_finite_have_no_numbers():
+    assert density.evaluate_density(toy_run(scale=np.inf), IMAGES) == {}
+    assert density.evaluate_density(toy_run(logvar=np.nan), IMAGES) == {}
+    assert density.evaluate_density(toy_run(logvar=1e4), IMAGES) == {}
+
+
+def test_a_random_subset_of_many_images_is_used(monkeypatch):
+    seen = []
+    run = toy_run()
+    watched = run._replace(encode=lambda images: seen.append(images) or run.encode(images))
+    monkeypatch.setattr(density, "MAX_COMPONENTS", 100)
+    density.evaluate_density(watched, IMAGES)
+    assert seen[0].shape == (100, 4, 4)
+    assert not np.array_equal(seen[0], IMAGES[:100])
+    monkeypatch.setattr(subsets, "MAX_PIXELS", 160)
+    density.evaluate_density(watched, IMAGES)
+    assert seen[1].shape == (10, 4, 4)
