@@ -47,7 +47,7 @@ def latent_space(inputs: Inputs) -> Drawing | None:
     frames: dict[Config, tuple[float, str]] = {}
     for line in lines_of(chosen.configs):
         nearest = min(line, key=lambda config: limits[config])
-        wide = [config for config in line if limits[config] > 1.1 * limits[nearest]]
+        wide = [config for config in line if limits[config] > 1.3 * limits[nearest]]
         frames |= dict.fromkeys(wide, (limits[nearest], f"panel of the {inputs.label(nearest, SHARED)}"))
 
     def draw(config: Config, ax: Axes) -> str:
