@@ -6,7 +6,11 @@ from vae_jax.claims import CLAIMS, DOSE_RESPONSE
 from vae_jax.measurements import MEASUREMENTS, RECORD_KEYS, SAMPLERS
 from vae_jax.results import SUMMARY
 
-OF_SAMPLERS = ("frechet", "precision", "recall", "density", "coverage", "confidence", "class_entropy")
+OF_SAMPLERS = (
+    "frechet", "frechet_relative", "frechet_over_floor", "kid", "kid_error", "precision", "recall", "density",
+    "coverage", "confidence", "class_entropy",
+)  # fmt: skip
+SHARES = ("implausible", "implausible_error", "implausible_excess", "implausible_excess_error")
 OF_LIKELIHOODS = (
     "sampled", "sampled_error", "sampled_resolved", "samples", "images", "exact", "exact_error", "exact_resolved",
 )  # fmt: skip
@@ -16,7 +20,8 @@ EVALUATED = {
     *(f"test_{kind}_{name}" for kind in ("log_likelihood", "not_a_likelihood") for name in OF_LIKELIHOODS),
     "posterior_width", "codes_outside_2sd", "mmd_prior", "kl_prior_knn", "knn_accuracy", "silhouette", "nmi",
     "cycle_error", *(f"step_{length}_{what}" for length in ("0_1", "0_3", "1_0") for what in ("change", "flips")),
-    "midpoint_plausible", *(f"hole_mass_{sampler}" for sampler in ("prior", "gaussian", "mixture", "aggregate")),
+    "reconstruction_implausible", "reconstruction_implausible_error",
+    *(f"{name}_{what}" for name in ("prior", "gaussian", "mixture", "aggregate", "midpoint") for what in SHARES),
     *(f"{sampler}_{name}" for sampler in ("prior", "gaussian", "mixture", "aggregate") for name in OF_SAMPLERS),
     "classifier_accuracy", "frechet_floor",
 }  # fmt: skip
@@ -49,7 +54,7 @@ def test_the_loop_over_samplers_fills_in_each_sampler():
     assert (entry.heading, entry.better, entry.figure) == (
         "Fréchet distance of N(0, I) samples (squared feature distance)", "lower", "samples",
     )  # fmt: skip
-    assert MEASUREMENTS["hole_mass_mixture"].figure == "holes"
+    assert MEASUREMENTS["mixture_implausible"].figure == "plausibility"
     assert MEASUREMENTS["mixture_frechet"].figure == "samplers"
     assert MEASUREMENTS["mmd_prior"].heading == "MMD² of all codes to N(0, I)"  # no unit, no brackets
 

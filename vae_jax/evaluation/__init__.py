@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from vae_jax.evaluation import classifier, marginal
+from vae_jax.evaluation import classifier, marginal, plausibility
 from vae_jax.evaluation.latents import evaluate_latents
 from vae_jax.evaluation.likelihood import evaluate_likelihood
 from vae_jax.evaluation.samples import draw_samplers, evaluate_samples
@@ -15,8 +15,8 @@ from vae_jax.measurements import MEASUREMENTS
 from vae_jax.runs import dataset_of, load_run
 from vae_jax.workdir import UserError, is_trained, read_json, read_metrics, write_json
 
-FORMAT = 1  # of the computation of the numbers; increased whenever one of them is computed in another way
-NUM_SAMPLES = 1000  # images of each sampler
+FORMAT = 2  # of the computation of the numbers; increased whenever one of them is computed in another way
+MIN_SAMPLES, MAX_SAMPLES = 1_000, 10_000  # of each sampler; as many as test images between them
 
 
 def evaluate_run(
@@ -84,10 +84,12 @@ def _parts(
     dataset = dataset_of(run, data_dir)
     yield "likelihood", lambda: evaluate_likelihood(run, dataset.test.images, num_samples=num_likelihood_samples)
     if classifier.is_classifiable(dataset):
-        judge = classifier.load_or_train(dataset)
-        samplers = draw_samplers(run, dataset.train.images, NUM_SAMPLES, seed=0)
-        yield "samples", lambda: evaluate_samples(run, dataset, judge, samplers)
-        yield "latent space", lambda: evaluate_latents(run, dataset, judge, samplers)
+        features = classifier.load_or_train(dataset)
+        num_samples = min(max(len(dataset.test.images), MIN_SAMPLES), MAX_SAMPLES)
+        samplers = draw_samplers(run, dataset.train.images, num_samples, seed=0)
+        judge = plausibility.load_or_train(dataset)
+        yield "samples", lambda: evaluate_samples(run, dataset, features, judge, samplers)
+        yield "latent space", lambda: evaluate_latents(run, dataset, features)
 
 
 def _json_ready(value: Any) -> Any:
