@@ -145,6 +145,18 @@ def test_a_part_that_fails_leaves_the_other_numbers(folders, configs, monkeypatc
     assert not evaluation.is_current(folder)
 
 
+@pytest.mark.usefixtures("judge")
+@pytest.mark.parametrize(("least", "most", "drawn"), [(2000, 10_000, 2000), (50, 10_000, 1000), (50, 70, 70)])
+def test_there_are_as_many_samples_as_test_images_between_bounds(folders, configs, monkeypatch, least, most, drawn):
+    """mnist_5k has 1,000 test images."""
+    asked = []
+    monkeypatch.setattr(evaluation, "MIN_SAMPLES", least)
+    monkeypatch.setattr(evaluation, "MAX_SAMPLES", most)
+    monkeypatch.setattr(evaluation, "draw_samplers", lambda run, images, count, seed: asked.append(count))
+    list(evaluation._parts(run_dir(folders, configs[0]), None, 10))
+    assert asked == [drawn]
+
+
 def damage_params(folder):
     (folder / "params.safetensors").write_bytes(b"damaged")
 

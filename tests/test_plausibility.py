@@ -89,7 +89,7 @@ def test_the_same_seed_is_the_same_judge_and_another_is_not(tmp_path, capsys):
     )
     assert first.digest == again.digest != other.digest
     np.testing.assert_array_equal(first.scores(pixels(dataset)), again.scores(pixels(dataset)))
-    assert capsys.readouterr().err.count("does not exist yet: training the plausibility of made_up\n") == 3
+    assert capsys.readouterr().err.count("does not exist yet: training the judge of made_up\n") == 3
     cache._loaded.clear()
     with pytest.MonkeyPatch.context() as patch:
         patch.delattr(recipe, "train")

@@ -108,7 +108,7 @@ def load_or_train(dataset: Dataset, folder: Path | None = None, seed: int = 0) -
     shapes = recipe.param_shapes(network, dataset.train.images) | {"held_out": ((num_held,), np.dtype(np.float32))}
     identity = {"recipe": constants(), "seed": seed, "data": list(identity_of(dataset))}
     found = cache.load_or_train(
-        "plausibility", dataset.name, identity, shapes, partial(_trained, dataset, network, classes, seed), folder
+        "judge", dataset.name, identity, shapes, partial(_trained, dataset, network, classes, seed), folder
     )
     params = {name: array for name, array in found.arrays.items() if name != "held_out"}
     logits = partial(_logits, network, flax.traverse_util.unflatten_dict(params, sep="/"))
