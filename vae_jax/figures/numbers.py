@@ -84,7 +84,9 @@ def dose_response(inputs: Inputs) -> Drawing | None:
     """
     if len(values_of(inputs.configs, "kl_weight")) < 2:
         return None
-    return _against(inputs, "kl_weight", ("kl_prior_knn", "hole_mass_prior", "prior_frechet", "test_distortion"))
+    return _against(
+        inputs, "kl_weight", ("kl_prior_knn", "prior_implausible_excess", "prior_frechet", "test_distortion")
+    )
 
 
 @figure
