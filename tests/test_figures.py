@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import flax.traverse_util
 import numpy as np
@@ -20,6 +19,7 @@ from vae_jax import figures, runs
 from vae_jax.config import Config, Experiment, expand
 from vae_jax.data import Dataset, Split
 from vae_jax.evaluation.density import hole_level, run_density
+from vae_jax.evaluation.plausibility import Plausibility
 from vae_jax.figures import (
     FIGURES,
     decodes,
@@ -97,7 +97,8 @@ def write_run(workdir, config, diverged=False):
 def measured(config):
     """Returns numbers that a run might have."""
     values = {"test_distortion": 100 + config.kl_weight + config.seed, "prior_frechet": 300.0}
-    values |= {"hole_mass_prior": 0.25, "prior_hole_mass": 0.25}
+    values |= {"prior_hole_mass": 0.25}
+    values |= {"prior_implausible": 0.25, "reconstruction_implausible": 0.125, "prior_implausible_excess": 0.125}
     if config.model == "vae":
         kl = [0.1, 3.0 / (config.kl_weight or 0.1) + config.seed, *[1.0] * (config.latent_dim - 2)][: config.latent_dim]
         rate = {"test_rate": sum(kl), "test_kl_per_dimension": kl, "test_active_units": config.latent_dim}
@@ -111,23 +112,15 @@ def make_inputs(workdir, configs, base=SMALL, values=None):
 
 @pytest.fixture(autouse=True)
 def in_memory(monkeypatch):
-    """Data sets in memory, and a classifier that needs no training: its features are an image's mean and its spread."""
+    """Data sets in memory, and a judge of plausibility that needs no training: the more contrast, the better."""
 
-    def features(pixels):
-        return np.stack([pixels.mean(axis=(1, 2)), pixels.std(axis=(1, 2))], axis=1)
-
-    def plausibility(dataset):
-        real = features(dataset.train.images / np.float32(255))
-
-        def distances(pixels):
-            return np.linalg.norm(features(pixels)[:, None] - real, axis=-1).min(axis=1)
-
-        return SimpleNamespace(threshold=0.01, distances=distances)
+    def judge(dataset):
+        real = (dataset.train.images / np.float32(255)).std(axis=(1, 2))
+        return Plausibility(lambda pixels: pixels.std(axis=(1, 2)), np.sort(real), 1.0, 0, "")
 
     monkeypatch.setattr(inputs, "dataset_of", lambda run, data_dir: DATASETS[run.config.dataset])
-    monkeypatch.setattr(latents, "load_or_train", lambda dataset: dataset)
-    monkeypatch.setattr(latents, "plausibility_of", lambda dataset, classifier: plausibility(classifier))
-    return plausibility
+    monkeypatch.setattr(latents, "load_or_train", judge)
+    return judge
 
 
 @pytest.fixture
@@ -509,24 +502,34 @@ def test_posteriors_have_their_variance_and_are_shown_whole_and_enlarged(mixed, 
         np.testing.assert_array_equal(enlarged[0], mean[inside])
 
 
-def test_maps_of_holes_are_of_labelled_data_on_one_scale_with_one_colour_bar(kinds, drawn, in_memory):
+def test_maps_of_plausibility_are_of_labelled_data_on_one_scale_with_one_colour_bar(kinds, drawn, in_memory):
     calls, shown = drawn(planes, "plausibility_map"), kinds["sizes and classes"]
     drawing = latents.plausibility(shown)
     panels = [ax for ax in drawing.figure.axes if ax.images]
     assert len(panels) == len(calls) == 7  # of three data sets; one has no labels
-    assert len({ax.images[0].get_clim() for ax in panels}) == 1
-    assert len([ax for ax in drawing.figure.axes if "nearest training image" in ax.get_ylabel()]) == 1
-    assert {text.get_text() for ax in panels for text in ax.texts} >= {"25 % of N(0, I) in holes"}
+    assert {ax.images[0].get_clim() for ax in panels} == {(0, 1)}
+    assert len([ax for ax in drawing.figure.axes if "look no better" in ax.get_ylabel()]) == 1
+    note = "25 % of N(0, I),\n12 % of reconstructions\nimplausible"
+    assert all(note in {text.get_text() for text in ax.texts} for ax in panels)
     labelled = [config for config in shown.configs if config.dataset != "unlabelled"]
-    for config, (distance, codes, labels, limit, *_) in zip(shown.choose(labelled).configs, calls, strict=True):
+    assert drawing.facts.count("25 % of N(0, I), 12 % of reconstructions") == 7
+    for config, (scores, threshold, codes, labels, limit, *_) in zip(
+        shown.choose(labelled).configs, calls, strict=True
+    ):
         run, own = shown.run(config), DATASETS[config.dataset]
         np.testing.assert_array_equal(labels, own.test.labels)
         np.testing.assert_array_equal(codes, run.encode(own.test.images).mean)
+        judge = in_memory(own)
+        assert threshold == judge.threshold
         corner = limit * (1 - 1 / latents.MAP_SIDE)  # the centre of the last cell
-        reference = in_memory(own)
         for place, z in (((0, -1), [corner, corner]), ((-1, -1), [corner, -corner])):  # row 0 is the top
-            alone = reference.distances(run.decode(np.array([z])))[0] / reference.threshold
-            assert distance[place] == pytest.approx(alone, rel=1e-3, abs=1e-4)  # float32 pixels
+            alone = judge.scores(run.decode(np.array([z])))[0]
+            assert scores[place] == pytest.approx(alone, abs=1.5 / len(own.train.images))  # float32 pixels: one rank
+
+
+def test_the_caption_of_plausibility_says_what_is_known(kinds):
+    shown = kinds["sizes and classes"]
+    assert latents.plausibility(dataclasses.replace(shown, numbers={})).facts == ""
 
 
 def test_holes_are_where_the_density_is_below_its_level(mixed, drawn):
@@ -770,9 +773,11 @@ def test_dose_response_is_over_the_weight(drawn):
     calls = drawn(plots, "sweep_curve")
     numbers.dose_response(make_inputs(None, expand(Config(), {"kl_weight": (0.5, 1.0, 4.0), "seed": (0, 1)})))
     assert [call[3].split("\n(")[0].replace("\n", " ") for call in calls] == [
-        MEASUREMENTS[name].label for name in ("prior_hole_mass", "prior_frechet", "test_distortion", "test_rate")
+        MEASUREMENTS[name].label
+        for name in ("prior_hole_mass", "prior_implausible_excess", "prior_frechet", "test_distortion", "test_rate")
     ]
     np.testing.assert_array_equal(calls[0][1]["VAE"], np.full((3, 2), 0.25))
+    np.testing.assert_array_equal(calls[1][1]["VAE"], np.full((3, 2), 0.125))
 
 
 def test_kl_bars_are_sorted_in_each_run_from_three_dimensions_on(drawn):

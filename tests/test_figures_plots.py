@@ -30,7 +30,7 @@ EXAMPLES: dict[str, Callable[[Axes | None], Axes]] = {
     "rate_distortion": lambda ax: plots.rate_distortion({"VAE": np.eye(2)}, {"VAE": np.eye(2)}, ["1", "4"], ax),
     "latent_codes": lambda ax: planes.latent_codes(CODES, LABELS, 3, ax, frame=(1, "the other's")),
     "posterior_ellipses": lambda ax: planes.posterior_ellipses(CODES, CODES - 4, LABELS, 3, ax, window=(1, 0, 1)),
-    "plausibility_map": lambda ax: planes.plausibility_map(2 * TILES[:, :, 0, 0], CODES, LABELS, 3, ax),
+    "plausibility_map": lambda ax: planes.plausibility_map(TILES[:, :, 0, 0], 0.5, CODES, LABELS, 3, ax),
     "density_map": lambda ax: planes.density_map(4 * TILES[:, :, 0, 0] - 2, CODES, LABELS, 3, ax),
     "heat_map": lambda ax: plots.heat_map(TILES[:2, :2, 0], ["2", "8"], ["1", "4"], "x", "y", "nats", ax),
     "image_grid": lambda ax: images.image_grid(TILES, ax, list("abcde"), list("abcdefghi"), "x", "y"),
@@ -444,18 +444,18 @@ def test_posteriors_are_drawn_in_units_of_z():
 
 
 def test_a_plausibility_map_has_its_first_row_at_the_top_and_a_line_at_the_threshold():
-    distance = np.repeat([[4.0], [3.0], [2.0], [1.5], [0.5]], 3, axis=1)
-    ax = planes.plausibility_map(distance, CODES, LABELS, 1, farthest=3, note="40 % holes")
+    scores = np.repeat([[0.1], [0.2], [0.3], [0.4], [0.8]], 3, axis=1)
+    ax = planes.plausibility_map(scores, 0.6, CODES, LABELS, 1, note="40 % implausible")
     image = ax.images[0]
-    np.testing.assert_array_equal(image.get_array(), distance)
+    np.testing.assert_array_equal(image.get_array(), scores)
     assert image.origin == "upper"
     assert tuple(image.get_extent()) == (-1, 1, -1, 1)
-    assert image.get_clim() == (0, 3)
+    assert image.get_clim() == (0, 1)
     lines = [path for each in ax.collections if each.get_array() is not None for path in each.get_paths()]
     (line,) = (path for path in lines if len(path.vertices))
     np.testing.assert_allclose(line.vertices[:, 1], -0.6)  # half way between the centres of the last two of five rows
     np.testing.assert_array_equal(ax.collections[0].get_offsets(), CODES)
-    assert {text.get_text() for text in ax.texts} == {*"0123456789", "40 % holes"}
+    assert {text.get_text() for text in ax.texts} == {*"0123456789", "40 % implausible"}
     assert ax.get_xlim() == ax.get_ylim() == (-1, 1)
 
 
@@ -484,26 +484,26 @@ def test_a_density_without_a_crossing_has_no_line(fill):
 
 
 def test_brighter_is_more_plausible():
-    image = planes.plausibility_map([[0, 1], [2, 3]], CODES, None, 1, farthest=3).images[0]
-    shades = [grey(image.to_rgba(value)) for value in (0.0, 1.0, 2.0, 3.0)]
-    assert np.all(np.diff(shades) < -0.1)
+    image = planes.plausibility_map([[0, 0.3], [0.6, 1]], 0.5, CODES, None, 1).images[0]
+    shades = [grey(image.to_rgba(value)) for value in (0.0, 0.3, 0.6, 1.0)]
+    assert np.all(np.diff(shades) > 0.1)
 
 
-@pytest.mark.parametrize("fill", [0.5, 1.5, np.nan])
+@pytest.mark.parametrize("fill", [0.3, 0.7, np.nan])
 def test_a_map_without_a_crossing_has_no_line(fill):
-    ax = planes.plausibility_map(np.full((2, 2), fill), CODES, None, 1)
+    ax = planes.plausibility_map(np.full((2, 2), fill), 0.5, CODES, None, 1)
     assert len(ax.collections) == 1
 
 
 def test_maps_share_one_colour_bar_that_marks_the_threshold():
     figure, axes = style.new_figure(1, 2, 9, 4.5)
     for ax in axes[0]:
-        planes.plausibility_map([[0, 1], [2, 3]], CODES, None, 1, ax)
-    bar = planes.color_bar(axes[0], "distance")
+        planes.plausibility_map([[0, 0.3], [0.6, 1]], 0.5, CODES, None, 1, ax)
+    bar = planes.color_bar(axes[0], 0.5, "score")
     assert len(figure.axes) == 3
-    assert bar.ax.get_ylabel() == "distance"
-    assert bar.ax.yaxis_inverted()  # the best is at the top
-    assert any(list(line.get_ydata()) == [1, 1] for line in bar.ax.get_lines())
+    assert bar.ax.get_ylabel() == "score"
+    assert not bar.ax.yaxis_inverted()  # the best is at the top
+    assert any(list(line.get_ydata()) == [0.5, 0.5] for line in bar.ax.get_lines())
 
 
 # The heat map.
@@ -607,7 +607,7 @@ BAD = {
     "logvar must have shape [60, 2], not [60, 1]": lambda: planes.posterior_ellipses(CODES, CODES[:, :1], None, 1),
     "center must have shape [2], not [3]": lambda: planes.posterior_ellipses(CODES, None, None, 1, center=(1, 2, 3)),
     "window must have shape [3], not [2]": lambda: planes.posterior_ellipses(CODES, None, None, 1, window=(1, 2)),
-    "distance must have shape [R, C], not [2]": lambda: planes.plausibility_map([1, 2], CODES, None, 1),
+    "scores must have shape [R, C], not [2]": lambda: planes.plausibility_map([1, 2], 0.5, CODES, None, 1),
     "values must have shape [1, 2, S], not [2, 2, 6]": lambda: plots.heat_map(
         TILES[:2, :2, :, 0], ["a"], ["b", "c"], "x", "y", "z"
     ),

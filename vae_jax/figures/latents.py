@@ -1,4 +1,4 @@
-"""Figures of the latent space: codes, posteriors, and holes in the plane."""
+"""Figures of the latent space: codes, posteriors, and where in the plane decodes are plausible."""
 
 from typing import NamedTuple
 
@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from vae_jax.config import FIELDS, Config
-from vae_jax.evaluation.classifier import load_or_train
-from vae_jax.evaluation.plausibility import plausibility as plausibility_of
+from vae_jax.evaluation.classifier import is_classifiable
+from vae_jax.evaluation.plausibility import THRESHOLD, load_or_train
 from vae_jax.figures import planes
 from vae_jax.figures.grids import by_dataset, lines_of
 from vae_jax.figures.inputs import Chosen, Inputs
@@ -19,8 +19,7 @@ ZOOM = 4  # of posteriors
 MAX_KEYS = 10  # classes in a legend
 SHARED = [name for name in FIELDS if name not in MODEL_FIELDS and name != "model"]
 MAX_CODES_ON_MAP = 2000
-MAP_SIDE = 60  # decodes along each side of a map of holes
-MAX_FARTHEST = 4.0  # thresholds, the dark end of a map's scale
+MAP_SIDE = 80  # decodes along each side of a map of plausibility
 OUTSIDE_2SD = {1: "4.6 %", 2: "13.5 %"}  # of N(0, I), by number of dimensions
 
 
@@ -108,33 +107,37 @@ def posteriors(inputs: Inputs) -> Drawing | None:
 
 @figure
 def plausibility(inputs: Inputs) -> Drawing | None:
-    """Plausible decodes in the latent plane.
+    """Plausible images in the latent plane.
 
-    How far the decode of each point is from the nearest training image, in the features of a classifier. Brighter is
-    more plausible, on one scale for all models. The solid line is at 1, the distance within which 95 % of the test
-    images are; what is farther away is a hole. Dots are codes of test images, dashed circles are N(0, I) at one and two
-    standard deviations. The axes differ between models.
+    How much the decode of each point looks like the data, as a network judges that was trained to reject what does not:
+    the share of held-out real images that look no better, on one scale for all models. Within the solid lines decodes
+    are plausible. Dots are codes of test images, dashed circles are N(0, I) at one and two standard deviations. The
+    axes differ between models.
     """
     flat = [config for config in inputs.configs if config.latent_dim == 2]
-    labelled = [group for group in by_dataset(flat) if inputs.dataset(group[0]).test.labels is not None]
+    labelled = [group for group in by_dataset(flat) if is_classifiable(inputs.dataset(group[0]))]
     if not labelled:
         return None
     chosen = inputs.choose([config for group in labelled for config in group])
-    maps = {config: _plausibility_map(inputs, config) for config in chosen.configs}
-    finite = np.concatenate([distance[np.isfinite(distance)] for distance, *_ in maps.values()])
-    farthest = float(np.clip(np.quantile(finite, 0.99), 1.5, MAX_FARTHEST)) if finite.size else 2.0
     axes = []
 
     def draw(config: Config, ax: Axes) -> None:
-        distance, codes, labels, limit = maps[config]
-        share = inputs.numbers.get(config, {}).get("hole_mass_prior")
-        note = "" if share is None else f"{_percent(share)} of N(0, I) in holes"
-        planes.plausibility_map(distance, codes, labels, limit, ax, farthest, note)
+        said = ",\n".join(_shares(inputs, config))
+        planes.plausibility_map(*_plausibility_map(inputs, config), ax, said and f"{said}\nimplausible")
         axes.append(ax)
 
-    drawing = draw_panels(inputs, chosen, draw, (3.6, 3.8))
-    planes.color_bar(axes, "distance from the nearest training image\n(95 % of test images are within 1)")
+    shares = [(inputs.label(config), _shares(inputs, config)) for config in chosen.configs]
+    known = "; ".join(f"{label}: {', '.join(said)}" for label, said in shares if said)
+    drawing = draw_panels(inputs, chosen, draw, (3.6, 3.8), known and f"Decodes that are implausible: {known}.")
+    planes.color_bar(axes, THRESHOLD, "share of real images that look no better")
     return drawing
+
+
+def _shares(inputs: Inputs, config: Config) -> list[str]:
+    """Says what shares of N(0, I) samples and of reconstructions are implausible, as far as they are known."""
+    numbers = inputs.numbers.get(config, {})
+    named = {"N(0, I)": numbers.get("prior_implausible"), "reconstructions": numbers.get("reconstruction_implausible")}
+    return [f"{_percent(share)} of {name}" for name, share in named.items() if share is not None]
 
 
 def _classes(inputs: Inputs, config: Config) -> list[int] | None:
@@ -189,14 +192,13 @@ def _plane(inputs: Inputs, config: Config) -> Plane:
     return Plane(codes, labels, names, outside)
 
 
-def _plausibility_map(inputs: Inputs, config: Config) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, float]:
-    """Returns distances over the plane in units of the threshold, codes, their labels, and where the plane ends."""
-    run, dataset, test = inputs.run(config), inputs.dataset(config), inputs.test(config, MAX_CODES_ON_MAP)
-    reference = plausibility_of(dataset, load_or_train(dataset))
+def _plausibility_map(inputs: Inputs, config: Config) -> tuple[np.ndarray, float, np.ndarray, np.ndarray | None, float]:
+    """Returns scores over the plane and their threshold, codes, their labels, and where the plane ends."""
+    run, judge, test = inputs.run(config), load_or_train(inputs.dataset(config)), inputs.test(config, MAX_CODES_ON_MAP)
     codes = run.encode(test.images).mean
     finite = codes[np.isfinite(codes).all(axis=1)]
     limit = max(3.0, 1.05 * float(np.quantile(np.abs(finite), 0.995))) if len(finite) else 3.0
     side = (np.arange(MAP_SIDE) + 0.5) / MAP_SIDE * 2 * limit - limit
     z = np.stack(np.meshgrid(side, side[::-1]), axis=-1).reshape(-1, 2)  # row 0 is the top
-    distance = reference.distances(run.decode(z)).reshape(MAP_SIDE, MAP_SIDE)
-    return distance / max(reference.threshold, 1e-12), codes, test.labels, limit
+    scores = judge.scores(run.decode(z)).reshape(MAP_SIDE, MAP_SIDE)
+    return scores, judge.threshold, codes, test.labels, limit

@@ -98,7 +98,7 @@ def dose_response(inputs: Inputs) -> Drawing | None:
     if len(values_of(inputs.configs, "kl_weight")) < 2:
         return None
     return _against(inputs, "kl_weight", (
-        "kl_prior_knn", "prior_hole_mass", "prior_implausible", "prior_frechet", "test_distortion", "test_rate",
+        "kl_prior_knn", "prior_hole_mass", "prior_implausible_excess", "prior_frechet", "test_distortion", "test_rate",
     ))  # fmt: skip
 
 

@@ -110,32 +110,34 @@ def posterior_ellipses(
 
 @in_style()
 def plausibility_map(
-    distance: ArrayLike, codes: ArrayLike, labels: ArrayLike | None, limit: float, ax: Axes | None = None,
-    farthest: float = 2.0, note: str = "",
+    scores: ArrayLike, threshold: float, codes: ArrayLike, labels: ArrayLike | None, limit: float,
+    ax: Axes | None = None, note: str = "",
 ) -> Axes:  # fmt: skip
     """Shows how plausible the decode of each point of the plane is, with the codes on it. Brighter is more plausible.
 
     Args:
-        distance: float[R, C], row 0 at the top: distance from real images, in units of the threshold beyond which a
-            decode is a hole. A solid line marks 1, dashed circles one and two standard deviations of N(0, I).
+        scores: float[R, C] in [0, 1], row 0 at the top; a decode below the threshold is implausible.
+        threshold: which a solid line marks; dashed circles are one and two standard deviations of N(0, I).
         codes: float[N, 2].
         labels: int[N], or None.
         limit: of both axes.
         ax: axes to draw on. `color_bar` adds the scale, once for panels that share it.
-        farthest: the distance at the dark end of the scale.
         note: text in the corner.
     """
-    values = as_array("distance", distance, "R", "C")
+    values = as_array("scores", scores, "R", "C")
     points, numbers = _labelled(codes, labels)
     ax = ax or new_axes(5.2, 4.5)
     extent = (-limit, limit, -limit, limit)
-    ax.imshow(np.ma.masked_invalid(values), cmap="cividis_r", extent=extent, vmin=0, vmax=farthest)
-    ax.scatter(points[:, 0], points[:, 1], s=2, color="black", alpha=0.5, linewidths=0, rasterized=True)
+    ax.imshow(np.ma.masked_invalid(values), cmap="cividis", extent=extent, vmin=0, vmax=1)
+    # White with black edges shows on bright and dark ground alike.
+    ax.scatter(points[:, 0], points[:, 1], s=4, color="white", edgecolors="black", linewidths=0.3, rasterized=True)
     finite = values[np.isfinite(values)]
-    if finite.size and finite.min() < 1 < finite.max():  # contour warns where it finds no line
-        lines = ax.contour(values, [1], colors="black", linewidths=1.5, extent=extent, origin="upper")
+    if finite.size and finite.min() < threshold < finite.max():  # contour warns where it finds no line
+        lines = ax.contour(values, [threshold], colors="black", linewidths=1.5, extent=extent, origin="upper")
         lines.set_path_effects([patheffects.withStroke(linewidth=3.5, foreground="white")])
     _draw_prior(ax, 2)  # without a legend, which would hide the map
+    for circle in ax.lines:
+        circle.set_path_effects([patheffects.withStroke(linewidth=2.5, foreground="white", alpha=0.7)])
     _annotate(ax, points, numbers, limit, note)
     ax.set(xlabel="z₁", ylabel="z₂", xlim=extent[:2], ylim=extent[2:])
     return ax
@@ -182,12 +184,10 @@ def density_bar(axes: Sequence[Axes]) -> Any:
     return bar
 
 
-def color_bar(axes: Sequence[Axes], label: str) -> Any:
+def color_bar(axes: Sequence[Axes], threshold: float, label: str) -> Any:
     """Adds one colour bar beside panels of `plausibility_map` that share a scale, with the threshold marked."""
-    # Upside down, so that the best is at the top.
-    bar = axes[0].figure.colorbar(axes[0].images[0], ax=list(axes), label=label, extend="max", shrink=0.8, aspect=30)
-    bar.ax.axhline(1, color="black", linewidth=1.5)
-    bar.ax.invert_yaxis()
+    bar = axes[0].figure.colorbar(axes[0].images[0], ax=list(axes), label=label, shrink=0.8, aspect=30)
+    bar.ax.axhline(threshold, color="white", linewidth=1.5)
     return bar
 
 
