@@ -44,7 +44,11 @@ def load(name_or_path: str) -> Experiment:
 def figure_names() -> list[str]:
     """Returns the names of the functions under `@figure`, read from their source: a dry run need not import JAX."""
     sources = sorted((Path(vae_jax.__file__).parent / "figures").glob("*.py"))
-    return [name for path in sources for name in re.findall(r"^@figure\ndef (\w+)\(", path.read_text("utf-8"), re.M)]
+    return [
+        name
+        for path in sources
+        for name in re.findall(r"^@figure(?:\(.*\))?\ndef (\w+)\(", path.read_text("utf-8"), re.M)
+    ]
 
 
 def check_figures(experiment: Experiment) -> None:

@@ -16,6 +16,6 @@ EXPERIMENT = Experiment(
     base=Config(hidden_dims=(512,), latent_dim=2, learning_rate=1e-3, batch_size=128, num_epochs=50),
     grid={"model": ("ae", "vae"), "seed": (0, 1, 2, 3, 4)},
     figures=(
-        "training_curves", "reconstructions", "latent_space", "posteriors", "manifold", "holes", "samples", "samplers",
-        "interpolations", "kl_per_dimension"),
+        "hero", "training_curves", "reconstructions", "latent_space", "posteriors", "manifold", "holes",
+        "plausibility", "samples", "samplers", "interpolations", "kl_per_dimension"),
 )  # fmt: skip

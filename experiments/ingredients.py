@@ -21,6 +21,6 @@ EXPERIMENT = Experiment(
     base=Config(hidden_dims=(512,), learning_rate=1e-3, batch_size=128, num_epochs=50),
     grid={"latent_dim": (2, 16), "model": ("ae", "rae", "cv_vae", "vae"), "seed": (0, 1, 2, 3, 4)},
     figures=(
-        "training_curves", "reconstructions", "latent_space", "posteriors", "manifold", "holes", "samples", "samplers",
-        "interpolations", "kl_per_dimension"),
+        "training_curves", "reconstructions", "latent_space", "posteriors", "manifold", "holes", "plausibility",
+        "samples", "samplers", "interpolations", "kl_per_dimension"),
 )  # fmt: skip

@@ -16,6 +16,6 @@ EXPERIMENT = Experiment(
     grid={"latent_dim": (2, 16), "kl_weight": (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)},
     figures=(
         "rate_distortion", "heat_maps", "dose_response", "kl_per_dimension", "training_curves", "reconstructions",
-        "latent_space", "manifold_by_kl_weight", "manifold", "holes", "samples_by_kl_weight", "samples",
-        "interpolations"),
+        "latent_space", "manifold_by_kl_weight", "manifold", "holes", "plausibility", "samples_by_kl_weight",
+        "samples", "interpolations"),
 )  # fmt: skip

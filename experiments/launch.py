@@ -107,7 +107,6 @@ def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, 
         found = results.collect(workdir, configs)
         results.write_csv(workdir / "results.csv", found)
         drawn = figures.draw(experiment, found, workdir, options.data_dir, show)
-        progress.drawing(len(experiment.figures), len(experiment.figures), "")
         disk.write_record(workdir, experiment, provenance.finish(record))
         page.write(experiment, workdir, found, drawn.pictures, options.data_dir)
     print(results.format_table(results.summarize(found)))

@@ -10,7 +10,7 @@ import pytest
 from experiments import launch
 from vae_jax import checkpoints, chunks, evaluation, journal, runs
 from vae_jax.config import FIELDS
-from vae_jax.evaluation import recipe
+from vae_jax.evaluation import plausibility, recipe
 from vae_jax.figures import style
 from vae_jax.workdir import read_experiment, read_metrics, run_dir
 
@@ -82,8 +82,9 @@ def test_from_flags_to_report(tmp_path, monkeypatch, write_npz, capsys):
     command = ["launch", f"--experiment={tmp_path / 'walk.py'}", f"--workdir={workdir}", f"--dataset={dataset}",
                "--num_likelihood_samples=5", "--checkpoint_every_seconds=0"]  # fmt: skip
     monkeypatch.setattr(style, "DPI", 30)
-    monkeypatch.setattr(evaluation, "NUM_SAMPLES", 20)
+    monkeypatch.setattr(evaluation, "MIN_SAMPLES", 20)
     monkeypatch.setattr(recipe, "MIN_STEPS", 50)
+    monkeypatch.setattr(plausibility, "SCHEDULE", recipe.Schedule(1, 50, 1e-3))
     monkeypatch.setattr("vae_jax.sweeps.ATTEMPTS", 1)
     images = np.random.default_rng(0).integers(0, 256, (3, 4, 5), np.uint8)
     for choices in LAUNCHES:

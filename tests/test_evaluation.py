@@ -11,8 +11,9 @@ import pytest
 from vae_jax import evaluation, runs
 from vae_jax.config import Config
 from vae_jax.data import Dataset, Split
-from vae_jax.evaluation import classifier, marginal, recipe
+from vae_jax.evaluation import classifier, marginal, plausibility, recipe
 from vae_jax.evaluation.classifier import Classifier
+from vae_jax.evaluation.plausibility import Plausibility
 from vae_jax.measurements import MEASUREMENTS, RECORD_KEYS
 from vae_jax.networks import init_params
 from vae_jax.programs import make_program
@@ -28,9 +29,16 @@ def predict(images):
     return blocks, thirds / np.maximum(thirds.sum(axis=1, keepdims=True), 1e-6)
 
 
+def patch_networks(patch):
+    """What needs a training is replaced: the judge likes dark images."""
+    patch.setattr(classifier, "load_or_train", lambda dataset: Classifier(predict, 1.0, 0, "d"))
+    judge = Plausibility(lambda images: -images.mean(axis=(1, 2)), np.linspace(-0.3, 0, 50), 1.0, 0, "e")
+    patch.setattr(plausibility, "load_or_train", lambda dataset: judge)
+
+
 @pytest.fixture
 def judge(monkeypatch):
-    monkeypatch.setattr(classifier, "load_or_train", lambda dataset: Classifier(predict, 1.0, 0, "d"))
+    patch_networks(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +57,7 @@ def evaluated(tiny_workdir, configs, tmp_path_factory):
     """A copy of the workdir, and what was returned of each model's run."""
     folder = shutil.copytree(tiny_workdir, tmp_path_factory.mktemp("evaluated") / "workdir")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classifier, "load_or_train", lambda dataset: Classifier(predict, 1.0, 0, "d"))
+        patch_networks(patch)
         return folder, {
             config.model: evaluation.evaluate_run(run_dir(folder, config), num_likelihood_samples=50)
             for config in configs
@@ -137,6 +145,18 @@ def test_a_part_that_fails_leaves_the_other_numbers(folders, configs, monkeypatc
     assert not evaluation.is_current(folder)
 
 
+@pytest.mark.usefixtures("judge")
+@pytest.mark.parametrize(("least", "most", "drawn"), [(2000, 10_000, 2000), (50, 10_000, 1000), (50, 70, 70)])
+def test_there_are_as_many_samples_as_test_images_between_bounds(folders, configs, monkeypatch, least, most, drawn):
+    """mnist_5k has 1,000 test images."""
+    asked = []
+    monkeypatch.setattr(evaluation, "MIN_SAMPLES", least)
+    monkeypatch.setattr(evaluation, "MAX_SAMPLES", most)
+    monkeypatch.setattr(evaluation, "draw_samplers", lambda run, images, count, seed: asked.append(count))
+    list(evaluation._parts(run_dir(folders, configs[0]), None, 10))
+    assert asked == [drawn]
+
+
 def damage_params(folder):
     (folder / "params.safetensors").write_bytes(b"damaged")
 
@@ -196,8 +216,13 @@ def test_a_diverged_run_has_the_epoch_and_no_numbers(folders, configs):
 def quick(monkeypatch):
     monkeypatch.setattr(recipe, "MIN_EPOCHS", 1)
     monkeypatch.setattr(recipe, "MIN_STEPS", 2)
-    monkeypatch.setattr(evaluation, "NUM_SAMPLES", 30)
+    monkeypatch.setattr(plausibility, "SCHEDULE", recipe.Schedule(1, 2, 1e-3))
+    monkeypatch.setattr(evaluation, "MIN_SAMPLES", 30)
     monkeypatch.setattr(marginal, "MAX_GRID_POINTS", 20_000)
+    # Each of many programs runs for milliseconds.
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def untrained(folder, monkeypatch, dataset, change=lambda params: None, **fields):
@@ -248,7 +273,7 @@ def test_odd_data_sets_have_numbers(name, model, tmp_path, monkeypatch):
     folder = untrained(tmp_path, monkeypatch, ODD[name], model=model)
     numbers = evaluation.evaluate_run(folder, num_likelihood_samples=10)
     assert "failed" not in numbers
-    assert {"test_loss", "classifier_accuracy", "knn_accuracy", "hole_mass_prior"} <= {
+    assert {"test_loss", "classifier_accuracy", "knn_accuracy", "prior_implausible_excess"} <= {
         name for name, value in numbers.items() if value is not None
     }
 

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import flax.traverse_util
 import numpy as np
@@ -20,9 +19,25 @@ from vae_jax import figures, runs
 from vae_jax.config import Config, Experiment, expand
 from vae_jax.data import Dataset, Split
 from vae_jax.evaluation.density import hole_level, run_density
-from vae_jax.figures import FIGURES, decodes, density, images, inputs, latents, numbers, panels, planes, plots, style
+from vae_jax.evaluation.plausibility import Plausibility
+from vae_jax.figures import (
+    FIGURES,
+    decodes,
+    density,
+    grids,
+    images,
+    inputs,
+    latents,
+    numbers,
+    panels,
+    planes,
+    plots,
+    rendering,
+    style,
+)
 from vae_jax.figures.inputs import Inputs, spaced
 from vae_jax.measurements import MEASUREMENTS
+from vae_jax.models import MODELS
 from vae_jax.programs import make_program
 from vae_jax.results import Results
 from vae_jax.runs import TrainedRun
@@ -81,7 +96,9 @@ def write_run(workdir, config, diverged=False):
 
 def measured(config):
     """Returns numbers that a run might have."""
-    values = {"test_distortion": 100 + config.kl_weight + config.seed, "prior_frechet": 300.0, "hole_mass_prior": 0.25}
+    values = {"test_distortion": 100 + config.kl_weight + config.seed, "prior_frechet": 300.0}
+    values |= {"prior_hole_mass": 0.25}
+    values |= {"prior_implausible": 0.25, "reconstruction_implausible": 0.125, "prior_implausible_excess": 0.125}
     if config.model == "vae":
         kl = [0.1, 3.0 / (config.kl_weight or 0.1) + config.seed, *[1.0] * (config.latent_dim - 2)][: config.latent_dim]
         rate = {"test_rate": sum(kl), "test_kl_per_dimension": kl, "test_active_units": config.latent_dim}
@@ -95,23 +112,14 @@ def make_inputs(workdir, configs, base=SMALL, values=None):
 
 @pytest.fixture(autouse=True)
 def in_memory(monkeypatch):
-    """Data sets in memory, and a classifier that needs no training: its features are an image's mean and its spread."""
+    """Data sets in memory, and a judge of plausibility that needs no training: the brighter, the better."""
 
-    def features(pixels):
-        return np.stack([pixels.mean(axis=(1, 2)), pixels.std(axis=(1, 2))], axis=1)
-
-    def plausibility(dataset):
-        real = features(dataset.train.images / np.float32(255))
-
-        def distances(pixels):
-            return np.linalg.norm(features(pixels)[:, None] - real, axis=-1).min(axis=1)
-
-        return SimpleNamespace(threshold=0.01, distances=distances)
+    def judge(dataset):
+        return Plausibility(lambda pixels: pixels.mean(axis=(1, 2)), np.linspace(0, 1, 1000), 1.0, 0, "")
 
     monkeypatch.setattr(inputs, "dataset_of", lambda run, data_dir: DATASETS[run.config.dataset])
-    monkeypatch.setattr(latents, "load_or_train", lambda dataset: dataset)
-    monkeypatch.setattr(latents, "plausibility_of", lambda dataset, classifier: plausibility(classifier))
-    return plausibility
+    monkeypatch.setattr(latents, "load_or_train", judge)
+    return judge
 
 
 @pytest.fixture
@@ -134,14 +142,14 @@ GRIDS = {
     "diverged": expand(SMALL, {"dataset": ("tiny",), "latent_dim": (2, 3), "model": ("ae", "vae"), "seed": (0, 1)}),
 }
 NOT_IN = {  # figures that the runs of a grid have nothing for
-    "sizes and classes": {"heat_maps", "traversals"},
+    "sizes and classes": {"heat_maps", "traversals", "kl_per_dimension"},
     "extremes": set(),
     "diverged": {"rate_distortion", "heat_maps", "dose_response", "samples_by_kl_weight", "manifold_by_kl_weight"},
 }
 
 
 @pytest.fixture(scope="module")
-def grids(tmp_path_factory):
+def kinds(tmp_path_factory):
     workdir, made = tmp_path_factory.mktemp("grids"), {}
     for name, configs in GRIDS.items():
         for config in configs:
@@ -153,10 +161,10 @@ def grids(tmp_path_factory):
 
 @pytest.mark.parametrize("name", FIGURES)
 @pytest.mark.parametrize("grid", GRIDS)
-def test_every_figure_copes_with_every_kind_of_run_and_nothing_is_cut_off(grids, grid, name):
+def test_every_figure_copes_with_every_kind_of_run_and_nothing_is_cut_off(kinds, grid, name):
     """Data sets of several sizes and class lists in one grid, no labels, one image, one class, black, NaN."""
     with figures.in_style():
-        drawing = FIGURES[name].draw(grids[grid])
+        drawing = FIGURES[name].draw(kinds[grid])
         assert (drawing is None) == (name in NOT_IN[grid])
         if drawing is not None:
             drawing.figure.draw_without_rendering()
@@ -186,7 +194,7 @@ def test_settings_that_fit_are_all_shown_models_of_a_setting_side_by_side():
     assert [(c.latent_dim, c.model, c.kl_weight, c.seed) for c in chosen.configs] == [
         (2, "ae", 1, 5), (2, "vae", 1, 5), (2, "vae", 4, 5), (3, "ae", 1, 5), (3, "vae", 1, 5), (3, "vae", 4, 5),
     ]  # fmt: skip
-    assert [len(line) for line in panels.lines_of(chosen.configs)] == [3, 3]
+    assert [len(line) for line in grids.lines_of(chosen.configs)] == [3, 3]
     assert make_inputs(None, []).choose().configs == []
 
 
@@ -249,17 +257,96 @@ def test_a_folder_of_data_has_its_own_name_if_no_other_has_the_same():
     ]  # fmt: skip
 
 
-def test_a_title_names_the_run_and_says_that_it_diverged():
-    (config,) = expand(Config(), {})
-    assert make_inputs(None, [config]).title(config) == f"VAE\n{config.name}"
-    values = {config: {"diverged_epoch": 3}}
-    assert make_inputs(None, [config], values=values).title(config) == f"VAE\n{config.name}\ndiverged in epoch 3"
+def test_a_run_that_diverged_says_so_above_its_panel(tmp_path):
+    (config,) = expand(SMALL, {"dataset": ("tiny",)})
+    write_run(tmp_path, config, diverged=True)
+    drawing = decodes.samples(make_inputs(tmp_path, [config], values={config: {"diverged_epoch": 3}}))
+    assert drawing.figure.axes[0].get_title() == "VAE\ndiverged in epoch 3"
+    assert make_inputs(None, [config]).note(config) == ""
 
 
-def test_a_long_title_is_broken_between_fields():
-    configs = expand(Config(), {"latent_dim": (2, 16), "kl_weight": (0.25, 1.0), "dataset": ("mnist", "kmnist")})
-    lines = panels.panel_title(make_inputs(None, configs), configs[-1]).split("\n")
-    assert lines == ["VAE, dataset kmnist,", "latent_dim 16, kl_weight 1", configs[-1].name]
+def test_texts_are_broken_between_fields():
+    text = "VAE, dataset kmnist, latent_dim 16, kl_weight 1\n84 % > 2 sd"
+    assert panels.wrap(text, 30).split("\n") == ["VAE, dataset kmnist,", "latent_dim 16, kl_weight 1", "84 % > 2 sd"]
+    assert panels.wrap(text, 1).split("\n")[2] == "latent_dim 16,"
+
+
+def arranged(grid, base=SMALL):
+    """The grid of settings of some runs, each as its fields, and what stands beside and above them."""
+    configs = expand(base, grid)
+    shown = make_inputs(None, configs, base)
+    chosen = shown.choose().configs
+    names = grids.names_of(shown, chosen)
+    lines = grids.arrange(shown, chosen)
+    return [
+        [config and (config.model, config.latent_dim, config.kl_weight) for config in line] for line in lines
+    ], names
+
+
+def test_a_grid_of_settings_has_rows_of_latent_dims_and_columns_of_models_and_kl_weights():
+    lines, names = arranged({"model": ("vae", "ae"), "kl_weight": (4.0, 0.5), "latent_dim": (8, 2), "seed": (0, 1)})
+    assert lines == [[("ae", dim, 1.0), ("vae", dim, 0.5), ("vae", dim, 4.0)] for dim in (2, 8)]
+    assert set(names.values()) == {
+        (f"latent_dim {dim}", column) for dim in (2, 8) for column in ("AE", "VAE, kl_weight 0.5", "VAE, kl_weight 4")
+    }
+
+
+def test_one_model_is_not_named_beside_what_was_swept():
+    lines, names = arranged({"kl_weight": (0.5, 4.0), "latent_dim": (2, 8)})
+    assert lines == [[("vae", dim, weight) for weight in (0.5, 4.0)] for dim in (2, 8)]
+    assert next(iter(names.values())) == ("latent_dim 2", "kl_weight 0.5")
+    assert list(arranged({})[1].values()) == [("", "VAE")]
+
+
+def test_what_is_not_trained_is_an_empty_place_in_its_row_and_column():
+    configs = expand(SMALL, {"latent_dim": (2, 8), "kl_weight": (0.5, 4.0)})[1:]  # 2 at 0.5 is missing
+    shown = make_inputs(None, configs)
+    assert grids.arrange(shown, shown.choose().configs) == [[None, configs[0]], list(configs[1:])]
+
+
+@pytest.mark.parametrize(("count", "widths"), [(1, [1]), (4, [4]), (5, [3, 3]), (7, [4, 4]), (12, [4, 4, 4])])
+def test_one_row_of_settings_is_broken_into_even_ones(count, widths):
+    lines, _ = arranged({"kl_weight": tuple(map(float, range(count)))})
+    assert list(map(len, lines)) == widths
+    assert [config[2] for line in lines for config in line if config] == list(range(count))
+
+
+def test_two_shared_fields_make_a_grid():
+    configs = expand(SMALL, {"activation": ("relu", "tanh"), "latent_dim": (2, 8, 16)})
+    shown = make_inputs(None, configs)
+    lines = grids.arrange(shown, shown.choose().configs)
+    assert [[(c.latent_dim, c.activation) for c in line] for line in lines] == [
+        [(dim, activation) for activation in ("relu", "tanh")] for dim in (2, 8, 16)
+    ]
+
+
+def test_panels_name_rows_at_the_left_columns_at_the_top_and_their_seed_in_the_facts(tmp_path):
+    configs = expand(SMALL, {"dataset": ("tiny",), "latent_dim": (2, 3), "kl_weight": (0.5, 4.0), "seed": (0, 1)})
+    for config in configs:
+        write_run(tmp_path, config)
+    drawing = decodes.samples(make_inputs(tmp_path, configs))
+    axes = drawing.figure.axes
+    assert [ax.get_title() for ax in axes] == ["kl_weight 0.5", "kl_weight 4", "", ""]
+    assert [ax.get_ylabel() for ax in axes] == ["latent_dim 2", "", "latent_dim 3", ""]
+    assert drawing.facts == "Of 2 seeds, seed 0 is drawn."
+    one_row = decodes.manifold(make_inputs(tmp_path, configs))
+    assert one_row.figure.get_suptitle() == "latent_dim 2"
+    assert [ax.get_ylabel() for ax in one_row.figure.axes] == ["N(0, I)\nz₂", "", "own codes\nz₂", ""]
+    assert [ax.get_xlabel() for ax in one_row.figure.axes] == ["", "", "z₁", "z₁"]
+
+
+def test_any_number_of_models_stand_beside_each_other(tmp_path):
+    configs = expand(SMALL, {"dataset": ("tiny",), "model": tuple(MODELS)})
+    for config in configs:
+        write_run(tmp_path, config)
+    shown = make_inputs(tmp_path, configs)
+    titles = [model.title for model in MODELS.values()]
+    for name in ("latent_space", "manifold", "posteriors", "samplers", "interpolations", "samples"):
+        axes = FIGURES[name].draw(shown).figure.axes
+        assert [ax.get_title().split("\n")[0] for ax in axes[: len(titles)]] == titles
+    assert [ax.get_ylabel() for ax in FIGURES["hero"].draw(shown).figure.axes if ax.get_ylabel()] == titles
+    (ax,) = FIGURES["reconstructions"].draw(shown).figure.axes
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["original", *titles]
 
 
 # What is drawn.
@@ -284,7 +371,7 @@ def test_each_model_reconstructs_images_of_its_own_data_set(mixed, drawn):
         firsts = np.array([test.images[np.flatnonzero(test.labels == label)[0]] for label in np.unique(test.labels)])
         np.testing.assert_allclose(originals, firsts / 255, rtol=1e-6)
         own = [config for config in mixed.configs if config.dataset == name]
-        assert names == ["original", *(mixed.title(config, ["dataset"]) for config in own)]
+        assert names == ["original", "AE", "VAE"]
         for config, row in zip(own, rows, strict=True):
             run = mixed.run(config)
             np.testing.assert_array_equal(row, run.decode(run.encode(firsts).mean))
@@ -301,17 +388,39 @@ def test_one_image_per_class_in_the_order_of_the_classes():
     assert decodes.one_per_class(Split(pixels, pixels + 5), 3)[1] == [5, 15, 24]
 
 
-def test_codes_are_shown_by_class_with_one_limit_for_all_models_of_a_data_set(mixed, drawn):
+def test_codes_are_shown_by_class_each_model_at_its_own_scale(mixed, drawn):
     calls = drawn(planes, "latent_codes")
     drawing = latents.latent_space(mixed)
-    limits = [ax.get_xlim() for ax in drawing.figure.axes]
-    assert limits[0] == limits[1] != limits[2] == limits[3]  # two models of each data set
     for config, call in zip(mixed.choose().configs, calls, strict=True):
         test = DATASETS[config.dataset].test
-        np.testing.assert_array_equal(call[0], mixed.run(config).encode(test.images).mean)
-        np.testing.assert_array_equal(call[2], test.labels)
-        assert call[1] is None  # a point, not an ellipse
-        assert call[6] == np.unique(DATASETS[config.dataset].train.labels).tolist()
+        codes = mixed.run(config).encode(test.images).mean
+        np.testing.assert_array_equal(call[0], codes)
+        np.testing.assert_array_equal(call[1], test.labels)
+        assert call[5] == np.unique(DATASETS[config.dataset].train.labels).tolist()
+        assert call[2] == latents._limit(codes)
+    assert [ax.get_xlim()[1] for ax in drawing.figure.axes] == [call[2] for call in calls]
+
+
+def test_a_panel_ends_beyond_its_codes_and_two_standard_deviations_but_for_a_far_one():
+    angle = np.linspace(0, 2 * np.pi, 1000, endpoint=False)
+    circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    assert latents._limit(circle) == 2.6
+    assert latents._limit(10 * circle) == pytest.approx(10.5)
+    assert latents._limit(np.vstack([10 * circle, [[1000, 0]]])) == pytest.approx(13.65, rel=1e-2)
+    assert latents._limit(np.full((3, 2), np.nan)) == 2.6
+
+
+def test_a_frame_shows_the_extent_of_the_narrowest_model_in_the_wider_ones(drawn, tmp_path):
+    configs = expand(SMALL, {"dataset": ("tiny",), "model": ("ae", "vae"), "latent_dim": (2,)})
+    calls, shown = drawn(planes, "latent_codes"), make_inputs(tmp_path, configs)
+    corners = np.resize(np.float32([[1, 1], [-1, -1]]), (40, 2))
+    for config, reach in zip(configs, (20, 5), strict=True):
+        shown._runs[config] = fake_run(corners)[1]._replace(config=config)
+        shown._codes[config] = runs.Codes(reach * corners, None)
+    drawing = latents.latent_space(shown)
+    assert [call[7] for call in calls] == [(5 * 1.05, "panel of the VAE"), None]
+    legend = [text.get_text() for text in drawing.figure.legends[0].get_texts()]
+    assert legend == [*"0516273849", "N(0, I), 1 and 2 sd", "panel of the VAE"]
 
 
 def fake_run(codes):
@@ -343,7 +452,7 @@ def test_more_dimensions_are_projected_onto_the_axes_of_most_variance_and_the_pr
     (codes, *_), ax = calls[0], drawing.figure.axes[0]
     np.testing.assert_allclose(np.abs(codes[:, 0]), along, rtol=1e-5)  # float32 codes
     np.testing.assert_allclose(np.abs(codes[:, 1]), np.abs(third), atol=1e-5)
-    assert ax.get_xlabel() == "principal axis 1 (69 % of variance)"  # 9 / (9 + 4)
+    assert ax.get_xlabel() == "axis 1 (69 %)"  # 9 / (9 + 4)
     assert ax.get_ylabel() == "axis 2 (31 %)"
     assert [np.linalg.norm(line.get_xydata(), axis=1).mean() for line in ax.get_lines()] == pytest.approx([1, 2])
 
@@ -354,10 +463,10 @@ def test_the_caption_says_what_share_of_the_codes_is_beyond_two_standard_deviati
     codes[10:12] = [1.4, 1.4]  # 1.98 from the origin
     drawing = latents.latent_space(inputs_of(codes))
     assert drawing.facts == (
-        "Codes that are drawn farther from 0 than two standard deviations: VAE 25 %. "
-        "Of N(0, I), 13.5 % in 2 dimensions."
+        "Above each panel: what share of the codes is drawn beyond two standard deviations; of N(0, I), 13.5 % in 2 "
+        "dimensions."
     )
-    assert [text.get_text() for text in drawing.figure.axes[0].texts][-1] == "25 % beyond 2 sd"
+    assert drawing.figure.axes[0].get_title() == "VAE\n25 % > 2 sd"
     for dims, share in ((1, "4.6 %"), (2, "13.5 %")):  # both against the exact share
         assert share == f"{100 * scipy.stats.chi2.sf(4, dims):.1f} %" == latents.OUTSIDE_2SD[dims]
 
@@ -372,33 +481,55 @@ def test_one_dimension_is_spread_at_random_over_the_other_axis(drawn):
     assert all(len(set(line.get_xdata())) == 1 for line in ax.get_lines())  # no circles
 
 
-def test_posteriors_have_their_variance(mixed, drawn):
-    calls = drawn(planes, "latent_codes")
+def test_posteriors_have_their_variance_and_are_shown_whole_and_enlarged(mixed, drawn):
+    calls = drawn(planes, "posterior_ellipses")
     latents.posteriors(mixed)
-    for config, call in zip(mixed.choose().configs, calls, strict=True):
+    assert len(calls) == 2 * len(mixed.configs)
+    for config in mixed.choose().configs:
         mean, logvar = mixed.run(config).encode(DATASETS[config.dataset].test.images)
-        np.testing.assert_array_equal(call[0], mean)
-        assert (call[1] is None) == (logvar is None) == (config.model == "ae")
+        limit = latents._limit(mean)
+        whole, enlarged = (
+            call for call in calls if call[3] in (limit, limit / 4) and np.isin(call[0], mean).all()
+        )  # fmt: skip
+        np.testing.assert_array_equal(whole[0], mean)
+        assert (whole[1] is None) == (logvar is None) == (config.model == "ae")
+        if logvar is not None:
+            np.testing.assert_array_equal(whole[1], logvar)
+        np.testing.assert_allclose(whole[7], [*np.median(mean, axis=0), limit / 4], rtol=1e-6)
+        np.testing.assert_allclose(enlarged[5], np.median(mean, axis=0), rtol=1e-6)
+        inside = np.abs(mean - np.median(mean, axis=0)).max(axis=1) <= limit / 4
+        np.testing.assert_array_equal(enlarged[0], mean[inside])
 
 
-def test_maps_of_holes_are_of_labelled_data_on_one_scale_with_one_colour_bar(grids, drawn, in_memory):
-    calls, shown = drawn(planes, "plausibility_map"), grids["sizes and classes"]
+def test_maps_of_plausibility_are_of_labelled_data_on_one_scale_with_one_colour_bar(kinds, drawn, in_memory):
+    calls, shown = drawn(planes, "plausibility_map"), kinds["sizes and classes"]
     drawing = latents.plausibility(shown)
     panels = [ax for ax in drawing.figure.axes if ax.images]
     assert len(panels) == len(calls) == 7  # of three data sets; one has no labels
-    assert len({ax.images[0].get_clim() for ax in panels}) == 1
-    assert len([ax for ax in drawing.figure.axes if "nearest training image" in ax.get_ylabel()]) == 1
-    assert {text.get_text() for ax in panels for text in ax.texts} >= {"25 % of N(0, I) in holes"}
+    assert {ax.images[0].get_clim() for ax in panels} == {(0, 1)}
+    assert len([ax for ax in drawing.figure.axes if "look no better" in ax.get_ylabel()]) == 1
+    note = "25 % of N(0, I),\n12 % of reconstructions\nimplausible"
+    assert all(note in {text.get_text() for text in ax.texts} for ax in panels)
     labelled = [config for config in shown.configs if config.dataset != "unlabelled"]
-    for config, (distance, codes, labels, limit, *_) in zip(shown.choose(labelled).configs, calls, strict=True):
+    assert drawing.facts.count("25 % of N(0, I), 12 % of reconstructions") == 7
+    for config, (scores, threshold, codes, labels, limit, *_) in zip(
+        shown.choose(labelled).configs, calls, strict=True
+    ):
         run, own = shown.run(config), DATASETS[config.dataset]
         np.testing.assert_array_equal(labels, own.test.labels)
         np.testing.assert_array_equal(codes, run.encode(own.test.images).mean)
+        judge = in_memory(own)
+        assert threshold == judge.threshold
         corner = limit * (1 - 1 / latents.MAP_SIDE)  # the centre of the last cell
-        reference = in_memory(own)
         for place, z in (((0, -1), [corner, corner]), ((-1, -1), [corner, -corner])):  # row 0 is the top
-            alone = reference.distances(run.decode(np.array([z])))[0] / reference.threshold
-            assert distance[place] == pytest.approx(alone, rel=1e-3, abs=1e-4)  # float32 pixels
+            alone = judge.scores(run.decode(np.array([z])))[0]
+            assert scores[place] == pytest.approx(alone, abs=0.0015)  # float32 pixels: one rank of a thousand
+        assert abs(scores[0, -1] - scores[-1, -1]) > 0.0015
+
+
+def test_the_caption_of_plausibility_says_what_is_known(kinds):
+    shown = kinds["sizes and classes"]
+    assert latents.plausibility(dataclasses.replace(shown, numbers={})).facts == ""
 
 
 def test_holes_are_where_the_density_is_below_its_level(mixed, drawn):
@@ -426,19 +557,23 @@ def test_holes_are_where_the_density_is_below_its_level(mixed, drawn):
     assert density.holes(dataclasses.replace(mixed, numbers={})).facts == ""
 
 
-def test_the_manifold_is_decoded_at_equal_shares_of_the_prior(drawn):
+def test_the_manifold_is_decoded_at_equal_shares_of_the_prior_and_of_the_models_own_codes(drawn):
     calls, asked = drawn(images, "image_grid"), []
-    ax = decodes.manifold(inputs_of(np.zeros((40, 2)), asked)).figure.axes[0]
-    ((decoded, _, rows, columns, *names),) = calls
-    (z,) = asked
-    z1, z2 = np.moveaxis(z.reshape(15, 15, 2), 2, 0)
-    shares = (np.arange(15) + 0.5) / 15
-    np.testing.assert_allclose(scipy.stats.norm.cdf(z1), np.broadcast_to(shares, (15, 15)), rtol=1e-5)  # to the right
-    np.testing.assert_allclose(scipy.stats.norm.cdf(z2), np.broadcast_to(shares[::-1, None], (15, 15)), rtol=1e-5)
-    np.testing.assert_allclose(decoded[:, :, 0, 0], z1)  # the fake decoder shows z₁
-    assert [text for text in columns if text] == ["−1.8", "−1.0", "−0.5", "−0.2", "0.2", "0.5", "1.0", "1.8"]
-    assert rows == columns[::-1]
-    assert names == ["z₁", "z₂"] == [ax.get_xlabel(), ax.get_ylabel()]
+    codes = np.random.default_rng(0).normal([3, -7], [1, 2], (40, 2)).astype(np.float32)
+    axes = decodes.manifold(inputs_of(codes, asked)).figure.axes
+    shares = (np.arange(11) + 0.5) / 11
+    own = np.quantile(codes, shares, axis=0)
+    for (decoded, _, rows, columns, *names), z1, z2 in zip(
+        calls, (scipy.stats.norm.ppf(shares), own[:, 0]), (scipy.stats.norm.ppf(shares), own[:, 1]), strict=True
+    ):
+        z = next(z for z in asked if np.isclose(z[0], [z1[0], z2[-1]], rtol=1e-5).all())[: 11**2].reshape(11, 11, 2)
+        np.testing.assert_allclose(z[:, :, 0], np.broadcast_to(z1, (11, 11)), rtol=1e-5, atol=1e-6)  # to the right
+        np.testing.assert_allclose(z[:, :, 1], np.broadcast_to(z2[::-1, None], (11, 11)), rtol=1e-5, atol=1e-6)  # up
+        np.testing.assert_allclose(decoded[:, :, 0, 0], z[:, :, 0])  # the fake decoder shows z₁
+        assert [text for text in columns if text] == [plots.format_number(z1[index], 1) for index in (0, 5, 10)]
+        assert [text for text in rows if text] == [plots.format_number(z2[index], 1) for index in (10, 5, 0)]
+        assert names == ["z₁", "z₂"]
+    assert [ax.get_ylabel() for ax in axes] == ["N(0, I)\nz₂", "own codes\nz₂"]
 
 
 def test_samples_are_decodes_of_the_same_draws_of_the_prior(drawn):
@@ -451,25 +586,29 @@ def test_samples_are_decodes_of_the_same_draws_of_the_prior(drawn):
     assert scipy.stats.kstest(first, "norm").pvalue > 0.05
 
 
-def test_a_sheet_has_two_rows_of_each_sampler(drawn):
+def test_a_sheet_of_samples_for_each_sampler(drawn):
     calls = drawn(images, "image_grid")
     codes = np.random.default_rng(0).normal(5, 0.1, (40, 2))
     decodes.samplers(inputs_of(codes))
     ((tiles, _, rows),) = calls
-    assert rows == ["N(0, I)", "", "Gaussian", "", "mixture", "", "codes", ""]
-    assert np.abs(tiles[:2, :, 0, 0].mean()) < 1  # 24 draws of N(0, 1)
-    np.testing.assert_allclose(tiles[2:, :, 0, 0].mean(axis=1), 5, atol=0.2)
+    assert rows == ["N(0, I)", "Gaussian", "mixture", "codes of\nimages"]
+    assert tiles.shape == (4, 1, 2 * 4 + 1, 10 * 4 + 9)
+    means = np.nanmean(tiles, axis=(1, 2, 3))
+    assert abs(means[0]) < 1  # 20 draws of N(0, 1)
+    np.testing.assert_allclose(means[1:], 5, atol=0.2)
 
 
-def test_interpolations_run_straight_between_codes_of_the_classes_named(drawn):
+def test_interpolations_run_straight_between_codes_with_the_images_at_their_ends(drawn):
     calls = drawn(images, "image_grid")
     codes = np.arange(80).reshape(40, 2)
     decodes.interpolations(inputs_of(codes))
-    ((paths, _, names, positions, _),) = calls
-    assert [t for t in positions if t] == ["0", "0.2", "0.4", "0.6", "0.8", "1"]
+    ((paths, _, names),) = calls
     assert names == ["0 → 5", "1 → 6", "2 → 7", "3 → 8", "4 → 9"]
+    test = DATASETS["tiny"].test.images / 255
+    assert paths.shape[:2] == (5, 11)
     for row, path in enumerate(paths):  # tiny's first images are of classes 0 to 9
-        np.testing.assert_allclose(path[[0, 5, 10], 0, 0], [2 * row, 2 * row + 5, 2 * row + 10], rtol=1e-6)
+        np.testing.assert_allclose(path[[1, 5, 9], 0, 0], [2 * row, 2 * row + 5, 2 * row + 10], rtol=1e-6)
+        np.testing.assert_allclose(path[[0, 10]], test[[row, row + 5]], rtol=1e-6)
 
 
 def test_a_traversal_moves_one_dimension_and_the_one_that_varies_most_first(drawn):
@@ -477,11 +616,11 @@ def test_a_traversal_moves_one_dimension_and_the_one_that_varies_most_first(draw
     made = inputs_of(np.random.default_rng(0).normal([1, 2, 3], [1, 5, 2], (40, 3)), asked)
     decodes.traversals(made)
     codes = made.run(made.configs[0]).encode(DATASETS["tiny"].test.images).mean
-    ((tiles, _, names, steps, _),) = calls
+    ((tiles, _, names, steps),) = calls
     assert names == ["z₂", "z₃", "z₁"]
-    assert [step for step in steps if step] == ["−3.0", "−1.8", "−0.6", "0.6", "1.8", "3.0"]
-    values = np.linspace(-3, 3, 11)
-    z = asked[0].reshape(3, 11, 3)
+    assert [step for step in steps if step] == ["−3 sd", "0 sd", "3 sd"]
+    values = np.linspace(-3, 3, 9)
+    z = asked[0][: 3 * 9].reshape(3, 9, 3)
     np.testing.assert_array_equal(tiles[:, :, 0, 0], z[:, :, 0])  # the fake decoder shows the first coordinate
     z = z - codes.mean(axis=0)
     for row, dimension in enumerate([1, 2, 0]):
@@ -510,9 +649,9 @@ def test_sheets_by_kl_weight_have_axes_for_each_data_set_and_the_first_seed_in_e
     tiles = [args[0] for args in sheets if args[0].shape[2:] == (4, 4)]  # at 0.5 and 4, of samples and of manifolds
     np.testing.assert_allclose(tiles[0].reshape(36, 4, 4), run.decode(z), atol=1e-6)
     np.testing.assert_array_equal(tiny[0, 0], images.mosaic(tiles[0]))
-    low, high = scipy.stats.norm.ppf([0.5 / 12, 11.5 / 12])
+    low, high = scipy.stats.norm.ppf([0.5 / 7, 6.5 / 7])
     corners = run.decode(np.array([[low, high], [high, low]], np.float32))  # top left, bottom right
-    manifold = next(each for each in tiles if each.shape[:2] == (12, 12))
+    manifold = next(each for each in tiles if each.shape[:2] == (7, 7))
     np.testing.assert_allclose([manifold[0, 0], manifold[-1, -1]], corners, atol=1e-6)
     assert decodes.samples_by_kl_weight(make_inputs(tmp_path, configs[:2])) is None
 
@@ -525,17 +664,61 @@ def test_training_curves_are_those_of_the_metrics_by_data_set(tmp_path, drawn):
     configs = expand(SMALL, {"dataset": ("tiny", "wide"), "model": ("ae", "vae"), "seed": (0, 1)})
     for config in configs:
         write_run(tmp_path, config)
-    numbers.training_curves(make_inputs(tmp_path, configs))
-    assert [ylabel.split("\n")[:2] for _, ylabel, _ in calls] == [
-        [name, f"{split} {term}"]
+    drawing = numbers.training_curves(make_inputs(tmp_path, configs))
+    of_label = {ylabel.split("\n(")[0].replace("\n", " "): curves for curves, ylabel, _, _ in calls}
+    assert set(of_label) == {
+        f"{name} {split} {term}"
         for name in ("tiny", "wide")
         for split in ("train", "validation")
-        for term in ("loss", "distortion", "rate")
-    ]
-    curves = calls[3][0]
-    np.testing.assert_array_equal(curves["AE, dataset tiny"], [[91, 92], [92, 93]])
-    assert np.isnan(curves["AE, dataset wide"]).all()  # it keeps its colour
-    assert np.isnan(calls[2][0]["AE, dataset tiny"]).all()  # an AE has no rate
+        for term in ("distortion", "rate")
+    }  # the loss of every run is its distortion here
+    np.testing.assert_array_equal(of_label["tiny train distortion"]["AE, dataset tiny"], [[91, 92], [92, 93]])
+    assert list(of_label["tiny train distortion"]) == ["AE, dataset tiny", "VAE, dataset tiny"]
+    assert list(of_label["wide validation rate"]) == ["VAE, dataset wide"]  # an AE has none
+    assert len(drawing.figure.axes) == 8
+
+
+def test_a_loss_that_is_not_the_distortion_has_a_curve_of_its_own(tmp_path, drawn):
+    calls = drawn(plots, "training_curve")
+    configs = expand(SMALL, {"dataset": ("tiny",), "model": ("ae", "vae")})
+    for config in configs:
+        write_run(tmp_path, config)
+        rows = [{"epoch": epoch, "train_loss": 9.0, "train_distortion": 9.0} for epoch in (1, 2)]
+        if config.model == "vae":
+            rows = [row | {"train_distortion": 7.0, "train_rate": 2.0} for row in rows]
+        write_metrics(run_dir(tmp_path, config), rows)
+    numbers.training_curves(make_inputs(tmp_path, configs))
+    assert [(ylabel.split("\n")[0], list(curves)) for curves, ylabel, _, _ in calls] == [
+        ("train distortion", ["AE", "VAE"]), ("train rate", ["VAE"]), ("train loss", ["VAE"]),
+    ]  # fmt: skip
+
+
+def key_of(grid):
+    configs = expand(SMALL, grid)
+    return numbers._looks(make_inputs(None, configs), configs)
+
+
+def test_a_grid_has_hues_for_its_longer_side_and_dashes_for_its_shorter_one():
+    looks, key = key_of({"latent_dim": (2, 16), "kl_weight": (0.5, 1.0, 4.0)})
+    assert [line.get_label() for line in key] == [
+        "kl_weight 0.5", "kl_weight 1", "kl_weight 4", "latent_dim 2", "latent_dim 16",
+    ]  # fmt: skip
+    assert [line.get_linestyle() for line in key[3:]] == ["-", "--"]
+    for index, weight in enumerate(("0.5", "1", "4")):
+        solid, dashed = (looks[f"VAE, latent_dim {dim}, kl_weight {weight}"] for dim in (2, 16))
+        assert tuple(solid.color) == tuple(dashed.color) == tuple(key[index].get_color())
+        assert (solid.linestyle, dashed.linestyle) == ("-", "--")
+    shades = [sum(line.get_color()[:3]) for line in key[:3]]
+    assert shades == sorted(shades)  # from dark to light
+    looks, key = key_of({"model": ("ae", "vae"), "latent_dim": (2, 4, 8)})
+    assert [line.get_label() for line in key] == ["latent_dim 2", "latent_dim 4", "latent_dim 8", "AE", "VAE"]
+
+
+def test_series_that_make_no_grid_differ_in_colour_and_dash():
+    looks, key = key_of({"model": ("ae", "vae"), "kl_weight": (0.5, 1.0)})
+    assert list(looks) == ["AE", "VAE, kl_weight 0.5", "VAE, kl_weight 1"]
+    assert len({look.color for look in looks.values()}) == len({look.linestyle for look in looks.values()}) == 3
+    assert key == []
 
 
 def test_a_sweep_is_the_numbers_against_what_was_swept(drawn):
@@ -543,7 +726,8 @@ def test_a_sweep_is_the_numbers_against_what_was_swept(drawn):
     configs = expand(Config(), {"model": ("ae", "vae"), "kl_weight": (4.0, 0.5, 1.0), "seed": (0, 1)})
     values = {config: measured(config) for config in configs[:-1]}  # kl_weight 1, seed 1 is missing
     drawing = numbers.sweep(make_inputs(None, configs, values=values))
-    (x, distortion, name, ylabel, ax) = calls[1]
+    (x, distortion, name, ylabel, ax, looks) = calls[1]
+    assert set(distortion) <= set(looks)
     assert (x, name, ylabel) == ([0.5, 1.0, 4.0], "kl_weight", "test distortion\n(nats per image)")
     assert ax.get_xscale() == "symlog"
     assert list(distortion) == ["VAE"]  # an AE has no KL weight
@@ -559,9 +743,9 @@ def test_the_number_with_most_values_is_swept_and_the_others_are_lines(drawn):
     grid = {"model": ("ae", "vae"), "learning_rate": (0.1, 0.2), "latent_dim": (2, 3, 4), "activation": ("relu", "elu")}
     configs = expand(Config(), {name: grid[name] for name in ("model", "learning_rate", "latent_dim")})
     numbers.sweep(make_inputs(None, configs))
-    x, lines, name, *_ = calls[0]
+    x, lines, name, *_ = calls[1]
     assert (x, name) == ([2, 3, 4], "latent_dim")
-    assert list(lines) == [f"{model}, learning_rate {rate}" for rate in (0.1, 0.2) for model in ("AE", "VAE")]
+    assert set(lines) == {f"{model}, learning_rate {rate}" for rate in (0.1, 0.2) for model in ("AE", "VAE")}
     calls.clear()
     numbers.sweep(make_inputs(None, expand(Config(), {"activation": grid["activation"]})))
     assert (calls[0][2], calls[0][0]) == ("activation", ["relu", "elu"])
@@ -589,17 +773,21 @@ def test_dose_response_is_over_the_weight(drawn):
     calls = drawn(plots, "sweep_curve")
     numbers.dose_response(make_inputs(None, expand(Config(), {"kl_weight": (0.5, 1.0, 4.0), "seed": (0, 1)})))
     assert [call[3].split("\n(")[0].replace("\n", " ") for call in calls] == [
-        MEASUREMENTS[name].label for name in ("hole_mass_prior", "prior_frechet", "test_distortion")
+        MEASUREMENTS[name].label
+        for name in ("prior_hole_mass", "prior_implausible_excess", "prior_frechet", "test_distortion", "test_rate")
     ]
     np.testing.assert_array_equal(calls[0][1]["VAE"], np.full((3, 2), 0.25))
+    np.testing.assert_array_equal(calls[1][1]["VAE"], np.full((3, 2), 0.125))
 
 
-def test_kl_bars_are_sorted_in_each_run(drawn):
+def test_kl_bars_are_sorted_in_each_run_from_three_dimensions_on(drawn):
     calls = drawn(plots, "bars")
-    numbers.kl_per_dimension(make_inputs(None, expand(Config(), {"kl_weight": (0.5, 1.0, 4.0), "seed": (0, 1)})))
+    configs = expand(Config(), {"latent_dim": (2, 3), "kl_weight": (0.5, 1.0, 4.0), "seed": (0, 1)})
+    numbers.kl_per_dimension(make_inputs(None, configs))
     ((values, *_),) = calls
     assert list(values) == ["VAE, kl_weight 0.5", "VAE, kl_weight 1", "VAE, kl_weight 4"]
-    np.testing.assert_allclose(values["VAE, kl_weight 4"], [[0.75, 0.1], [1.75, 0.1]])
+    np.testing.assert_allclose(values["VAE, kl_weight 4"], [[1, 0.75, 0.1], [1.75, 1, 0.1]])
+    assert numbers.kl_per_dimension(make_inputs(None, [c for c in configs if c.latent_dim == 2])) is None
 
 
 def test_heat_maps_have_the_mean_and_the_spread_of_their_cell_and_bright_is_better(drawn):
@@ -666,7 +854,7 @@ def test_draw_leaves_a_png_and_a_pdf_of_every_figure(experiment, tmp_path):
     pictures, failures = draw(experiment, tmp_path, progress=lambda *what: seen.append(what))
     assert [picture.name for picture in pictures] == list(experiment.figures)
     assert failures == []
-    assert seen == [(0, 2, "samples"), (1, 2, "latent_space")]
+    assert seen == [(0, 2, "samples"), (1, 2, "latent_space"), (2, 2, "")]
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {
         f"{name}.{suffix}" for name in experiment.figures for suffix in ("png", "pdf")
     }
@@ -675,7 +863,37 @@ def test_draw_leaves_a_png_and_a_pdf_of_every_figure(experiment, tmp_path):
             assert np.ptp(np.asarray(image.convert("L"))) > 100
         assert (tmp_path / "figures" / f"{picture.name}.pdf").read_bytes().startswith(b"%PDF")
     assert pictures[1].title == "Latent space"
-    assert "two standard deviations: AE, dataset tiny " in pictures[1].caption
+    assert "beyond two standard deviations; of N(0, I), 13.5 %" in pictures[1].caption
+
+
+def test_figures_of_a_sweep_are_drawn_before_those_that_are_listed(tmp_path, monkeypatch):
+    monkeypatch.setattr(style, "DPI", 20)
+    grid = {"dataset": ("tiny",), "latent_dim": (2, 3), "kl_weight": (0.5, 1.0)}
+    made = Experiment(name="e", question="?", base=SMALL, grid=grid, figures=("samples", "sweep"))
+    for config in made.configs:
+        write_run(tmp_path, config)
+    pictures, failures = draw(made, tmp_path)
+    assert failures == []
+    assert [p.name for p in pictures] == ["dose_response", "rate_distortion", "heat_maps", "samples", "sweep"]
+    (tmp_path / "figures" / "hero.png").write_text("of an earlier launch")
+    fewer = made.override({"latent_dim": (2,), "kl_weight": (1.0,)})
+    assert [p.name for p in draw(fewer, tmp_path).pictures] == ["samples"]
+    assert {path.stem for path in (tmp_path / "figures").iterdir()} == {"samples"}
+
+
+@pytest.mark.parametrize(
+    ("grid", "expected"),
+    [
+        ({"model": ("ae", "vae"), "seed": (0, 1)}, set()),
+        ({"dataset": ("tiny", "wide"), "model": ("ae", "vae")}, set()),
+        ({"model": ("ae", "vae"), "latent_dim": (2, 3)}, {"sweep"}),
+        ({"learning_rate": (1e-3, 1e-2)}, {"sweep"}),
+        ({"kl_weight": (1.0, 2.0)}, {"sweep", "dose_response", "rate_distortion"}),
+    ],
+)
+def test_a_figure_says_which_grids_it_fits(grid, expected):
+    configs = expand(SMALL, grid)
+    assert {name for name, entry in FIGURES.items() if entry.when and entry.when(configs)} == expected
 
 
 @pytest.mark.parametrize("error", [UserError("the disk is full"), ZeroDivisionError("of\nthis")])
@@ -733,9 +951,9 @@ def test_a_new_figure_is_one_decorated_function(monkeypatch, experiment, tmp_pat
 PROGRAM = """
 import hashlib, sys
 import vae_jax.figures
-from vae_jax.figures import plots, style
+from vae_jax.figures import plots, rendering
 figure = plots.training_curve({"AE": [[3.0, 2.0], [4.0, 2.5]]}, "loss (nats per image)").figure
-print(hashlib.sha256(style.render(figure, "png") + style.render(figure, "pdf")).hexdigest())
+print(hashlib.sha256(b"".join(rendering.render(figure).values())).hexdigest())
 assert "matplotlib.pyplot" not in sys.modules
 """
 
@@ -757,5 +975,5 @@ def test_figures_do_not_depend_on_the_users_backend_and_settings(tmp_path):
     ]  # fmt: skip
     ended = [(*process.communicate(), process.returncode) for process in started]
     figure = plots.training_curve({"AE": [[3.0, 2.0], [4.0, 2.5]]}, "loss (nats per image)").figure
-    expected = hashlib.sha256(style.render(figure, "png") + style.render(figure, "pdf")).hexdigest()
+    expected = hashlib.sha256(b"".join(rendering.render(figure).values())).hexdigest()
     assert [(out.strip(), code) for out, _, code in ended] == [(expected, 0)] * 2, ended

@@ -12,9 +12,11 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.textpath import TextPath
 from PIL import Image
 
-from vae_jax.figures import images, planes, plots, style
+from vae_jax.figures import images, planes, plots, rendering, style
 
 RNG = np.random.default_rng(0)
 CODES = RNG.normal(size=(60, 2))
@@ -26,8 +28,9 @@ EXAMPLES: dict[str, Callable[[Axes | None], Axes]] = {
     "sweep_curve": lambda ax: plots.sweep_curve([0, 1, 4], {"VAE": np.eye(3)}, "kl_weight", "elbo", ax),
     "bars": lambda ax: plots.bars({"VAE": RNG.uniform(size=(3, 8))}, "dimension", "KL (nats per image)", ax),
     "rate_distortion": lambda ax: plots.rate_distortion({"VAE": np.eye(2)}, {"VAE": np.eye(2)}, ["1", "4"], ax),
-    "latent_codes": lambda ax: planes.latent_codes(CODES, CODES - 4, LABELS, 3, ax),
-    "plausibility_map": lambda ax: planes.plausibility_map(2 * TILES[:, :, 0, 0], CODES, LABELS, 3, ax),
+    "latent_codes": lambda ax: planes.latent_codes(CODES, LABELS, 3, ax, frame=(1, "the other's")),
+    "posterior_ellipses": lambda ax: planes.posterior_ellipses(CODES, CODES - 4, LABELS, 3, ax, window=(1, 0, 1)),
+    "plausibility_map": lambda ax: planes.plausibility_map(TILES[:, :, 0, 0], 0.5, CODES, LABELS, 3, ax),
     "density_map": lambda ax: planes.density_map(4 * TILES[:, :, 0, 0] - 2, CODES, LABELS, 3, ax),
     "heat_map": lambda ax: plots.heat_map(TILES[:2, :2, 0], ["2", "8"], ["1", "4"], "x", "y", "nats", ax),
     "image_grid": lambda ax: images.image_grid(TILES, ax, list("abcde"), list("abcdefghi"), "x", "y"),
@@ -102,19 +105,43 @@ def test_equal_figures_have_equal_bytes_without_metadata():
         figure, axes = style.new_figure(1, 1, 2, 2)
         with style.in_style():
             axes[0, 0].plot([1, 2])
-        return style.render(figure, "png"), style.render(figure, "pdf")
+        return rendering.render(figure)
 
-    (png, pdf), again = content(), content()
-    assert (png, pdf) == again
-    with Image.open(io.BytesIO(png)) as image:
+    first, again = content(), content()
+    assert first == again
+    with Image.open(io.BytesIO(first["png"])) as image:
         assert set(image.info) == {"dpi"}
         assert image.info["dpi"] == pytest.approx((300, 300), rel=1e-3)  # PNG counts whole pixels per metre
-    assert not any(word in pdf for word in (b"Producer", b"Creator", b"CreationDate"))
+    assert not any(word in first["pdf"] for word in (b"Producer", b"Creator", b"CreationDate"))
+
+
+def test_pictures_have_no_empty_margins_and_grey_ones_are_saved_as_grey():
+    """A black square of half an inch in the middle of a page of 4 x 2 inches."""
+    figure = Figure(figsize=(4, 2))
+    figure.add_artist(Rectangle((1.75 / 4, 0.75 / 2), 0.5 / 4, 0.5 / 2, facecolor="black", edgecolor="none"))
+    content = rendering.render(figure)
+    with Image.open(io.BytesIO(content["png"])) as image:
+        assert image.mode == "L"
+        assert image.size == pytest.approx((0.66 * 300,) * 2, abs=2)  # with 0.08 inches on each side
+        dark = np.asarray(image) < 128
+        assert [np.ptp(places) + 1 for places in np.nonzero(dark)] == pytest.approx([150, 150], abs=1)
+    (box,) = re.findall(rb"/MediaBox \[([^\]]*)\]", content["pdf"])
+    left, bottom, right, top = map(float, box.split())
+    assert (right - left, top - bottom) == pytest.approx((0.66 * 72,) * 2, abs=0.5)  # points
+
+
+def test_colours_are_kept_and_an_empty_figure_is_a_whole_page():
+    figure = Figure(figsize=(1, 1))
+    figure.add_artist(Rectangle((0.25, 0.25), 0.5, 0.5, facecolor="#ff0080", edgecolor="none"))
+    with Image.open(io.BytesIO(rendering.render(figure)["png"])) as image:
+        assert image.getpixel((image.width // 2, image.height // 2)) == (255, 0, 128)
+    with Image.open(io.BytesIO(rendering.render(Figure(figsize=(1, 2)))["png"])) as image:
+        assert image.size == (300, 600)
 
 
 def test_figures_can_be_drawn_in_threads():
     def content(_):
-        return style.render(EXAMPLES["image_grid"](None).figure, "png")
+        return rendering.render(EXAMPLES["image_grid"](None).figure)["png"]
 
     with ThreadPoolExecutor(4) as pool:
         assert len(set(pool.map(content, range(4)))) == 1
@@ -125,7 +152,7 @@ def test_figures_can_be_drawn_in_threads():
 def test_texts_are_no_formulas():
     """The name of a data set's folder may be anything."""
     ax = plots.training_curve({"$\\nonsense{$": [[1.0, 2.0]], "한글": [[1.0, 2.0]]}, "$y$")
-    assert style.render(ax.figure, "png")
+    assert rendering.render(ax.figure)["png"]
 
 
 def test_series_and_classes_can_be_told_apart():
@@ -135,6 +162,16 @@ def test_series_and_classes_can_be_told_apart():
     first, second, third = (grey(line.get_color()) for line in lines[:3])
     assert min(abs(first - second), abs(second - third), abs(first - third)) > 0.15
     assert len({tuple(color) for color in style.CLASS_COLORS}) == 10
+
+
+def test_looks_are_those_that_are_given():
+    looks = {"a": style.Look("red", ":", "^"), "b": style.Look("blue", "-", "o")}
+    lines = plots.training_curve({"b": [[0.0, 1.0]], "a": [[1.0, 2.0]]}, "y", looks=looks).get_lines()
+    assert [(line.get_color(), line.get_linestyle()) for line in lines] == [("blue", "-"), ("red", ":")]
+    bars = plots.bars({"b": [[1.0]]}, "x", "y", looks=looks).patches
+    assert to_rgba("blue") == bars[0].get_facecolor()
+    curve = plots.sweep_curve([1, 2], {"a": [[1.0], [2.0]]}, "x", "y", looks=looks).get_lines()[0]
+    assert (curve.get_color(), curve.get_linestyle(), curve.get_marker()) == ("red", ":", "^")
 
 
 # Curves and bars.
@@ -205,6 +242,12 @@ def test_sweep_curve_on_a_logarithmic_axis_has_its_ticks_at_the_values_and_a_pla
     assert places[0] < places[1]
 
 
+@pytest.mark.parametrize(("step", "whole"), [(1, True), (0.5, False)])
+def test_whole_numbers_have_ticks_at_whole_numbers(step, whole):
+    ax = plots.sweep_curve([1, 2], {"VAE": [[2.0], [2 + step]]}, "x", "active units")
+    assert np.all(ax.get_yticks() % 1 == 0) == whole
+
+
 def test_sweep_curve_of_texts_has_them_evenly_spaced():
     ax = plots.sweep_curve(["relu", "elu"], {"VAE": [[1.0], [2.0]]}, "activation", "elbo")
     assert dict(zip(texts(ax.get_xticklabels()), ax.get_xticks(), strict=True)) == {"relu": 0, "elu": 1}
@@ -262,83 +305,132 @@ def test_diagonals_of_the_rate_distortion_plane_are_of_equal_elbo_and_evenly_apa
 # The latent plane.
 
 
+def glyphs(ax):
+    """The collections of numbers in a plane: those after the dots."""
+    return ax.collections[1:]
+
+
 def test_latent_codes_shows_each_code_in_the_colour_of_its_class():
-    ax = planes.latent_codes(CODES, None, LABELS, 3, axis_labels=("principal axis 1", "z₂"))
+    ax = planes.latent_codes(CODES, LABELS, 3, axis_labels=("axis 1", "z₂"))
     points = ax.collections[0]
     np.testing.assert_array_equal(points.get_offsets(), CODES)
     np.testing.assert_allclose(points.get_facecolors()[:, :3], style.CLASS_COLORS[LABELS, :3])
     assert points.get_rasterized()
     assert ax.get_aspect() == 1
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("principal axis 1", "z₂")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("axis 1", "z₂")
 
 
 def test_latent_codes_without_labels_has_one_colour_and_no_numbers():
-    ax = planes.latent_codes(CODES, None, None, 4)
+    ax = planes.latent_codes(CODES, None, 4)
     assert len(np.unique(ax.collections[0].get_facecolors(), axis=0)) == 1
-    assert not ax.texts
+    assert not glyphs(ax)
+    assert not glyphs(planes.latent_codes(CODES, np.arange(60), 4))  # too many classes
 
 
-def test_classes_are_named_at_their_medians():
-    codes = np.array([[-3.0, 0.0], [-2.0, 1.0], [-1.0, 9.0], [3.0, 3.0], [np.nan, 0.0]])
-    ax = planes.latent_codes(codes, None, [7, 7, 7, 2, 2], 9.5)
-    assert {text.get_text(): text.get_position() for text in ax.texts[:2]} == {"7": (-2.0, 1.0), "2": (3.0, 3.0)}
+def test_codes_are_named_by_their_class_where_they_are():
+    ax = planes.latent_codes([[-3, 0], [2, 2], [np.nan, 0], [9, 0], [-2, -2]], [7, 2, 2, 2, 7], 4)
+    two, seven = glyphs(ax)
+    np.testing.assert_array_equal(two.get_offsets(), [[2, 2]])
+    np.testing.assert_array_equal(seven.get_offsets(), [[-3, 0], [-2, -2]])
+    for collection, number in ((two, 2), (seven, 7)):
+        (path,) = collection.get_paths()
+        assert path.get_extents().y1 == pytest.approx(-path.get_extents().y0)  # centred on the code
+        shape = TextPath((0, 0), str(number), size=1)
+        assert len(path.vertices) == len(shape.vertices)
+        color = style.CLASS_COLORS[{2: 0, 7: 1}[number]]
+        assert grey(collection.get_facecolors()[0]) < 0.7 * grey(color)  # can be read on white
 
 
-def test_names_of_classes_at_one_place_do_not_cover_each_other():
-    codes = RNG.normal(size=(1000, 2)) * 1e-3
-    ax = planes.latent_codes(codes, None, np.arange(1000) % 10, 2.1)
-    ax.figure.canvas.draw()
-    places = np.array([text.get_position() for text in ax.texts])
-    assert len(places) == 10
-    distances = np.linalg.norm(places[:, None] - places, axis=-1)[~np.eye(10, dtype=bool)]
-    assert distances.min() > 0.06 * ax.get_xlim()[1]
-    assert np.abs(places).max() < 0.4  # and they are still near their classes
+def test_numbers_of_codes_do_not_cover_each_other_and_there_are_at_most_200():
+    codes = RNG.uniform(-3, 3, size=(5000, 2))
+    labels = np.arange(5000) % 10
+    ax = planes.latent_codes(codes, labels, 3, style.new_axes(9, 9))
+    places = np.concatenate([collection.get_offsets() for collection in glyphs(ax)])
+    assert len(places) == 200
+    apart = np.abs(places[:, None] - places)[~np.eye(200, dtype=bool)]
+    size = 6 * planes.NUMBER_SIZE / (9 * 72)  # of a number in units of z, in a panel of at most 9 inches
+    assert np.all((apart > size * np.array([0.65, 0.9])).any(axis=1))
+    assert len(glyphs(ax)) == 10
+    crowded = planes.latent_codes(codes * 1e-3, labels, 3)
+    assert sum(len(collection.get_offsets()) for collection in glyphs(crowded)) == 1
 
 
-def test_latent_codes_shares_a_limit_and_counts_what_is_beyond_it():
-    ax = planes.latent_codes([[0.0, 0.0], [4.9, -4.9], [5.1, 0.0], [0.0, -6.0], [np.nan, 0.0]], None, None, 5)
+def test_a_frame_is_a_square_around_the_origin():
+    ax = planes.latent_codes(CODES, LABELS, 5, frame=(2.6, "panel of the VAE"))
+    (square,) = ax.patches
+    assert square.get_bbox().bounds == (-2.6, -2.6, 5.2, 5.2)
+    assert not square.get_fill()
+    assert texts(ax.get_legend().get_texts()) == ["N(0, I), 1 and 2 sd", "panel of the VAE"]
+
+
+def test_the_key_of_classes_reads_in_two_rows():
+    """A legend fills its columns from top to bottom: 0 1 2 above 3 4."""
+    dots = planes.class_key([3, 4, 7, 8, 26])
+    assert [dot.get_label() for dot in dots] == ["3", "8", "4", "26", "7"]
+    codes = planes.latent_codes(CODES[:5], [3, 4, 7, 8, 26], 3).collections[0].get_facecolors()
+    by_class = dict(zip(("3", "4", "7", "8", "26"), codes, strict=True))
+    assert all(to_rgb(dot.get_color()) == to_rgb(by_class[dot.get_label()]) for dot in dots)
+
+
+def test_latent_codes_counts_what_is_beyond_its_limit():
+    ax = planes.latent_codes([[0.0, 0.0], [4.9, -4.9], [5.1, 0.0], [0.0, -6.0], [np.nan, 0.0]], None, 5)
     assert ax.get_xlim() == ax.get_ylim() == (-5, 5)
     assert texts(ax.texts) == ["3 of 5 not shown"]
-    noted = planes.latent_codes([[0.0, 0.0], [9.0, 0.0]], None, None, 5, note="50 % beyond 2 sd")
-    assert texts(noted.texts) == ["50 % beyond 2 sd\n1 of 2 not shown"]
+    assert not planes.latent_codes([[0.0, 0.0]], None, 5).texts
 
 
 def test_a_class_has_one_colour_whatever_classes_a_panel_shows():
-    every = planes.latent_codes(CODES[:3], None, [1, 2, 26], 3, classes=range(1, 27)).collections[0].get_facecolors()
-    some = planes.latent_codes(CODES[:1], None, [26], 3, classes=range(1, 27)).collections[0].get_facecolors()
+    every = planes.latent_codes(CODES[:3], [1, 2, 26], 3, classes=range(1, 27)).collections[0].get_facecolors()
+    some = planes.latent_codes(CODES[:1], [26], 3, classes=range(1, 27)).collections[0].get_facecolors()
     np.testing.assert_array_equal(every[2], some[0])
-    many = planes.latent_codes(CODES[:26], None, range(1, 27), 3).collections[0].get_facecolors()
+    many = planes.latent_codes(CODES[:26], range(1, 27), 3).collections[0].get_facecolors()
     assert len(np.unique(many, axis=0)) == 26
 
 
 def test_a_prior_of_one_dimension_is_two_pairs_of_lines():
-    ax = planes.latent_codes(CODES, None, None, 3, prior_dims=1)
+    ax = planes.latent_codes(CODES, None, 3, prior_dims=1)
     assert sorted(line.get_xdata()[0] for line in ax.get_lines()) == [-2, -1, 1, 2]
     assert texts(ax.get_legend().get_texts()) == ["N(0, 1), 1 and 2 sd"]
 
 
-def test_prior_circles_have_radius_one_and_two():
-    ax = planes.latent_codes(CODES, None, None, 3)
+@pytest.mark.parametrize(
+    "draw", [planes.latent_codes, lambda codes, labels, limit: planes.posterior_ellipses(codes, None, labels, limit)]
+)
+def test_prior_circles_have_radius_one_and_two(draw):
+    ax = draw(CODES, None, 3)
     radii = [np.linalg.norm(line.get_xydata(), axis=1) for line in ax.get_lines()]
     np.testing.assert_allclose(radii, np.outer([1, 2], np.ones(181)))
     assert texts(ax.get_legend().get_texts()) == ["N(0, I), 1 and 2 sd"]
 
 
-def test_posteriors_are_two_standard_deviations_wide():
+def test_posteriors_are_two_standard_deviations_wide_around_their_means():
     logvar = RNG.normal(size=(60, 2)) - 3
-    ax = planes.latent_codes(CODES, logvar, LABELS, 4)
-    ellipses = ax.collections[0]
+    ax = planes.posterior_ellipses(CODES, logvar, LABELS, 4, center=(1, -2), window=(0.5, 1.5, 0.25))
+    ellipses, means = ax.collections
     np.testing.assert_allclose(ellipses.get_widths(), 2 * np.exp(logvar[:, 0] / 2))
     np.testing.assert_allclose(ellipses.get_heights(), 2 * np.exp(logvar[:, 1] / 2))
     np.testing.assert_array_equal(ellipses.get_offsets(), CODES)
+    np.testing.assert_array_equal(means.get_offsets(), CODES)
     np.testing.assert_allclose(ellipses.get_facecolors()[:, :3], style.CLASS_COLORS[LABELS, :3])
     assert ax.get_aspect() == 1
-    assert ax.get_xlim() == ax.get_ylim() == (-4, 4)
+    assert (ax.get_xlim(), ax.get_ylim()) == ((-3, 5), (-6, 2))
+    (square,) = ax.patches
+    assert square.get_bbox().bounds == (0.25, 1.25, 0.5, 0.5)
+
+
+def test_posteriors_without_variance_are_points_and_diverged_ones_are_left_out():
+    (points,) = planes.posterior_ellipses(CODES, None, LABELS, 4).collections
+    np.testing.assert_array_equal(points.get_offsets(), CODES)
+    ellipses, _ = planes.posterior_ellipses(
+        [[0, 0], [np.nan, 0], [1, 1]], [[0, 0], [0, 0], [0, 9999]], None, 4
+    ).collections
+    np.testing.assert_array_equal(ellipses.get_offsets(), [[0, 0]])
 
 
 def test_posteriors_are_drawn_in_units_of_z():
-    ax = planes.latent_codes([[0.0, 0.0]], [[0.0, 2 * np.log(0.5)]], None, 2)
+    ax = planes.posterior_ellipses([[0.0, 0.0]], [[0.0, 2 * np.log(0.5)]], None, 2)
     ax.collections[0].set(facecolors="black", edgecolors="none")
+    ax.collections[1].remove()
     ax.set_axis_off()
     ax.get_legend().remove()
     for line in list(ax.get_lines()):
@@ -352,18 +444,18 @@ def test_posteriors_are_drawn_in_units_of_z():
 
 
 def test_a_plausibility_map_has_its_first_row_at_the_top_and_a_line_at_the_threshold():
-    distance = np.repeat([[4.0], [3.0], [2.0], [1.5], [0.5]], 3, axis=1)
-    ax = planes.plausibility_map(distance, CODES, LABELS, 1, farthest=3, note="40 % holes")
+    scores = np.repeat([[0.1], [0.2], [0.3], [0.4], [0.8]], 3, axis=1)
+    ax = planes.plausibility_map(scores, 0.6, CODES, LABELS, 1, note="40 % implausible")
     image = ax.images[0]
-    np.testing.assert_array_equal(image.get_array(), distance)
+    np.testing.assert_array_equal(image.get_array(), scores)
     assert image.origin == "upper"
     assert tuple(image.get_extent()) == (-1, 1, -1, 1)
-    assert image.get_clim() == (0, 3)
+    assert image.get_clim() == (0, 1)
     lines = [path for each in ax.collections if each.get_array() is not None for path in each.get_paths()]
     (line,) = (path for path in lines if len(path.vertices))
     np.testing.assert_allclose(line.vertices[:, 1], -0.6)  # half way between the centres of the last two of five rows
     np.testing.assert_array_equal(ax.collections[0].get_offsets(), CODES)
-    assert {text.get_text() for text in ax.texts} == {*"0123456789", "40 % holes"}
+    assert {text.get_text() for text in ax.texts} == {*"0123456789", "40 % implausible"}
     assert ax.get_xlim() == ax.get_ylim() == (-1, 1)
 
 
@@ -392,26 +484,26 @@ def test_a_density_without_a_crossing_has_no_line(fill):
 
 
 def test_brighter_is_more_plausible():
-    image = planes.plausibility_map([[0, 1], [2, 3]], CODES, None, 1, farthest=3).images[0]
-    shades = [grey(image.to_rgba(value)) for value in (0.0, 1.0, 2.0, 3.0)]
-    assert np.all(np.diff(shades) < -0.1)
+    image = planes.plausibility_map([[0, 0.3], [0.6, 1]], 0.5, CODES, None, 1).images[0]
+    shades = [grey(image.to_rgba(value)) for value in (0.0, 0.3, 0.6, 1.0)]
+    assert np.all(np.diff(shades) > 0.1)
 
 
-@pytest.mark.parametrize("fill", [0.5, 1.5, np.nan])
+@pytest.mark.parametrize("fill", [0.3, 0.7, np.nan])
 def test_a_map_without_a_crossing_has_no_line(fill):
-    ax = planes.plausibility_map(np.full((2, 2), fill), CODES, None, 1)
+    ax = planes.plausibility_map(np.full((2, 2), fill), 0.5, CODES, None, 1)
     assert len(ax.collections) == 1
 
 
 def test_maps_share_one_colour_bar_that_marks_the_threshold():
     figure, axes = style.new_figure(1, 2, 9, 4.5)
     for ax in axes[0]:
-        planes.plausibility_map([[0, 1], [2, 3]], CODES, None, 1, ax)
-    bar = planes.color_bar(axes[0], "distance")
+        planes.plausibility_map([[0, 0.3], [0.6, 1]], 0.5, CODES, None, 1, ax)
+    bar = planes.color_bar(axes[0], 0.5, "score")
     assert len(figure.axes) == 3
-    assert bar.ax.get_ylabel() == "distance"
-    assert bar.ax.yaxis_inverted()  # the best is at the top
-    assert any(list(line.get_ydata()) == [1, 1] for line in bar.ax.get_lines())
+    assert bar.ax.get_ylabel() == "score"
+    assert not bar.ax.yaxis_inverted()  # the best is at the top
+    assert any(list(line.get_ydata()) == [0.5, 0.5] for line in bar.ax.get_lines())
 
 
 # The heat map.
@@ -456,14 +548,22 @@ def test_image_grid_places_each_tile_with_its_ticks_at_the_centre():
     assert mosaic(ax).shape == (5 * 6 + 4 * 2, 9 * 4 + 8 * 2)
     for r, y in enumerate(ax.get_yticks()):
         for c, x in enumerate(ax.get_xticks()):
-            np.testing.assert_array_equal(tile_under(ax, x, y, 6, 4), TILES[r, c])
+            np.testing.assert_allclose(tile_under(ax, x, y, 6, 4), TILES[r, c], rtol=1e-7)  # float32
     assert np.isfinite(mosaic(ax)).sum() == TILES.size  # the gaps are transparent
     assert (texts(ax.get_yticklabels()), texts(ax.get_xticklabels())) == (rows, columns)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("x", "y")
     image = ax.images[0]
-    assert (image.get_clim(), image.get_interpolation(), image.origin) == ((0, 1), "nearest", "upper")
+    assert (image.get_clim(), image.get_interpolation(), image.origin) == ((0, 1), "none", "upper")
     np.testing.assert_array_equal(image.to_rgba([0.0, 1.0])[:, :3], [[0, 0, 0], [1, 1, 1]])
     assert ax.get_aspect() == 1
+
+
+def test_a_break_sets_columns_apart_and_ticks_stay_at_the_centres():
+    ax = images.image_grid(TILES, column_labels=list("ABCDEFGHI"), breaks=(1, 8))
+    assert mosaic(ax).shape == (5 * 6 + 4, 9 * 4 + 8 + 2 * (4 // 3))
+    for c, x in enumerate(ax.get_xticks()):
+        np.testing.assert_allclose(tile_under(ax, x, 2.5, 6, 4), TILES[0, c], rtol=1e-7)
+    assert np.diff(ax.get_xticks()).tolist() == [6, 5, 5, 5, 5, 5, 5, 6]
 
 
 def test_image_grid_without_labels_has_no_ticks():
@@ -502,10 +602,12 @@ BAD = {
     "distortion['AE'] must have shape [2, 2], not [2, 3]": lambda: plots.rate_distortion(
         {"AE": np.eye(2)}, {"AE": np.eye(2, 3)}, ["1", "2"]
     ),
-    "codes must have shape [N, 2], not [4, 3]": lambda: planes.latent_codes(np.ones((4, 3)), None, None, 1),
-    "labels must have shape [60], not [59]": lambda: planes.latent_codes(CODES, None, LABELS[1:], 1),
-    "logvar must have shape [60, 2], not [60, 1]": lambda: planes.latent_codes(CODES, CODES[:, :1], None, 1),
-    "distance must have shape [R, C], not [2]": lambda: planes.plausibility_map([1, 2], CODES, None, 1),
+    "codes must have shape [N, 2], not [4, 3]": lambda: planes.latent_codes(np.ones((4, 3)), None, 1),
+    "labels must have shape [60], not [59]": lambda: planes.latent_codes(CODES, LABELS[1:], 1),
+    "logvar must have shape [60, 2], not [60, 1]": lambda: planes.posterior_ellipses(CODES, CODES[:, :1], None, 1),
+    "center must have shape [2], not [3]": lambda: planes.posterior_ellipses(CODES, None, None, 1, center=(1, 2, 3)),
+    "window must have shape [3], not [2]": lambda: planes.posterior_ellipses(CODES, None, None, 1, window=(1, 2)),
+    "scores must have shape [R, C], not [2]": lambda: planes.plausibility_map([1, 2], 0.5, CODES, None, 1),
     "values must have shape [1, 2, S], not [2, 2, 6]": lambda: plots.heat_map(
         TILES[:2, :2, :, 0], ["a"], ["b", "c"], "x", "y", "z"
     ),

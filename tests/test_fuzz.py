@@ -37,7 +37,7 @@ from vae_jax import checkpoints, data, page, results, session, sweeps, training,
 from vae_jax.checkpoints import Checkpoint
 from vae_jax.config import Config, Experiment, Options
 from vae_jax.data import preparation, tfds
-from vae_jax.evaluation import classifier, recipe
+from vae_jax.evaluation import cache, classifier, recipe
 from vae_jax.measurements import MEASUREMENTS
 from vae_jax.programs import make_program
 from vae_jax.runs import load_run
@@ -371,7 +371,7 @@ def classifier_safetensors(folder, tiny):
     whole = classifier.load_or_train(digits, folder)
 
     def read(folder):
-        classifier._loaded.clear()  # or it would not be read again
+        cache._loaded.clear()  # or it would not be read again
         with contextlib.redirect_stderr(io.StringIO()):
             found = classifier.load_or_train(digits, folder)
         assert (found.digest, found.accuracy) == (whole.digest, whole.accuracy)
@@ -381,7 +381,7 @@ def classifier_safetensors(folder, tiny):
     return Format(folder, "*", read)
 
 
-def untrained(network, images, labels, seed):
+def untrained(network, images, labels, seed, schedule):
     return network.init(jax.random.key(seed), jnp.zeros((1, *images.shape[1:])))["params"]
 
 

@@ -36,13 +36,12 @@ ONLY_IN = {
     "tensorflow_datasets": ["vae_jax.data"],
     "array_record": ["vae_jax.data"],
     "mlxtend": ["vae_jax.data"],
-    # The classifier is a network of its own; it and runs rename parameters.
+    # What measures are networks of their own; they and runs rename parameters.
     "flax": [
         "vae_jax.convolutions",
         "vae_jax.networks",
         "vae_jax.runs",
-        "vae_jax.evaluation.recipe",
-        "vae_jax.evaluation.classifier",
+        *(f"vae_jax.evaluation.{name}" for name in ("recipe", "classifier", "plausibility")),
     ],
     # A notebook that loads a run does not import it.
     "optax": ["vae_jax.training", "vae_jax.evaluation.recipe"],

@@ -45,6 +45,7 @@ def test_the_loop_over_samplers_fills_in_each_sampler():
     assert (entry.heading, entry.better, entry.figure) == (
         "Fréchet distance of N(0, I) samples (squared feature distance)", "lower", "samples",
     )  # fmt: skip
+    assert MEASUREMENTS["mixture_implausible"].figure == "plausibility"
     assert MEASUREMENTS["mixture_frechet"].figure == "samplers"
     assert MEASUREMENTS["mmd_prior"].heading == "MMD² of all codes to N(0, I)"  # no unit, no brackets
 

@@ -1,90 +1,174 @@
-"""Distances from real images against SciPy, and one threshold per data set."""
+"""The judge of plausibility: it rejects what it was not trained with, never sees a test image, and is reproducible."""
 
 import numpy as np
 import pytest
-from scipy.spatial.distance import cdist
+from test_classifier import made_up
 
-from vae_jax.data import Dataset, Split
-from vae_jax.evaluation import plausibility as module
-from vae_jax.evaluation import subsets
-from vae_jax.evaluation.classifier import Classifier
-from vae_jax.evaluation.plausibility import nearest_distances, plausibility
-
-CLASSIFIER = Classifier(lambda images: (images.reshape(len(images), -1), np.ones((len(images), 1))), 1.0, 0, "flat")
-
-
-def rng(seed=0):
-    return np.random.default_rng(seed)
+from vae_jax import data
+from vae_jax.data import Split
+from vae_jax.evaluation import cache, outliers, plausibility, recipe, subsets
+from vae_jax.evaluation.plausibility import Plausibility, load_or_train
+from vae_jax.evaluation.probes import probes
 
 
 @pytest.fixture(autouse=True)
-def nothing_cached(monkeypatch):
-    monkeypatch.setattr(module, "_references", {})
+def another_process(monkeypatch):
+    """Nothing that an earlier test loaded is in memory."""
+    monkeypatch.setattr(cache, "_loaded", {})
 
 
-def noise(train=500, test=1000, name="a"):
-    """Images of 3 x 2 random pixels, whose features are the pixels."""
-    splits = [Split(rng(s).integers(0, 256, (count, 3, 2), np.uint8), None) for s, count in ((0, train), (1, test))]
-    provenance = {"sha256": name, "counts": {"train": train, "validation": 0, "test": test}}
-    return Dataset(name, splits[0], splits[0].where(np.zeros(train, bool)), splits[1], provenance)
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(plausibility, "SCHEDULE", recipe.Schedule(1, 3, 1e-3))
 
 
-@pytest.mark.parametrize("block_bytes", [1, 3000, 1 << 27])
-def test_nearest_distances_are_exact_whatever_the_blocks(monkeypatch, block_bytes):
-    monkeypatch.setattr(module, "BLOCK_BYTES", block_bytes)
-    features, reference = (rng(s).normal(100, 1, (count, 8)).astype(np.float32) for s, count in ((0, 31), (1, 90)))
-    features[3] = reference[7]
-    distances = nearest_distances(features, reference)
-    expected = cdist(features.astype(np.float64), reference.astype(np.float64)).min(axis=1)
-    np.testing.assert_allclose(distances, expected, rtol=1e-4, atol=1e-6)  # centred in float32, around 100
-    assert distances[3] == 0
+def with_validation(dataset, count):
+    return dataset._replace(validation=dataset.test.where(np.arange(count)))
 
 
-def test_features_that_are_not_finite_are_far_from_everything():
-    reference = rng().normal(size=(10, 2)).astype(np.float32)
-    features = np.float32([[np.nan, 0], [np.inf, 0], [1e30, 0], [0, 0]])
-    assert list(nearest_distances(features, reference) < 10) == [False, False, False, True]
+def pixels(dataset):
+    return dataset.test.images / np.float32(255)
 
 
-def test_the_threshold_is_the_distance_that_95_percent_of_test_images_keep():
-    dataset = noise()
-    reference = plausibility(dataset, CLASSIFIER)
-    train, test = (split.images.reshape(len(split.images), -1) / 255 for split in (dataset.train, dataset.test))
-    np.testing.assert_array_equal(reference.features, train.astype(np.float32))
-    assert reference.threshold == pytest.approx(np.quantile(cdist(test, train).min(axis=1), 0.95), rel=1e-5)
+def test_it_rejects_what_it_was_not_trained_with():
+    """And tells most digits, blurred or not, from kinds that none of its outliers is of; on mnist_5k, as evaluated."""
+    digits = data.load("mnist_5k")
+    judge = load_or_train(digits)  # in the folder of the session, where other tests find it
+    asked = [(probe, judge.implausible(probe.images)) for probe in probes(digits.test)]
+    assert [(probe.name, share) for probe, share in asked if not probe.is_met(share)] == []
+    real, blurred = (share for _, share in asked[:2])
+    assert blurred < real + 0.03
+    assert judge.accuracy > 0.95
+    assert len(judge.held_out) == 333 + 366  # validation images, and a tenth of the training images
+    scores = judge.scores(digits.validation.images / np.float32(255))
+    assert 0.45 < scores.mean() < 0.55  # ranks among themselves and as many others
 
 
-def test_images_beyond_the_threshold_are_implausible():
-    dataset = noise()
-    reference = plausibility(dataset, CLASSIFIER)
-    train, test = (split.images / np.float32(255) for split in (dataset.train, dataset.test))
-    assert reference.implausible(test) == pytest.approx(0.05, abs=1e-9)
-    assert reference.implausible(train[:100]) == 0
-    assert reference.implausible(test + 100) == 1
-    mixed = np.concatenate([train[:30], train[:10] + 100])
-    assert reference.implausible(mixed) == pytest.approx(0.25)
-    mixed[0] = np.nan
-    assert reference.implausible(mixed) == pytest.approx(11 / 40)
+JUDGE = Plausibility(lambda images: images.mean(axis=(1, 2)), np.float32([0.1, 0.2, 0.2, 0.4]), 1.0, 0, "", 0.5)
 
 
-def test_a_data_set_has_one_reference_in_the_process():
-    calls = []
-    counted = CLASSIFIER._replace(predict=lambda images: calls.append(len(images)) or CLASSIFIER.predict(images))
-    first = plausibility(noise(), counted)
-    assert plausibility(noise(), counted) is first  # equal data, another object
-    assert calls == [500, 1000]
-    assert plausibility(noise(name="b"), counted) is not first
-    assert plausibility(noise(test=900), counted) is not first
-    assert plausibility(noise(), counted._replace(digest="another")) is not first
-    assert len(calls) == 8
+def test_a_score_is_the_share_of_real_images_that_look_no_better():
+    images = np.float32([0.0, 0.1, 0.15, 0.2, 0.3, 0.4, 0.9, np.nan])[:, None, None] * np.ones((1, 2, 2), np.float32)
+    assert list(JUDGE.scores(images)) == [0, 0.25, 0.25, 0.75, 0.75, 1, 1, 0]
+    assert JUDGE.implausible(images) == 4 / 8
+    assert JUDGE._replace(threshold=0.25).implausible(images) == 2 / 8
 
 
-def test_many_or_large_images_are_used_in_part(monkeypatch):
-    monkeypatch.setattr(module, "MAX_TRAIN", 300)
-    dataset = noise()
-    features = plausibility(dataset, CLASSIFIER).features
-    assert len(features) == 300
-    assert not np.array_equal(features, dataset.train.images[:300].reshape(300, -1) / np.float32(255))
-    module._references.clear()
-    monkeypatch.setattr(subsets, "MAX_PIXELS", 6 * 100)
-    assert len(plausibility(dataset, CLASSIFIER).features) == 100
+def test_log_odds_against_rejection():
+    logits = np.array([[1.0, 2.0, -3.0], [0.0, -5.0, 60.0], [50.0, 0.0, -20.0]])
+    expected = np.log(np.exp(logits[:, 0]) + np.exp(logits[:, 1])) - logits[:, 2]
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    found = plausibility._log_odds(probabilities.astype(np.float32))
+    np.testing.assert_allclose(found, expected, rtol=1e-6)  # also where float32 knows 1 - r as 0 or 1 only
+    assert list(plausibility._log_odds(np.float32([[0, 0, 1], [0, 1, 0]]))) == [-np.inf, np.inf]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (4, 4), (7, 10), (28, 28)])
+def test_windows_are_four_by_four_two_apart(shape):
+    random = np.random.default_rng(0)
+    x = random.random((2, *shape, 3)).astype(np.float32)
+    found = np.asarray(plausibility._windows(x))
+    height, width = (max(4, size + size % 2) for size in shape)
+    padded = np.zeros((2, height, width, 3), np.float32)
+    padded[:, : shape[0], : shape[1]] = x
+    assert found.shape == (2, height // 2 - 1, width // 2 - 1, 48)
+    for row in range(found.shape[1]):
+        for column in range(found.shape[2]):
+            window = padded[:, 2 * row : 2 * row + 4, 2 * column : 2 * column + 4]
+            np.testing.assert_array_equal(np.sort(found[:, row, column]), np.sort(window.reshape(2, -1)))
+    # In one order in all of them.
+    step = np.asarray(plausibility._windows(np.roll(x, (2, 2), (1, 2))))
+    np.testing.assert_array_equal(step[:, 1:-1, 1:-1], found[:, :-2, :-2])
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_same_seed_is_the_same_judge_and_another_is_not(tmp_path, capsys):
+    dataset = with_validation(made_up(), 10)
+    first, again, other = (
+        load_or_train(dataset, tmp_path / name, seed) for name, seed in (("a", 0), ("b", 0), ("c", 1))
+    )
+    assert first.digest == again.digest != other.digest
+    np.testing.assert_array_equal(first.scores(pixels(dataset)), again.scores(pixels(dataset)))
+    assert capsys.readouterr().err.count("does not exist yet: training the judge of made_up\n") == 3
+    cache._loaded.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr(recipe, "train")
+        loaded = load_or_train(dataset, tmp_path / "a")
+    assert loaded.digest == first.digest
+    np.testing.assert_array_equal(loaded.scores(pixels(dataset)), first.scores(pixels(dataset)))
+
+
+@pytest.mark.usefixtures("quick")
+def test_no_test_image_is_seen(tmp_path):
+    dataset = with_validation(made_up(), 10)
+    other = dataset._replace(test=Split(255 - dataset.test.images, dataset.test.labels[::-1].copy()))
+    assert load_or_train(dataset, tmp_path / "a").digest == load_or_train(other, tmp_path / "b").digest
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_is_held_out_is_not_trained_on(tmp_path, monkeypatch):
+    dataset, seen = with_validation(made_up(), 10), []
+    exposed = plausibility._exposed
+    monkeypatch.setattr(plausibility, "_exposed", lambda real, *rest: seen.append(real) or exposed(real, *rest))
+    judge = load_or_train(dataset, tmp_path)
+    assert len(judge.held_out) == 10 + 15
+    (real,) = seen
+    held = [image for image in dataset.train.images if not (image == real.images).all(axis=(1, 2)).any()]
+    assert (len(real.images), len(held)) == (135, 15)
+    again = judge.logits(np.concatenate([held, dataset.validation.images]) / np.float32(255))
+    # Another order, in which another batch size may sum in another order.
+    np.testing.assert_allclose(np.sort(again), judge.held_out, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.usefixtures("quick")
+def test_of_few_images_none_is_held_out(tmp_path):
+    judge = load_or_train(made_up(num_images=5), tmp_path)
+    assert len(judge.held_out) == 5
+
+
+def test_real_images_and_outliers_are_as_many_each_with_its_label(monkeypatch):
+    dataset = made_up()
+    classes = np.unique(dataset.train.labels) * 10
+    real = Split(dataset.train.images, dataset.train.labels * 10)
+    images, labels = plausibility._exposed(real, classes, np.random.default_rng(0))
+    np.testing.assert_array_equal(images[:150], real.images)  # as they are; the others are jittered
+    np.testing.assert_array_equal(labels[:450], np.tile(dataset.train.labels, 3))
+    assert not np.array_equal(images[150:300], real.images)
+    assert set(labels[450:]) == {3}
+    assert 450 <= len(labels[450:]) < 450 + len(outliers.KINDS)
+    monkeypatch.setattr(plausibility, "MAX_REAL", 90)
+    images, labels = plausibility._exposed(real, classes, np.random.default_rng(0))
+    np.testing.assert_array_equal(images[:30], real.images[:30])
+    np.testing.assert_array_equal(labels[:90], dataset.train.labels[:90])  # each from another image
+
+
+@pytest.mark.usefixtures("quick")
+def test_many_or_large_images_are_held_out_in_part(tmp_path, monkeypatch):
+    monkeypatch.setattr(plausibility, "MAX_HELD_OUT", 8)
+    assert len(load_or_train(with_validation(made_up(), 10), tmp_path / "a").held_out) == 16
+    monkeypatch.setattr(subsets, "MAX_PIXELS", 36 * 3)
+    assert len(load_or_train(with_validation(made_up(), 10), tmp_path / "b").held_out) == 6
+
+
+CONSTANTS = {
+    "FORMAT": 99, "FEATURES": (8, 8), "HIDDEN_DIM": 16, "SCHEDULE": recipe.Schedule(1, 1, 0.1), "COPIES": 2,
+    "MAX_REAL": 100, "HELD_OUT": 5, "MAX_HELD_OUT": 50,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONSTANTS)
+def test_each_constant_makes_another_judge(name, monkeypatch):
+    assert {key for key in vars(plausibility) if key.isupper()} - {"THRESHOLD"} == CONSTANTS.keys()
+    before = plausibility.constants()
+    monkeypatch.setattr(plausibility, name, CONSTANTS[name])
+    assert plausibility.constants() != before
+
+
+def test_other_outliers_or_another_training_make_another_judge(monkeypatch):
+    before = plausibility.constants()
+    for module, name, value in (
+        (outliers, "FORMAT", 99), (outliers, "KINDS", {outliers.torn: 1}), (recipe, "MAX_SHIFT", 1),
+    ):  # fmt: skip
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, value)
+            assert plausibility.constants() != before

@@ -1,22 +1,33 @@
-"""Samplers against the moments and mixtures they are to find; distances against closed forms, SciPy and prdc."""
+"""Samplers against the moments and mixtures they are to find; numbers of a run whose decoder is known."""
 
 import functools
+import itertools
 import json
 
 import numpy as np
-import prdc
 import pytest
-import scipy.linalg
 import sklearn.mixture
+from scipy.spatial.distance import cdist
 
 from vae_jax.config import Config
 from vae_jax.data import Dataset, Split
 from vae_jax.evaluation import samples, subsets
 from vae_jax.evaluation.classifier import Classifier
-from vae_jax.evaluation.samples import draw_samplers, evaluate_samples, frechet_distance, frechet_from_moments
+from vae_jax.evaluation.distances import frechet_distance
+from vae_jax.evaluation.plausibility import Plausibility
+from vae_jax.evaluation.samples import draw_samplers, evaluate_samples
 from vae_jax.runs import Codes, TrainedRun
 
-NUMBERS = {"frechet", "precision", "recall", "density", "coverage", "confidence", "class_entropy"}
+COMPARED = {
+    "frechet", "frechet_relative", "frechet_over_floor", "kid", "kid_error", "precision", "recall", "density",
+    "coverage", "confidence", "class_entropy",
+}  # fmt: skip
+JUDGED = {"implausible", "implausible_error", "implausible_excess", "implausible_excess_error"}
+NUMBERS = COMPARED | JUDGED
+OF_RUN = {
+    "frechet_floor", "classifier_accuracy", "classifier_digest", "plausibility_digest",
+    "reconstruction_implausible", "reconstruction_implausible_error", *(f"midpoint_{name}" for name in JUDGED),
+}  # fmt: skip
 NO_IMAGES = np.zeros((0, 6, 6), np.uint8)
 
 
@@ -28,12 +39,6 @@ def run_of(mean, logvar=None, decode=None):
 
 def draw(mean, logvar=None, num_samples=1000, seed=0):
     return draw_samplers(run_of(mean, logvar), NO_IMAGES, num_samples, seed)
-
-
-def made_up_features(seed, num=(300, 250), dims=8, apart=1.0):
-    random = np.random.default_rng(seed)
-    real, fake = random.normal(0, 1, (num[0], dims)), random.normal(apart, 0.8, (num[1], dims))
-    return real.astype(np.float32), fake.astype(np.float32)
 
 
 def covariance(random, dims):
@@ -211,101 +216,15 @@ def test_a_diverged_run_draws_from_the_prior_only(logvar):
     assert all(np.isnan(codes).all() for codes in drawn.values())
 
 
-# Fréchet distance
-
-
-@pytest.mark.parametrize("num", [2000, 20])  # with fewer images than features, the covariance is singular
-def test_frechet_of_a_set_with_itself_is_zero(num):
-    features = np.maximum(0, np.random.default_rng(0).normal(-0.5, 5, (num, 64))).astype(np.float32)
-    features[:, 7] = 0  # a feature that no image has
-    trace = np.trace(np.cov(features, rowvar=False))
-    assert frechet_distance(features, features) == pytest.approx(0, abs=1e-6 * trace)
-    assert frechet_distance(features, features[::-1]) == pytest.approx(0, abs=1e-6 * trace)
-
-
-def test_frechet_of_axis_aligned_gaussians_in_closed_form():
-    """Each axis is its own: (μa − μb)² + (σa − σb)²."""
-    mean_a, sd_a = np.array([0.0, 1.0, -2.0]), np.array([1.0, 0.0, 3.0])
-    mean_b, sd_b = np.array([0.5, 1.0, 2.0]), np.array([4.0, 2.0, 0.1])
-    expected = 0.25 + 0 + 16 + 9 + 4 + 2.9**2
-    turn = np.linalg.qr(np.random.default_rng(1).normal(size=(3, 3)))[0]  # turning both changes nothing
-    for axes in (np.eye(3), turn):
-        a, b = axes @ np.diag(sd_a**2) @ axes.T, axes @ np.diag(sd_b**2) @ axes.T
-        assert frechet_from_moments(axes @ mean_a, a, axes @ mean_b, b) == pytest.approx(expected, rel=1e-7)  # √1e-16
-
-
-@pytest.mark.parametrize("dims", [1, 2, 40])
-def test_frechet_against_sqrtm(dims):
-    random = np.random.default_rng(2)
-    mean_a, mean_b, a, b = *random.normal(size=(2, dims)), covariance(random, dims), covariance(random, dims)
-    root = scipy.linalg.sqrtm(a @ b)
-    expected = np.sum((mean_a - mean_b) ** 2) + np.trace(a + b - 2 * np.real(root))
-    assert frechet_from_moments(mean_a, a, mean_b, b) == pytest.approx(expected, rel=1e-8)
-    assert frechet_from_moments(mean_b, b, mean_a, a) == pytest.approx(expected, rel=1e-8)
-
-
-def test_frechet_of_features_is_that_of_their_moments():
-    real, fake = made_up_features(3, num=(50, 40), dims=3)
-    real, fake = real + 1000, fake + 1000  # where float32 sums would lose the variance
-    (mean_a, a), (mean_b, b) = ((x.mean(axis=0), np.cov(x.T)) for x in (np.float64(real), np.float64(fake)))
-    expected = np.sum((mean_a - mean_b) ** 2) + np.trace(a + b - 2 * np.real(scipy.linalg.sqrtm(a @ b)))
-    assert frechet_distance(real, fake) == pytest.approx(expected, rel=1e-8)
-
-
-# Neighbours
-
-
-def test_a_copy_of_the_neighbour_at_the_radius_is_at_the_radius():
-    # Distances come from matrix products, whose last bits depend on where in the matrix a pair of points stands.
-    for num_points in range(20, 200, 7):
-        random = np.random.default_rng(num_points)
-        real = random.normal(size=(num_points, 65)).astype(np.float32)
-        assert samples.density_coverage(real, random.permutation(real)) == (1, 1), num_points
-
-
-@pytest.mark.parametrize("rows", [1000, 64])
-@pytest.mark.parametrize(("k_precision", "k_density"), [(3, 5), (1, 2)])
-@pytest.mark.parametrize(("dims", "apart"), [(1, 0.5), (8, 0.3), (8, 1.5), (128, 0.2)])
-def test_neighbours_against_prdc(rows, k_precision, k_density, dims, apart, monkeypatch):
-    monkeypatch.setattr(samples, "ROWS", rows)
-    real, fake = made_up_features(4, dims=dims, apart=apart)
-    expected = prdc.compute_prdc(np.float64(real), np.float64(fake), nearest_k=k_precision)
-    found = samples.precision_recall(real, fake, k_precision)
-    assert found == pytest.approx((expected["precision"], expected["recall"]), abs=1e-12)
-    expected = prdc.compute_prdc(np.float64(real), np.float64(fake), nearest_k=k_density)
-    found = samples.density_coverage(real, fake, k_density)
-    assert found == pytest.approx((expected["density"], expected["coverage"]), abs=1e-12)
-
-
-def test_neighbours_by_hand():
-    """On a line, k = 1: each real ball reaches to the next real point, 1 away, but that of 10 reaches 8 and 12 further.
-
-    Of the fakes, 0.5 is in two balls, 2.5 in those of 2 and 10 (radius 8), 30 in none. Fakes have radii 2, 2 and 27.5.
-    """
-    real, fake = np.float32([[0], [1], [2], [10]]), np.float32([[0.5], [2.5], [30]])
-    assert samples.precision_recall(real, fake, k=1) == (2 / 3, 1.0)
-    assert samples.density_coverage(real, fake, k=1) == ((2 + 2 + 0) / 3, 4 / 4)
-    far = fake + 100
-    assert samples.precision_recall(real, far, k=1) == (0, 0)
-    assert samples.density_coverage(real, far, k=1) == (0, 0)
-
-
-def test_copies_of_one_image_are_no_variety():
-    """A point of some length, where rounding would put copies apart and give them a ball."""
-    real = np.random.default_rng(5).normal(30, 1, (200, 128)).astype(np.float32)
-    fake = np.repeat(real[:1], 100, axis=0)
-    precision, recall = samples.precision_recall(real, fake)
-    density, coverage = samples.density_coverage(real, fake)
-    assert (precision, recall) == (1, 0)
-    assert density > 0
-    assert coverage <= 0.1
-    assert not np.any(samples._squared_radii(fake, 3))
-
-
-def test_a_neighbour_has_to_be_there():
-    points = np.zeros((3, 2), np.float32)
-    with pytest.raises(ValueError, match="3 points have no 3-th nearest neighbour"):
-        samples.precision_recall(points, points)
+def test_midpoints_lie_halfway_between_two_codes():
+    codes = np.random.default_rng(0).normal(size=(5, 3))
+    found = samples.midpoints(codes, np.random.default_rng(1))
+    assert found.shape == (1000, 3)
+    pairs = list(itertools.combinations(range(5), 2))
+    distance = cdist(found, np.stack([(codes[a] + codes[b]) / 2 for a, b in pairs]))
+    np.testing.assert_allclose(distance.min(axis=1), 0, atol=1e-12)
+    assert len(set(distance.argmin(axis=1))) == 10  # every pair
+    np.testing.assert_allclose(samples.midpoints(codes[:1], np.random.default_rng(0))[7], codes[0])
 
 
 # Predictions
@@ -322,6 +241,10 @@ def test_confidence_and_class_entropy_by_hand():
 
 
 # A run
+
+
+# Spots are dark on the whole, noise is not.
+JUDGE = Plausibility(lambda images: 0.3 - images.mean(axis=(1, 2)), np.linspace(0, 0.3, 10), 1.0, 0, "def")
 
 
 @pytest.fixture
@@ -344,11 +267,11 @@ def blobs():
         right = images[:, :, 4:].sum(axis=(1, 2)) / np.maximum(images.sum(axis=(1, 2)), 1e-6)
         return images.reshape(len(images), -1) @ project, np.stack([1 - right, right], axis=1)
 
-    return Dataset("blobs", train, test, test, {}), Classifier(predict, 0.9, 0, "abc")
+    return Dataset("blobs", train, test, test, {}), Classifier(predict, 0.9, 0, "abc"), JUDGE
 
 
 def test_a_decoder_of_real_images_and_one_of_noise(blobs):
-    dataset, classifier = blobs
+    dataset, classifier, judge = blobs
     noise = np.random.default_rng(3).random((300, 8, 8), np.float32)
 
     def decode(z):
@@ -356,13 +279,15 @@ def test_a_decoder_of_real_images_and_one_of_noise(blobs):
         return {0: real, 1: noise, 2: np.repeat(real[:1], 300, axis=0)}[int(z[0, 0])]
 
     samplers = {name: np.full((300, 2), index, np.float32) for index, name in enumerate(("real", "noise", "same"))}
-    numbers = evaluate_samples(run_of(np.zeros((1, 2)), decode=decode), dataset, classifier, samplers)
+    numbers = evaluate_samples(run_of(np.zeros((1, 2)), decode=decode), dataset, classifier, judge, samplers)
     expected = {f"{name}_{number}" for name in samplers for number in NUMBERS}
-    assert numbers.keys() == expected | {"frechet_floor", "classifier_accuracy", "classifier_digest"}
-    assert (numbers["classifier_accuracy"], numbers["classifier_digest"]) == (0.9, "abc")
+    assert numbers.keys() == expected | OF_RUN
+    assert [numbers[f"classifier_{name}"] for name in ("accuracy", "digest")] == [0.9, "abc"]
+    assert numbers["plausibility_digest"] == "def"
     json.dumps(numbers, allow_nan=False)
 
     assert numbers["real_frechet"] == pytest.approx(0, abs=1e-9)
+    assert numbers["real_kid"] < 0  # by the kernel of a point with itself, which counts between the sets only
     assert [numbers[f"real_{name}"] for name in ("precision", "recall", "coverage")] == [1, 1, 1]
     assert numbers["real_density"] == pytest.approx(1)  # k are within the distance of the k-th: k - 1, and the point
     assert numbers["real_class_entropy"] == pytest.approx(np.log(2), abs=0.05)
@@ -370,32 +295,68 @@ def test_a_decoder_of_real_images_and_one_of_noise(blobs):
 
     assert [numbers[f"noise_{name}"] for name in ("precision", "density", "coverage")] == [0, 0, 0]
     assert numbers["noise_frechet"] > 100 * numbers["frechet_floor"]
+    assert numbers["noise_frechet_over_floor"] == numbers["noise_frechet"] / numbers["frechet_floor"]
+    features, _ = classifier.predict(dataset.test.images / np.float32(255))
+    variance = features.var(axis=0, ddof=1, dtype=np.float64).sum()
+    assert numbers["noise_frechet_relative"] == pytest.approx(numbers["noise_frechet"] / variance)
+    assert numbers["noise_kid"] > 10 * numbers["noise_kid_error"] > 0
     assert numbers["noise_confidence"] < 0.6
 
     assert (numbers["same_precision"], numbers["same_recall"], numbers["same_class_entropy"]) == (1, 0, 0)
     assert 0 < numbers["same_coverage"] < 0.1
 
 
+def test_the_excess_is_over_the_runs_own_reconstructions(blobs):
+    """Codes of test images are 0 and 1; of a decode, the share that is noise is the code, but for those below 0."""
+    dataset, classifier, judge = blobs
+    random = np.random.default_rng(3)
+
+    def decode(z):
+        noisy = random.random((len(z), 1, 1)) < z[:, :1, None]
+        return np.where(noisy, 0.9, 0.1).astype(np.float32) * np.ones((1, 8, 8), np.float32)
+
+    mean = np.repeat([[0.0], [1.0]], [60, 240], axis=0)
+    samplers = {"half": np.full((400, 1), 0.5), "never": np.full((400, 1), -1.0)}
+    numbers = evaluate_samples(run_of(mean, decode=decode), dataset, classifier, judge, samplers)
+    assert numbers["reconstruction_implausible"] == 0.8
+    assert numbers["reconstruction_implausible_error"] == pytest.approx(np.sqrt(0.8 * 0.2 / 300))
+    assert numbers["never_implausible"] == numbers["never_implausible_error"] == 0
+    assert numbers["never_implausible_excess"] == -0.8
+    assert numbers["never_implausible_excess_error"] == pytest.approx(np.sqrt(0.8 * 0.2 / 300))
+    half = numbers["half_implausible"]
+    assert half == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(400))
+    assert numbers["half_implausible_excess"] == half - 0.8
+    error = np.sqrt(half * (1 - half) / 400 + 0.8 * 0.2 / 300)
+    assert numbers["half_implausible_excess_error"] == pytest.approx(error)
+    # Of two different images, chosen at random: their mean code is 0.8, and so is the share of noise.
+    assert numbers["midpoint_implausible"] == pytest.approx(0.8, abs=4 * 0.4 / np.sqrt(1000) + 0.02)
+
+
 def test_the_floor_is_that_of_as_many_train_images(blobs):
-    dataset, classifier = blobs
+    dataset, classifier, judge = blobs
     decode = lambda z: np.zeros((len(z), 8, 8), np.float32)  # noqa: E731
     floors = {}
     for size in (20, 100, 400):
         samplers = {"one": np.zeros((size, 2), np.float32)}
-        floors[size] = evaluate_samples(run_of([[0.0]], decode=decode), dataset, classifier, samplers)["frechet_floor"]
+        numbers = evaluate_samples(run_of([[0.0]], decode=decode), dataset, classifier, judge, samplers)
+        floors[size] = numbers["frechet_floor"]
     assert 0 < floors[400] < floors[100] < floors[20]
     every = [classifier.predict(split.images / np.float32(255))[0] for split in (dataset.train, dataset.test)]
     assert floors[400] == pytest.approx(frechet_distance(*every), rel=1e-6)
 
 
 def test_what_is_not_finite_or_too_few_has_no_numbers(blobs):
-    dataset, classifier = blobs
+    dataset, classifier, judge = blobs
     random = np.random.default_rng(4)
     samplers = {"good": np.zeros((300, 2)), "diverged": np.full((300, 2), np.nan), "few": np.zeros((5, 2))}
     decode = lambda z: random.random((len(z), 8, 8), np.float32) + np.float32(z[:, :1, None])  # noqa: E731
-    numbers = evaluate_samples(run_of([[0.0]], decode=decode), dataset, classifier, samplers)
-    for name, found in (("good", False), ("diverged", True), ("few", True)):
-        assert [numbers[f"{name}_{number}"] is None for number in sorted(NUMBERS)] == [found] * len(NUMBERS)
+    numbers = evaluate_samples(run_of([[0.0]], decode=decode), dataset, classifier, judge, samplers)
+    for name, compared, judged in (("good", False, False), ("diverged", True, True), ("few", True, False)):
+        assert {numbers[f"{name}_{number}"] is None for number in COMPARED} == {compared}
+        assert {numbers[f"{name}_{number}"] is None for number in JUDGED} == {judged}
+    lost = evaluate_samples(run_of([[np.nan]], decode=decode), dataset, classifier, judge, {"good": samplers["good"]})
+    assert lost["reconstruction_implausible"] is lost["good_implausible_excess"] is lost["midpoint_implausible"] is None
+    assert lost["good_implausible"] == 1
     json.dumps(numbers, allow_nan=False)
 
 
@@ -407,8 +368,13 @@ def test_neighbours_are_sought_among_a_random_part_that_is_always_the_same(monke
     np.testing.assert_array_equal(part, subsets.subset(rows, 2000))
     np.testing.assert_array_equal(subsets.subset(rows[:2000], 2000), rows[:2000])
     sizes = []
-    radii = samples._squared_radii
-    monkeypatch.setattr(samples, "_squared_radii", lambda points, k: sizes.append(len(points)) or radii(points, k))
-    features = np.random.default_rng(0).normal(size=(2500, 2)).astype(np.float32)
-    samples._compare(features, features, np.ones((2500, 1), np.float32))
-    assert sizes == [2000, 2000, 2000]
+    for name in ("precision_recall", "density_coverage", "kid"):
+        function = getattr(samples, name)
+        monkeypatch.setattr(
+            samples,
+            name,
+            lambda real, fake, f=function: sizes.append((len(real), len(fake))) or f(real[:50], fake[:50]),
+        )
+    features = np.random.default_rng(0).normal(size=(5500, 2)).astype(np.float32)
+    samples._compare(samples.Reference(features, 1.0, 1.0), features[:2500], np.ones((2500, 1), np.float32))
+    assert sizes == [(5000, 2500), (2000, 2000), (2000, 2000)]

@@ -1,6 +1,6 @@
 """Named arrays in one safetensors file, with a JSON header and a SHA-256 of both.
 
-Checkpoints, final parameters and the classifier are such files. They hold no code, so reading one is safe.
+Checkpoints, final parameters and the networks that measure are such files. They hold no code, so reading one is safe.
 """
 
 import contextlib

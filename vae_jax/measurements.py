@@ -90,6 +90,7 @@ _SAMPLES = [
 
 _ALEMI = "Alemi et al. 2018, Fixing a Broken ELBO"
 _BURDA = "Burda et al. 2016, Importance Weighted Autoencoders"
+_HENDRYCKS = "Hendrycks et al. 2019, Deep Anomaly Detection with Outlier Exposure"
 _HOFFMAN = "Hoffman & Johnson 2016, ELBO Surgery"
 _KINGMA = "Kingma & Welling 2014, Auto-Encoding Variational Bayes"
 _KYNKAANNIEMI = "Kynkäänniemi et al. 2019, Improved Precision and Recall Metric for Assessing Generative Models"
@@ -99,6 +100,8 @@ _WANG = "Wang et al. 2009, Divergence Estimation for Multidimensional Densities 
 
 _ONE_NAT = "One nat is the spread of independent reproductions of a published VAE."
 _ONE_PERCENT = "One of a hundred images; the error of a thousand test images."
+
+_EXCESS_REASON = "Two shares of 1,000 images each differ by up to 0.03 by chance."
 
 MEASUREMENTS: dict[str, Measurement] = _with_errors({
     "validation_elbo": Measurement("validation ELBO", NATS, "higher", "training_curves",
@@ -221,30 +224,29 @@ MEASUREMENTS: dict[str, Measurement] = _with_errors({
             "Share of decodes whose predicted class changes over a step of {length} standard deviations of all codes "
             "in each dimension.", margin=0.02, margin_reason="Two of a hundred steps.", error=TEST_IMAGES),
     }),
-    "midpoint_implausible_excess": Measurement("midpoints that are no digits, above reconstructions", SHARE, "lower",
-        "interpolations", "Share of decoded midpoints of two test codes that the judge calls no digits, "
-        "minus that of the model's own reconstructions.",
-        margin=0.05, margin_reason="As many real images may be called no digits.", error="midpoints"),
-    "midpoint_plausible": Measurement("plausible midpoints", SHARE, "higher", "interpolations",
-        "Share of decoded midpoints of two test codes that are "
-        "as near to a training image as 95 % of the test images."),
+    "reconstruction_implausible": Measurement("implausible reconstructions", SHARE, "lower", "plausibility",
+        "Share of decodes of the mean codes of test images that the judge of plausibility rejects.",
+        _HENDRYCKS, error="test images"),
+    "midpoint_implausible": Measurement("implausible midpoints", SHARE, "lower", "interpolations",
+        "Share of decodes halfway between two test codes that the judge of plausibility rejects.",
+        _HENDRYCKS, error="midpoints"),
+    "midpoint_implausible_excess": Measurement("excess of implausible midpoints", SHARE, "lower", "interpolations",
+        "Share of implausible midpoints minus that of the run's own reconstructions.",
+        margin=0.03, margin_reason=_EXCESS_REASON, error="midpoints and test images"),
     **_each(_SAMPLES, {
         "{sampler}_frechet": Measurement("Fréchet distance of {samples}", SQUARED_FEATURES, "lower", "{figure}",
             "Squared Fréchet distance of {samples} from the test images, in the features of a digit classifier.",
             "Heusel et al. 2017, GANs Trained by a Two Time-Scale Update Rule, with another classifier",
-            margin=10.0, margin_reason="About three times the distance of training images from test images."),
-        "{sampler}_frechet_over_floor": Measurement("Fréchet distance of {samples} over its floor", "floors", "lower",
-            "{figure}", "Fréchet distance of {samples} divided by that of as many training images."),
-        "{sampler}_kid": Measurement("kernel distance of {samples}", SQUARED_FEATURES, "lower", "{figure}",
-            "Unbiased squared maximum mean discrepancy of {samples} from the test images, with a cubic kernel.",
-            "Bińkowski et al. 2018, Demystifying MMD GANs",
-            margin=1.0, margin_reason="Less than the errors of a thousand samples.", error="subsets"),
-        "{sampler}_implausible": Measurement("share of {samples} that are no digits", SHARE, "lower", "samplers",
-            "Share of {samples} that the judge calls no digits.", error="samples"),
-        "{sampler}_implausible_excess": Measurement("{samples} that are no digits, above reconstructions", SHARE,
-            "lower", "samplers",
-            "Share of {samples} that the judge calls no digits, minus that of the model's own reconstructions.",
-            margin=0.05, margin_reason="As many real images may be called no digits.", error="samples"),
+            margin=5.0, margin_reason="About the floor: two sets of 1,000 real digits are 4 apart."),
+        "{sampler}_frechet_relative": Measurement("relative Fréchet distance of {samples}", "", "lower", "{figure}",
+            "Squared Fréchet distance of {samples} over the total variance of the features of test images."),
+        "{sampler}_frechet_over_floor": Measurement("Fréchet distance of {samples} over the floor", "floors", "lower",
+            "{figure}", "Fréchet distance of {samples} in units of that of as many training images.",
+            margin=1.0, margin_reason="The floor itself is the noise of as many images."),
+        "{sampler}_kid": Measurement("kernel distance of {samples}", "", "lower", "{figure}",
+            "Unbiased squared maximum mean discrepancy of {samples} from the test images, in the same features.",
+            "Bińkowski et al. 2018, Demystifying MMD GANs, with another classifier",
+            margin=20.0, margin_reason="Its standard error with 1,000 digits.", error="samples"),
         "{sampler}_precision": Measurement("precision of {samples}", SHARE, "higher", "{figure}",
             "Share of {samples} within a 3-neighbour ball of a test image.", _KYNKAANNIEMI),
         "{sampler}_recall": Measurement("recall of {samples}", SHARE, "higher", "{figure}",
@@ -259,8 +261,11 @@ MEASUREMENTS: dict[str, Measurement] = _with_errors({
         "{sampler}_class_entropy": Measurement("class entropy of {samples}", "nats", "higher", "{figure}",
             "Entropy of the predicted classes of {samples}; "
             "the logarithm of the number of classes if all are as frequent."),
-        "hole_mass_{sampler}": Measurement("implausible {samples}", SHARE, "lower", "holes",
-            "Share of {samples} that are farther from every training image than 95 % of the test images are."),
+        "{sampler}_implausible": Measurement("implausible {samples}", SHARE, "lower", "plausibility",
+            "Share of {samples} that the judge of plausibility rejects.", _HENDRYCKS, error="samples"),
+        "{sampler}_implausible_excess": Measurement("excess of implausible {samples}", SHARE, "lower", "plausibility",
+            "Share of implausible {samples} minus that of the run's own reconstructions.",
+            margin=0.03, margin_reason=_EXCESS_REASON, error="samples and test images"),
     }),
     "classifier_accuracy": Measurement("accuracy of the classifier", SHARE, None, "",
         "Accuracy of the data set's classifier on the test images; a property of the data set and not of the run."),
@@ -271,5 +276,5 @@ MEASUREMENTS: dict[str, Measurement] = _with_errors({
         "Epoch in which the loss of the run stopped being finite.", kind=int),
 })  # fmt: skip
 
-RECORD_KEYS = ("evaluation", "failed", "classifier_digest")
+RECORD_KEYS = ("evaluation", "failed", "classifier_digest", "plausibility_digest")
 """Keys of evaluation.json that are no measurements."""

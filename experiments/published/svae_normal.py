@@ -8,7 +8,7 @@ dimensions, quoted second-hand: check them with the paper before citing.
 Setting: 784-256-128-z with ReLU, Adam at 0.001, batches of 64, pixels redrawn at each step, stopped early on the
 validation loss. Ours: a validation set of 10,000 images (a sixth), so 50,000 to train on, and a patience of 50 epochs.
 Known differences: the authors' code (github.com/nicola-decao/s-vae-pytorch, examples/mnist.py) takes a softplus as the
-standard deviation, and the paper's is said to warm the KL term up; ours does neither.
+standard deviation, ours does not; the paper may warm the KL term up (from memory), ours does not.
 Measured: test_log_likelihood_sampled at 2, 5, 10, 20 dimensions: not run yet.
 Cost: not run yet.
 """

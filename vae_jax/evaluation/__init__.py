@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from vae_jax.evaluation import classifier, marginal
+from vae_jax.evaluation import classifier, marginal, plausibility
 from vae_jax.evaluation.density import evaluate_density
 from vae_jax.evaluation.latents import evaluate_latents
 from vae_jax.evaluation.likelihood import evaluate_likelihood
@@ -17,7 +17,7 @@ from vae_jax.runs import dataset_of, load_run
 from vae_jax.workdir import UserError, is_trained, read_json, read_metrics, write_json
 
 FORMAT = 2  # of the computation of the numbers; increased whenever one of them is computed in another way
-NUM_SAMPLES = 1000  # images of each sampler
+MIN_SAMPLES, MAX_SAMPLES = 1_000, 10_000  # of each sampler; as many as test images between them
 
 
 def evaluate_run(
@@ -87,10 +87,12 @@ def _parts(
     yield "likelihood", lambda: evaluate_likelihood(run, test, train, num_samples=num_likelihood_samples)
     yield "density of the codes", lambda: evaluate_density(run, train)
     if classifier.is_classifiable(dataset):
-        judge = classifier.load_or_train(dataset)
-        samplers = draw_samplers(run, train, NUM_SAMPLES, seed=0)
-        yield "samples", lambda: evaluate_samples(run, dataset, judge, samplers)
-        yield "latent space", lambda: evaluate_latents(run, dataset, judge, samplers)
+        features = classifier.load_or_train(dataset)
+        num_samples = min(max(len(test), MIN_SAMPLES), MAX_SAMPLES)
+        samplers = draw_samplers(run, train, num_samples, seed=0)
+        judge = plausibility.load_or_train(dataset)
+        yield "samples", lambda: evaluate_samples(run, dataset, features, judge, samplers)
+        yield "latent space", lambda: evaluate_latents(run, dataset, features, samplers["gaussian"])
 
 
 def _json_ready(value: Any) -> Any:

@@ -1,65 +1,170 @@
-"""Whether an image looks like the data: its distance from the nearest training image, in the classifier's features.
+"""Whether an image looks like the data: a network that was shown what does not.
 
-One reference per data set serves the numbers and the figures alike.
+A classifier that has only seen digits calls noise a digit. So this one has one class more, the reject class, and is
+trained with outlier exposure (Hendrycks et al. 2019, arXiv:1812.04606) on the kinds of `outliers`. An image's score is
+its rank among real images that the network has not seen (a conformal p-value, Bates et al. 2023, arXiv:2104.08279).
 """
 
-import json
+import math
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
+import flax.linen as nn
+import flax.traverse_util
+import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
-from vae_jax.data import Dataset
-from vae_jax.evaluation.classifier import Classifier
-from vae_jax.evaluation.subsets import chunks, limit, subset
+from vae_jax.arrays import Arrays
+from vae_jax.data import Dataset, Split
+from vae_jax.evaluation import cache, outliers, recipe
+from vae_jax.evaluation.subsets import limit, subset
+from vae_jax.networks import Params, dense
 from vae_jax.runs import identity_of
 
-MAX_TRAIN, MAX_TEST = 5000, 2000  # images
-QUANTILE = 0.95  # share of test images that are plausible
-BLOCK_BYTES = 1 << 27  # a block of products in `nearest_distances`, of which two are alive at once
+FORMAT = 1  # of the code of this module
+FEATURES = (16, 32)  # of the windows of the two local layers
+HIDDEN_DIM = 128
+SCHEDULE = recipe.Schedule(min_epochs=10, min_steps=2_000, learning_rate=4e-3)
+COPIES = 3  # of each real image: one as it is, the others jittered; and as many outliers
+MAX_REAL = 20_000  # real images with their copies
+HELD_OUT = 10  # one of so many training images is not trained on, nor is any validation image
+MAX_HELD_OUT = 2_000  # of each split
+THRESHOLD = 0.04  # share of real images that count as implausible; up to 6 % of others, as 700 estimate it to 1 %
 
 
 class Plausibility(NamedTuple):
-    """The real images of a data set in feature space, and the distance from them that real images keep."""
+    """Judges whether images look like those of a data set."""
 
-    features: np.ndarray  # float32[R, F], of training images
-    threshold: float
-    """Distance from the nearest training image that 95 % of the test images keep; farther off is a hole."""
-    classifier: Classifier
+    logits: Callable[
+        [np.ndarray], np.ndarray
+    ]  # float32[N, H, W] in [0, 1] to the log odds against rejection, float64[N]
+    held_out: np.ndarray  # float32[R], ascending logits of real images that were not trained on
+    accuracy: float  # share of them whose class is told, too
+    seed: int
+    digest: str  # SHA-256 of the parameters and `held_out`
+    threshold: float = THRESHOLD  # a lower score is implausible
 
-    def distances(self, images: np.ndarray) -> np.ndarray:
-        """Computes the distance of images float32[N, H, W] in [0, 1] from the nearest training image, float64[N]."""
-        return nearest_distances(self.classifier.predict(images)[0], self.features)
+    def scores(self, images: np.ndarray) -> np.ndarray:
+        """Computes the share of held-out real images that look no better, float64[N] in [0, 1].
+
+        It is evenly distributed for real images, and 0 for images float32[N, H, W] with a pixel that is not finite.
+        """
+        logits = self.logits(images)
+        ranks = np.searchsorted(self.held_out, logits, side="right") / len(self.held_out)
+        return np.where(np.isnan(logits), 0.0, ranks)
 
     def implausible(self, images: np.ndarray) -> float:
-        """Computes the share of images beyond the threshold, 0 to 1; images that are not finite count as such."""
-        return 1 - float(np.mean(self.distances(images) <= self.threshold))
+        """Computes the share of images whose score is below the threshold, 0 to 1."""
+        return float(np.mean(self.scores(images) < self.threshold))
 
 
-def plausibility(dataset: Dataset, classifier: Classifier) -> Plausibility:
-    """Returns the reference of a data set and its classifier, which is computed once in a process."""
-    key = json.dumps([classifier.digest, *identity_of(dataset)], sort_keys=True)
-    if key not in _references:
-        real, held_out = (
-            classifier.predict(subset(images, limit(most, images.shape[1:])) / np.float32(255))[0]
-            for images, most in ((dataset.train.images, MAX_TRAIN), (dataset.test.images, MAX_TEST))
-        )
-        threshold = float(np.quantile(nearest_distances(held_out, real), QUANTILE))
-        _references[key] = Plausibility(real, threshold, classifier)
-    return _references[key]
+class Network(nn.Module):
+    """Two layers of overlapping windows, then dense ones; strokes are told from crossings by what is near each other.
 
-
-_references: dict[str, Plausibility] = {}
-
-
-@np.errstate(all="ignore")  # features that are not finite have no nearest image
-def nearest_distances(features: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Computes the distance of each of features float[N, F] from the nearest of reference float[M, F], float64[N].
-
-    Matrix products in blocks of `BLOCK_BYTES` find the nearest; its distance is then taken without their rounding.
+    The windows are a convolution of stride 2 each, written as products: XLA's convolutions on a CPU would take minutes.
     """
-    center = reference.mean(axis=0)  # short vectors lose fewer digits
-    features, reference = features - center, reference - center
-    half_square = np.square(reference).sum(axis=1) / 2
-    rows = max(1, BLOCK_BYTES // half_square.nbytes)
-    nearest = [np.argmin(half_square - block @ reference.T, axis=1) for block in chunks(features, rows)]
-    return np.linalg.norm((features - reference[np.concatenate(nearest)]).astype(np.float64), axis=1)
+
+    num_classes: int
+
+    @nn.compact
+    def __call__(self, images: Array) -> tuple[Array, Array]:
+        """Maps float32[B, H, W] in [0, 1] to features float32[B, F] and logits [B, C + 1], the last of rejection."""
+        x = images[..., None]
+        for index, features in enumerate(FEATURES):
+            x = nn.relu(dense(_windows(x), features, f"windows_{index}"))
+        x = nn.relu(dense(x.reshape(x.shape[0], -1), HIDDEN_DIM, "hidden"))
+        return x, dense(x, self.num_classes + 1, "logits")
+
+
+def _windows(x: Array) -> Array:
+    """Windows of 4 x 4 of [B, H, W, F], 2 apart, [B, h, w, 16 F]: blocks of 2 x 2, then squares of four blocks."""
+    batch, height, width, features = x.shape
+    # At least two blocks each way.
+    x = jnp.pad(x, ((0, 0), (0, max(4 - height, height % 2)), (0, max(4 - width, width % 2)), (0, 0)))
+    shape = (batch, x.shape[1] // 2, 2, x.shape[2] // 2, 2, features)
+    blocks = x.reshape(shape).transpose(0, 1, 3, 2, 4, 5).reshape(batch, shape[1], shape[3], 4 * features)
+    corners = blocks[:, :-1, :-1], blocks[:, :-1, 1:], blocks[:, 1:, :-1], blocks[:, 1:, 1:]
+    return jnp.concatenate(corners, axis=-1)
+
+
+def load_or_train(dataset: Dataset, folder: Path | None = None, seed: int = 0) -> Plausibility:
+    """Loads the judge of a data set from its file, or trains it in seconds; see `cache.load_or_train`.
+
+    It sees images of the training and validation splits only. With so few images that none can be held out, those
+    trained on stand in for them.
+
+    Args:
+        dataset: that `classifier.is_classifiable`.
+        folder: of the files; None for `cache.cache_dir()`.
+        seed: of what is held out, the outliers, the initial parameters and the order of the images.
+    """
+    assert dataset.train.labels is not None
+    classes = np.unique(dataset.train.labels)
+    network = Network(len(classes))
+    num_held = sum(_num_held_out(dataset)) or len(dataset.train.images)
+    shapes = recipe.param_shapes(network, dataset.train.images) | {"held_out": ((num_held,), np.dtype(np.float32))}
+    identity = {"recipe": constants(), "seed": seed, "data": list(identity_of(dataset))}
+    found = cache.load_or_train(
+        "judge", dataset.name, identity, shapes, partial(_trained, dataset, network, classes, seed), folder
+    )
+    params = {name: array for name, array in found.arrays.items() if name != "held_out"}
+    logits = partial(_logits, network, flax.traverse_util.unflatten_dict(params, sep="/"))
+    return Plausibility(logits, found.arrays["held_out"], found.accuracy, seed, found.digest)
+
+
+def constants() -> str:
+    """Returns everything that the parameters depend on but data and seed, as one line."""
+    kinds = {kind.__name__: share for kind, share in outliers.KINDS.items()}
+    own = (FORMAT, FEATURES, HIDDEN_DIM, tuple(SCHEDULE), COPIES, MAX_REAL, HELD_OUT, MAX_HELD_OUT)
+    return f"{own} {outliers.FORMAT} {kinds} {recipe.constants()}"
+
+
+def _num_held_out(dataset: Dataset) -> tuple[int, int]:
+    """Returns how many of the training and validation images are held out."""
+    most = limit(MAX_HELD_OUT, dataset.train.images.shape[1:])
+    return min(len(dataset.train.images) // HELD_OUT, most), min(len(dataset.validation.images), most)
+
+
+def _trained(dataset: Dataset, network: Network, classes: np.ndarray, seed: int) -> tuple[Arrays, float]:
+    """Returns the parameters and the scores of held-out images, and the share of these whose class is told."""
+    train, validation = dataset.train, dataset.validation
+    random = np.random.default_rng(seed)
+    order, (num_train, num_validation) = random.permutation(len(train.images)), _num_held_out(dataset)
+    held = [train.where(order[:num_train]), validation.where(subset(np.arange(len(validation.images)), num_validation))]
+    if num_train + num_validation == 0:
+        held = [train]
+    images, labels = _exposed(train.where(order[num_train:]), classes, random)
+    params = recipe.train(network, images, labels, seed, SCHEDULE)
+    pixels = np.concatenate([split.images for split in held]) / np.float32(255)
+    expected = np.concatenate([split.labels for split in held if split.labels is not None])
+    _, probabilities = recipe.predict(network, params, pixels)
+    flat = flax.traverse_util.flatten_dict(params, sep="/")
+    flat["held_out"] = np.sort(_log_odds(probabilities)).astype(np.float32)
+    return flat, float(np.mean(classes[probabilities[:, :-1].argmax(axis=1)] == expected))
+
+
+def _exposed(real: Split, classes: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Returns real images as they are, real ones jittered, and as many outliers, uint8[N, H, W], with labels int[N]."""
+    assert real.labels is not None
+    count = min(COPIES * len(real.images), MAX_REAL)
+    plain = math.ceil(count / COPIES)
+    chosen = np.arange(count) % len(real.images)  # in random order already
+    images = recipe.shrunk(real.images[chosen])
+    images = np.concatenate([images[:plain], outliers.jittered(images[plain:], random)])
+    rejected = outliers.outliers(recipe.shrunk(real.images[chosen[: len(real.images)]]), count, random)
+    labels = np.searchsorted(classes, real.labels[chosen])
+    return np.concatenate([images, rejected]), np.concatenate([labels, np.full(len(rejected), len(classes))])
+
+
+def _logits(network: Network, params: Params, images: np.ndarray) -> np.ndarray:
+    return _log_odds(recipe.predict(network, params, images)[1])
+
+
+def _log_odds(probabilities: np.ndarray) -> np.ndarray:
+    """Computes log(1 - r) - log(r) float64[N] from probabilities [N, C + 1], the last of which is r, to reject."""
+    known = probabilities[:, :-1].sum(axis=1, dtype=np.float64)  # 1 - r would lose the digits of small values
+    with np.errstate(divide="ignore"):
+        return np.log(known) - np.log(probabilities[:, -1].astype(np.float64))

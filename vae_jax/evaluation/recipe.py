@@ -5,9 +5,10 @@ Whoever changes the code of this module increases `FORMAT`, so that cached class
 
 import math
 from functools import partial
-from typing import cast
+from typing import Any, NamedTuple, cast
 
 import flax.linen as nn
+import flax.traverse_util
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,7 +23,7 @@ from vae_jax.training import batches
 FORMAT = 3  # of the code of this module
 HIDDEN_DIMS = (512, 128)  # the last one is the feature space
 BATCH_SIZE = 128
-LEARNING_RATE = 2e-3  # of Adam; decays to 0 along a cosine
+LEARNING_RATE = 2e-3
 MIN_EPOCHS = 20  # 99 % accuracy on MNIST
 MIN_STEPS = 3_000  # 96 % accuracy on mnist_5k, whose epochs are short
 MAX_SHIFT = 2  # pixels, each way; without shifts the network memorizes 3,667 images
@@ -66,37 +67,63 @@ def shrunk(images: np.ndarray) -> np.ndarray:
 _State = tuple[Params, optax.OptState]
 
 
-def train(network: Network, images: np.ndarray, labels: np.ndarray, seed: int) -> Params:
-    """Trains on images uint8[N, H, W], of which at most `MAX_TRAIN` are used, and labels int[N] from 0 to C - 1."""
+class Schedule(NamedTuple):
+    """How long and how fast a network is trained: for whole epochs, until there are enough of them and of steps."""
+
+    min_epochs: int
+    min_steps: int
+    learning_rate: float  # of Adam; decays to 0 along a cosine
+
+
+def train(network: nn.Module, images: np.ndarray, labels: np.ndarray, seed: int, schedule: Schedule) -> Params:
+    """Trains a network that maps images as `Network` does.
+
+    Args:
+        network: with C logits.
+        images: uint8[N, H, W], of which at most `MAX_TRAIN` are used.
+        labels: int[N] from 0 to C - 1.
+        seed: of the initial parameters, the order of the images and their shifts.
+        schedule: of the training.
+    """
     chosen = subset(np.arange(len(images)), MAX_TRAIN)
     images, labels = shrunk(images[chosen]), labels[chosen]
     init_key, train_key = jax.random.split(jax.random.key(seed))
     steps_per_epoch = math.ceil(len(images) / BATCH_SIZE)
-    num_epochs = max(MIN_EPOCHS, math.ceil(MIN_STEPS / steps_per_epoch))
-    num_steps = num_epochs * steps_per_epoch
-    state = _init_state(network, num_steps, images.shape[1:], init_key)
+    num_epochs = max(schedule.min_epochs, math.ceil(schedule.min_steps / steps_per_epoch))
+    decay = schedule.learning_rate, num_epochs * steps_per_epoch
+    state = _init_state(network, decay, images.shape[1:], init_key)
     images, labels = jax.device_put((images, labels.astype(np.int32)))
     for epoch in range(num_epochs):
-        state = _train_epoch(network, num_steps, images, labels, state, jax.random.fold_in(train_key, epoch))
+        state = _train_epoch(network, decay, images, labels, state, jax.random.fold_in(train_key, epoch))
     return cast(Params, jax.device_get(state[0]))
 
 
-def _optimizer(num_steps: int) -> optax.GradientTransformationExtraArgs:
-    return optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, num_steps))
+def param_shapes(network: nn.Module, images: np.ndarray) -> dict[str, tuple[tuple[int, ...], Any]]:
+    """Returns the shape and dtype of each parameter for images like these, by its path, such as `logits/bias`."""
+    image = jax.ShapeDtypeStruct(shrunk(images[:1]).shape, np.float32)
+    params = cast(Params, jax.eval_shape(network.init, jax.random.key(0), image))["params"]
+    return {name: (leaf.shape, leaf.dtype) for name, leaf in flax.traverse_util.flatten_dict(params, sep="/").items()}
 
 
-@partial(jax.jit, static_argnames=("network", "num_steps", "image_shape"))
-def _init_state(network: Network, num_steps: int, image_shape: tuple[int, ...], key: Array) -> _State:
+def _optimizer(decay: tuple[float, int]) -> optax.GradientTransformationExtraArgs:
+    """Adam, whose learning rate decays to 0 in so many steps."""
+    return optax.adam(optax.cosine_decay_schedule(*decay))
+
+
+@partial(jax.jit, static_argnames=("network", "decay", "image_shape"))
+def _init_state(network: nn.Module, decay: tuple[float, int], image_shape: tuple[int, ...], key: Array) -> _State:
     params = network.init(key, jnp.zeros((1, *image_shape)))["params"]
-    return params, _optimizer(num_steps).init(params)
+    return params, _optimizer(decay).init(params)
 
 
-@partial(jax.jit, static_argnames=("network", "num_steps"), donate_argnames="state")
-def _train_epoch(network: Network, num_steps: int, images: Array, labels: Array, state: _State, key: Array) -> _State:
+@partial(jax.jit, static_argnames=("network", "decay"), donate_argnames="state")
+def _train_epoch(
+    network: nn.Module, decay: tuple[float, int], images: Array, labels: Array, state: _State, key: Array
+) -> _State:
     """Trains for one pass over all images uint8[N, H, W], each with a new shift, and their labels int32[N]."""
     shuffle_key, shifts_key = jax.random.split(key)
     order, weights = batches(shuffle_key, images.shape[0], BATCH_SIZE)
-    optimizer = _optimizer(num_steps)
+    optimizer = _optimizer(decay)
 
     def step(state: _State, inputs: tuple[Array, Array, Array]) -> tuple[_State, None]:
         params, opt_state = state
@@ -124,12 +151,12 @@ def shifted(images: Array, key: Array) -> Array:
 
 
 @partial(jax.jit, static_argnames="network")
-def _predict_chunk(network: Network, params: Params, images: Array) -> tuple[Array, Array]:
+def _predict_chunk(network: nn.Module, params: Params, images: Array) -> tuple[Array, Array]:
     features, logits = cast(tuple[Array, Array], network.apply({"params": params}, images))
     return features, jax.nn.softmax(logits)
 
 
-def predict(network: Network, params: Params, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def predict(network: nn.Module, params: Params, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Maps float32[N, H, W] in [0, 1] to features float32[N, F] and probabilities float32[N, C]."""
     found = [_predict_chunk(network, params, shrunk(chunk)) for chunk in chunks(images, CHUNK)]
     features, probabilities = (np.concatenate(arrays) for arrays in zip(*found, strict=True))

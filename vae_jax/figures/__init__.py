@@ -1,24 +1,27 @@
 """Figures of an experiment's trained runs: WORKDIR/figures/NAME.png (300 dpi) and NAME.pdf.
 
 A figure is one function under `@figure`; its docstring is its title and caption. The modules `numbers`, `latents`,
-`density` and `decodes` hold them; `plots`, `planes` and `images` draw arrays on matplotlib's axes.
+`density`, `decodes` and `overview` hold them; `plots`, `planes` and `images` draw arrays on matplotlib's axes.
 """
 
 from vae_jax.figures import backend  # isort: skip  # before anything that imports matplotlib
 
-from collections.abc import Callable
+import contextlib
+import gc
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from vae_jax.config import Experiment
-from vae_jax.figures import decodes, density, latents, numbers
+from vae_jax.figures import decodes, density, latents, numbers, overview
 from vae_jax.figures.inputs import Inputs
 from vae_jax.figures.panels import FIGURES
-from vae_jax.figures.style import in_style, render
+from vae_jax.figures.rendering import render
+from vae_jax.figures.style import in_style
 from vae_jax.results import Results
 from vae_jax.workdir import Picture, UserError, is_trained, remove, run_dir, write_bytes
 
-__all__ = ["FIGURES", "Drawn", "backend", "decodes", "density", "draw", "latents", "numbers"]
+__all__ = ["FIGURES", "Drawn", "backend", "decodes", "density", "draw", "latents", "numbers", "overview"]
 
 
 class Drawn(NamedTuple):
@@ -35,29 +38,41 @@ def draw(
     data_dir: str | None = None,
     progress: Callable[[int, int, str], object] = lambda *_: None,
 ) -> Drawn:
-    """Draws an experiment's figures from its trained runs.
+    """Draws an experiment's figures from its trained runs, and before them those that fit its grid unasked.
 
     A figure that fails does not stop the others. Files of a figure that is not drawn are removed, so that none of an
     earlier launch is taken for one of this. `progress` is called before each figure with the number of figures done,
-    the number of all, and its name; what it raises ends the drawing.
+    the number of all, and its name, and after the last without a name; what it raises ends the drawing.
     """
     trained = [config for config in results.configs if is_trained(run_dir(workdir, config))]
     inputs = Inputs(trained, dict(results.evaluated), experiment.base, workdir, data_dir)
     drawn = Drawn([], [])
-    for index, name in enumerate(experiment.figures):
-        progress(index, len(experiment.figures), name)
-        picture = None
-        try:
-            picture = _draw_one(name, inputs) if trained else None
-        except Exception as error:
-            reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-            drawn.failures.append((name, " ".join(reason.split())))
-        if picture is not None:
-            drawn.pictures.append(picture)
-        else:
-            for suffix in ("png", "pdf"):
-                remove(workdir / "figures" / f"{name}.{suffix}")
+    fitting = [n for n, entry in FIGURES.items() if entry.when and n not in experiment.figures and entry.when(trained)]
+    names = [*fitting, *experiment.figures]
+    with _few_collections():
+        for index, name in enumerate(names):
+            progress(index, len(names), name)
+            try:
+                picture = _draw_one(name, inputs) if trained else None
+                drawn.pictures.extend([picture] if picture else [])
+            except Exception as error:
+                reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+                drawn.failures.append((name, " ".join(reason.split())))
+    progress(len(names), len(names), "")
+    for name in {*FIGURES, *names} - {picture.name for picture in drawn.pictures}:
+        for suffix in ("png", "pdf"):
+            remove(workdir / "figures" / f"{name}.{suffix}")
     return drawn
+
+
+@contextlib.contextmanager
+def _few_collections() -> Iterator[None]:
+    """Keeps what exists already out of garbage collections, which embedding a font in a PDF sets off by the dozen."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _draw_one(name: str, inputs: Inputs) -> Picture | None:
@@ -66,9 +81,7 @@ def _draw_one(name: str, inputs: Inputs) -> Picture | None:
         drawing = entry.draw(inputs)
         if drawing is None:
             return None
-        png = render(drawing.figure, "png")
-        drawing.figure.set_layout_engine("none")  # the layout takes long, and it is found
-        pdf = render(drawing.figure, "pdf")
-    write_bytes(inputs.workdir / "figures" / f"{name}.png", png)
-    write_bytes(inputs.workdir / "figures" / f"{name}.pdf", pdf)
+        pictures = render(drawing.figure)
+    for suffix, content in pictures.items():
+        write_bytes(inputs.workdir / "figures" / f"{name}.{suffix}", content)
     return Picture(name, entry.title, f"{entry.caption} {drawing.facts}".strip())

@@ -12,22 +12,20 @@ from vae_jax.config import Config
 from vae_jax.data import Split
 from vae_jax.evaluation.samples import draw_samplers
 from vae_jax.figures import images
+from vae_jax.figures.grids import by_dataset
 from vae_jax.figures.inputs import Inputs, setting_of, spaced, values_of
-from vae_jax.figures.panels import Drawing, by_dataset, draw_panels, figure, finish
-from vae_jax.figures.plots import format_number, thin
+from vae_jax.figures.panels import Drawing, draw_panels, figure, finish, is_wide, wrap
+from vae_jax.figures.plots import format_number
 from vae_jax.figures.style import new_figure
-from vae_jax.runs import TrainedRun
 
 MAX_CLASSES = 26  # columns of reconstructions
-MAX_CODES = 5000  # that the spread of a dimension is computed from
 NUM_PATHS = 5
-MANIFOLD_SIDE = 15
-SAMPLER_NAMES = {"prior": "N(0, I)", "gaussian": "Gaussian", "mixture": "mixture", "aggregate": "codes"}
+MANIFOLD_SIDE, SMALL_MANIFOLD_SIDE = 11, 7
 SAMPLES_SIDE = 8
-SHEET_COLUMNS = 12  # of the samples of a sampler
+SAMPLER_NAMES = {"prior": "N(0, I)", "gaussian": "Gaussian", "mixture": "mixture", "aggregate": "codes of\nimages"}
 # Sheets by KL weight: rows and columns of cells, and images along the side of a cell.
 MAX_CELLS = 8
-CELL_MANIFOLD_SIDE, CELL_SAMPLES_SIDE = 12, 6
+CELL_MANIFOLD_SIDE, CELL_SAMPLES_SIDE = 7, 6
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
@@ -40,11 +38,11 @@ def reconstructions(inputs: Inputs) -> Drawing | None:
     """
     chosen = inputs.choose()
     groups = by_dataset(chosen.configs)
-    heights = [0.72 * (len(group) + 1) + 0.6 for group in groups]
-    drawn, axes = new_figure(len(groups), 1, 10, sum(heights), height_ratios=heights)
+    heights = [0.62 * (len(group) + 1) + 0.6 for group in groups]
+    drawn, axes = new_figure(len(groups), 1, 8, sum(heights), height_ratios=heights)
     for ax, group in zip(axes.flat, groups, strict=True):
         originals, labels = one_per_class(inputs.dataset(group[0]).test, MAX_CLASSES)
-        rows = {inputs.title(c, ["dataset"]): (run := inputs.run(c)).decode(run.encode(originals).mean) for c in group}
+        rows = {_row_name(inputs, c): (run := inputs.run(c)).decode(run.encode(originals).mean) for c in group}
         tiles = np.stack([originals / np.float32(255), *rows.values()])
         images.image_grid(tiles, ax, ["original", *rows], None if labels is None else [str(label) for label in labels])
         if len(groups) > 1:
@@ -56,17 +54,31 @@ def reconstructions(inputs: Inputs) -> Drawing | None:
 def manifold(inputs: Inputs) -> Drawing | None:
     """The decoder's manifold.
 
-    Decodes of a grid over the plane, at equal shares of the prior N(0, I). Where the codes fill the prior it is a
-    smooth atlas of images; where they do not, shapes are unlike any image, or large areas look the same.
+    Decodes of a grid over the plane: at equal shares of the prior N(0, I), and at equal shares of each model's own
+    codes, dimension by dimension. Where the codes fill the prior, both are the same smooth atlas of images; where they
+    do not, the first shows only a part of what the model can draw, or shapes unlike any image.
     """
     chosen = inputs.choose([config for config in inputs.configs if config.latent_dim == 2])
+    side = MANIFOLD_SIDE if is_wide(inputs, chosen) else SMALL_MANIFOLD_SIDE
+    shares = (np.arange(side) + 0.5) / side
 
-    def draw(config: Config, ax: Axes) -> None:
-        decoded, z = _decode_plane(inputs.run(config), MANIFOLD_SIDE)
-        rows, columns = (thin([format_number(value, 1) for value in side]) for side in (z[::-1], z))
-        images.image_grid(decoded, ax, rows, columns, "z₁", "z₂")
+    def of_prior(config: Config, ax: Axes) -> None:
+        z = scipy.stats.norm.ppf(shares).astype(np.float32)
+        draw(config, ax, np.stack([z, z]))
 
-    return draw_panels(inputs, chosen, draw, (4.6, 4.9))
+    def of_codes(config: Config, ax: Axes) -> None:
+        codes = inputs.codes(config).mean
+        finite = codes[np.isfinite(codes).all(axis=1)]
+        draw(config, ax, np.quantile(finite, shares, axis=0).T if len(finite) else np.full((2, side), np.nan))
+
+    def draw(config: Config, ax: Axes, z: np.ndarray) -> None:
+        ends = (0, side // 2, side - 1)
+        columns, rows = (
+            [format_number(value, 1) if index in ends else "" for index, value in enumerate(values)] for values in z
+        )
+        images.image_grid(_decode_plane(inputs, config, z), ax, rows[::-1], columns, "z₁", "z₂")
+
+    return draw_panels(inputs, chosen, {"N(0, I)": of_prior, "own codes": of_codes}, (3.6, 3.6))
 
 
 @figure
@@ -78,7 +90,7 @@ def manifold_by_kl_weight(inputs: Inputs) -> Drawing | None:
     large, neighbours look alike, because the codes say little about an image.
     """
     flat = [config for config in inputs.configs if config.latent_dim == 2]
-    return _by_kl_weight(inputs, flat, lambda run: _decode_plane(run, CELL_MANIFOLD_SIDE)[0])
+    return _by_kl_weight(inputs, flat, lambda config: decode_prior_plane(inputs, config, CELL_MANIFOLD_SIDE))
 
 
 @figure
@@ -88,11 +100,13 @@ def samples(inputs: Inputs) -> Drawing | None:
     Decodes of points drawn from the prior, the same points for all models with as many latent dimensions. They look
     like the data where the codes fill the prior, and like something else where the codes leave holes.
     """
+    chosen = inputs.choose()
+    side = SAMPLES_SIDE if is_wide(inputs, chosen) else CELL_SAMPLES_SIDE
 
     def draw(config: Config, ax: Axes) -> None:
-        images.image_grid(_decode_prior(inputs.run(config), SAMPLES_SIDE), ax)
+        images.image_grid(decode_prior(inputs, config, side), ax)
 
-    return draw_panels(inputs, inputs.choose(), draw, (4.2, 4.7))
+    return draw_panels(inputs, chosen, draw, (3.4, 3.6))
 
 
 @figure
@@ -103,7 +117,7 @@ def samples_by_kl_weight(inputs: Inputs) -> Drawing | None:
     dimensions. As the weight grows the codes fill the prior and samples come to look like the data, until they all
     turn into one blur.
     """
-    return _by_kl_weight(inputs, inputs.configs, lambda run: _decode_prior(run, CELL_SAMPLES_SIDE))
+    return _by_kl_weight(inputs, inputs.configs, lambda config: decode_prior(inputs, config, CELL_SAMPLES_SIDE))
 
 
 @figure
@@ -113,38 +127,40 @@ def samplers(inputs: Inputs) -> Drawing | None:
     Decodes of codes from N(0, I), from a Gaussian and a mixture of ten fitted to the model's own codes, and of codes
     of training images. The first row against the others shows how much of a model's bad samples is the sampler's fault.
     """
+    chosen = inputs.choose()
+    rows, columns, size = (2, 10, (4.6, 3.9)) if is_wide(inputs, chosen) else (3, 5, (1.8, 4.2))
 
     def draw(config: Config, ax: Axes) -> None:
-        run = inputs.run(config)
-        draws = draw_samplers(run, inputs.dataset(config).train.images, 2 * SHEET_COLUMNS, seed=0)
-        decoded = np.concatenate([run.decode(z) for z in draws.values()])
-        tiles = decoded.reshape(2 * len(draws), SHEET_COLUMNS, *decoded.shape[1:])
-        images.image_grid(tiles, ax, [label for name in draws for label in (SAMPLER_NAMES[name], "")])
+        draws = draw_samplers(inputs.run(config), inputs.dataset(config).train.images, rows * columns, seed=0)
+        decoded = inputs.decode(config, np.stack(list(draws.values())))
+        sheets = [images.mosaic(each.reshape(rows, columns, *each.shape[1:])) for each in decoded]
+        images.image_grid(np.stack(sheets)[:, None], ax, [SAMPLER_NAMES[name] for name in draws], gap=6)
 
-    return draw_panels(inputs, inputs.choose(), draw, (5.0, 4.0))
+    return draw_panels(inputs, chosen, draw, size)
 
 
 @figure
 def interpolations(inputs: Inputs) -> Drawing | None:
     """Interpolations.
 
-    Decodes along the straight line between the codes of two test images, of the classes named beside it. If all of
-    them are plausible, the space between codes means something.
+    Decodes along the straight line between the codes of two test images, which stand at both ends, of the classes
+    named beside them. If all of them are plausible, the space between codes means something.
     """
-    t = np.linspace(0, 1, 11, dtype=np.float32)[:, None]
+    chosen = inputs.choose()
+    steps, size = (9, (4.6, 2.4)) if is_wide(inputs, chosen) else (5, (2.2, 1.8))
+    t = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
 
     def draw(config: Config, ax: Axes) -> None:
-        run = inputs.run(config)
         ends, labels = one_per_class(inputs.dataset(config).test, 2 * NUM_PATHS)
-        codes = run.encode(ends).mean
+        codes, originals = inputs.run(config).encode(ends).mean, ends / np.float32(255)
         half = len(ends) // 2
         pairs = [(start, start + half) for start in range(half)] or [(0, 0)]
-        paths = [run.decode((1 - t) * codes[start] + t * codes[end]) for start, end in pairs]
+        paths = inputs.decode(config, np.stack([(1 - t) * codes[start] + t * codes[end] for start, end in pairs]))
+        tiles = [[originals[start], *path, originals[end]] for (start, end), path in zip(pairs, paths, strict=True)]
         names = None if labels is None else [f"{labels[start]} → {labels[end]}" for start, end in pairs]
-        positions = thin([f"{position:.2g}" for position in t.flat])
-        images.image_grid(np.stack(paths), ax, names, positions, "position t on the path")
+        images.image_grid(np.array(tiles), ax, names, breaks=(1, steps + 1))
 
-    return draw_panels(inputs, inputs.choose(), draw, (4.8, 3.0))
+    return draw_panels(inputs, chosen, draw, size)
 
 
 @figure
@@ -155,23 +171,20 @@ def traversals(inputs: Inputs) -> Drawing | None:
     a row is what that dimension means; a row that does not change is a dimension that is not used.
     """
     chosen = inputs.choose([config for config in inputs.configs if config.latent_dim > 2])
-    values = np.linspace(-3, 3, 11, dtype=np.float32)
+    values = np.linspace(-3, 3, 9 if is_wide(inputs, chosen) else 5, dtype=np.float32)
 
     def draw(config: Config, ax: Axes) -> None:
-        run = inputs.run(config)
-        codes = run.encode(inputs.test(config, MAX_CODES).images).mean
+        codes = inputs.codes(config).mean
         center, sd = codes.mean(axis=0), codes.std(axis=0)
         dimensions = np.argsort(-sd)[:8]
         z = np.broadcast_to(center, (len(dimensions), len(values), len(center))).copy()
         for row, dimension in enumerate(dimensions):
             z[row, :, dimension] += values * sd[dimension]
-        decoded = run.decode(z.reshape(-1, len(center)))
-        tiles = decoded.reshape(*z.shape[:2], *decoded.shape[1:])
         names = [f"z{dimension + 1}".translate(SUBSCRIPTS) for dimension in dimensions]
-        steps = thin([format_number(value, 1) for value in values])
-        images.image_grid(tiles, ax, names, steps, "standard deviations of the codes")
+        steps = [f"{format_number(value, 0)} sd" if value in (-3, 0, 3) else "" for value in values]
+        images.image_grid(inputs.decode(config, z), ax, names, steps)
 
-    return draw_panels(inputs, chosen, draw, (4.8, 4.2))
+    return draw_panels(inputs, chosen, draw, (3.8, 3.6))
 
 
 def one_per_class(split: Split, most: int) -> tuple[np.ndarray, list[int] | None]:
@@ -183,27 +196,29 @@ def one_per_class(split: Split, most: int) -> tuple[np.ndarray, list[int] | None
     return split.images[places[chosen]], classes[chosen].tolist()
 
 
-def _decode_prior(run: TrainedRun, side: int) -> np.ndarray:
+def decode_prior(inputs: Inputs, config: Config, side: int) -> np.ndarray:
     """Decodes points of N(0, I), the same for all runs with as many latent dimensions: float32[side, side, H, W]."""
-    decoded = run.decode(np.random.default_rng(0).standard_normal((side**2, run.config.latent_dim), np.float32))
-    return decoded.reshape(side, side, *decoded.shape[1:])
+    return inputs.decode(config, np.random.default_rng(0).standard_normal((side, side, config.latent_dim), np.float32))
 
 
-def _decode_plane(run: TrainedRun, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Decodes a grid over the plane in which each point stands for an equal share of the prior N(0, I).
-
-    Returns:
-        Images float32[side, side, H, W], z₁ to the right and z₂ upwards, so row 0 has the highest z₂; and z
-        float32[side], rising.
-    """
+def decode_prior_plane(inputs: Inputs, config: Config, side: int) -> np.ndarray:
+    """Decodes a grid over the plane in which each point stands for an equal share of N(0, I); see `_decode_plane`."""
     z = scipy.stats.norm.ppf((np.arange(side) + 0.5) / side).astype(np.float32)
-    decoded = run.decode(np.stack(np.meshgrid(z, z[::-1]), axis=-1).reshape(-1, 2))
-    return decoded.reshape(side, side, *decoded.shape[1:]), z
+    return _decode_plane(inputs, config, np.stack([z, z]))
 
 
-def _by_kl_weight(
-    inputs: Inputs, configs: Sequence[Config], sheet: Callable[[TrainedRun], np.ndarray]
-) -> Drawing | None:
+def _decode_plane(inputs: Inputs, config: Config, z: np.ndarray) -> np.ndarray:
+    """Decodes the grid of z₁ and z₂, rising, float[2, side]: float32[side, side, H, W], row 0 has the highest z₂."""
+    return inputs.decode(config, np.stack(np.meshgrid(z[0], z[1][::-1]), axis=-1))
+
+
+def _row_name(inputs: Inputs, config: Config) -> str:
+    """Returns a setting in lines between its fields, and whether the run diverged."""
+    text = "\n".join(filter(None, [inputs.label(config, ["dataset"]), inputs.note(config)]))
+    return wrap(text, 24)
+
+
+def _by_kl_weight(inputs: Inputs, configs: Sequence[Config], sheet: Callable[[Config], np.ndarray]) -> Drawing | None:
     """Draws the sheet float[r, c, H, W] of each run that has a KL weight: a column per weight, a row per setting.
 
     Data sets have axes of their own, since their images may differ in size. The first seed stands for a setting.
@@ -216,12 +231,12 @@ def _by_kl_weight(
     rows = inputs.choose(weighted, MAX_CELLS, without=["kl_weight"])
     first_seeds = {setting_of(config): config for config in reversed(weighted)}
     groups = by_dataset(rows.configs)
-    size = min(2.4, 10.5 / len(weights))
+    size = min(2.0, 9 / len(weights))
     heights = [0.6 + size * len(group) for group in groups]
-    drawn, axes = new_figure(len(groups), 1, 1.8 + size * len(weights), sum(heights), height_ratios=heights)
+    drawn, axes = new_figure(len(groups), 1, 1.2 + size * len(weights), sum(heights), height_ratios=heights)
     for ax, group in zip(axes.flat, groups, strict=True):
         places = [[first_seeds.get(setting_of(replace(c, kl_weight=w))) for w in weights] for c in group]
-        mosaics = {c: images.mosaic(sheet(inputs.run(c))) for line in places for c in line if c is not None}
+        mosaics = {c: images.mosaic(sheet(c)) for line in places for c in line if c is not None}
         blank = np.full_like(next(iter(mosaics.values())), np.nan)
         tiles = np.array([[blank if c is None else mosaics[c] for c in line] for line in places])
         names = [inputs.label(config, ["kl_weight"]).replace(", ", "\n") for config in group]

@@ -28,14 +28,14 @@ def holes(inputs: Inputs) -> Drawing | None:
 
     def draw(config: Config, ax: Axes) -> None:
         test = inputs.test(config, MAX_CODES)
-        codes = inputs.run(config).encode(test.images).mean
+        codes = inputs.codes(config).mean[: len(test.images)]
         limit = _limit(codes)
         share = inputs.numbers.get(config, {}).get("prior_hole_mass")
         note = "" if share is None else f"{100 * share:.0f} % of N(0, I) in holes"
         planes.density_map(_map(inputs, config, limit), codes, test.labels, limit, ax, note)
         axes.append(ax)
 
-    drawing = draw_panels(inputs, chosen, draw, (4.6, 4.9), _facts(inputs, chosen.configs))
+    drawing = draw_panels(inputs, chosen, draw, (3.6, 3.8), _facts(inputs, chosen.configs))
     if drawing is not None:
         planes.density_bar(axes)
     return drawing

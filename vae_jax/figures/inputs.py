@@ -11,10 +11,12 @@ from vae_jax.config import FIELDS, Config, varying_fields
 from vae_jax.data import Dataset, Split
 from vae_jax.fields import format_value
 from vae_jax.models import MODEL_FIELDS, MODELS
-from vae_jax.runs import TrainedRun, dataset_of, load_run
+from vae_jax.runs import Codes, TrainedRun, dataset_of, load_run
 from vae_jax.workdir import run_dir
 
 MAX_PANELS = 12  # settings in one figure
+MAX_CODES = 5000  # test images that are encoded for a figure
+BATCH = 256  # codes that are decoded at once: of one size, so that a decoder compiles once for all figures
 
 
 class Chosen(NamedTuple):
@@ -39,6 +41,7 @@ class Inputs:
     workdir: Path
     data_dir: str | None = None
     _runs: dict[Config, TrainedRun] = dataclasses.field(default_factory=dict, init=False)
+    _codes: dict[Config, Codes] = dataclasses.field(default_factory=dict, init=False)
 
     def run(self, config: Config) -> TrainedRun:
         """Loads a run, or returns it if it was loaded before."""
@@ -54,6 +57,19 @@ class Inputs:
         """Returns the first test images, no more than a picture can show."""
         images, labels = self.dataset(config).test
         return Split(images[:most], None if labels is None else labels[:most])
+
+    def codes(self, config: Config) -> Codes:
+        """Encodes the first test images, at most `MAX_CODES`, or returns their codes if they were encoded before."""
+        if config not in self._codes:
+            self._codes[config] = self.run(config).encode(self.test(config, MAX_CODES).images)
+        return self._codes[config]
+
+    def decode(self, config: Config, z: np.ndarray) -> np.ndarray:
+        """Decodes codes float[..., D] to mean pixels float32[..., H, W]."""
+        flat = z.reshape(-1, z.shape[-1])
+        batches = np.resize(flat, (-(-len(flat) // BATCH), BATCH, flat.shape[1]))  # fills the last one up
+        decoded = np.concatenate([self.run(config).decode(batch) for batch in batches])[: len(flat)]
+        return decoded.reshape(*z.shape[:-1], *decoded.shape[1:])
 
     def seeds(self, setting: Config) -> list[Config]:
         """Returns the trained runs of a setting."""
@@ -94,8 +110,12 @@ class Inputs:
 
     def label(self, config: Config, without: Sequence[str] = ()) -> str:
         """Returns what distinguishes a setting, but for some fields: `VAE, latent_dim 8`."""
-        fields = [n for n in varying_fields(self.configs) if n not in ("model", "seed", *without) and config.uses(n)]
-        return ", ".join([MODELS[config.model].title, *(f"{n} {self.value(config, n)}" for n in fields)])
+        model = [] if "model" in without else [MODELS[config.model].title]
+        return ", ".join([*model, *(f"{name} {self.value(config, name)}" for name in self.fields(config, without))])
+
+    def fields(self, config: Config, without: Sequence[str] = ()) -> list[str]:
+        """Returns the fields but `model` and `seed` that distinguish a setting from others, in the order of Config."""
+        return [n for n in varying_fields(self.configs) if n not in ("model", "seed", *without) and config.uses(n)]
 
     def value(self, config: Config, field: str) -> str:
         """Returns a field's value as text; a data set in a folder has the folder's name, if no other has the same."""
@@ -105,11 +125,10 @@ class Inputs:
         names = {other.dataset: other.dataset.rstrip("/").rpartition("/")[2] for other in self.configs}
         return names[text] if list(names.values()).count(names[text]) == 1 else text
 
-    def title(self, config: Config, without: Sequence[str] = ()) -> str:
-        """Returns a run's title: its setting but for some fields, and the name of the run that stands for it."""
+    def note(self, config: Config) -> str:
+        """Returns `diverged in epoch 3`, or an empty text for a run that did not diverge."""
         diverged = self.numbers.get(config, {}).get("diverged_epoch")
-        ending = "" if diverged is None else f"\ndiverged in epoch {diverged}"
-        return f"{self.label(config, without)}\n{config.name}{ending}"
+        return "" if diverged is None else f"diverged in epoch {diverged}"
 
 
 def spaced(values: Sequence[Any], most: int, keep: Any = None) -> list[Any]:

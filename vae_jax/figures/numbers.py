@@ -3,91 +3,106 @@
 import itertools
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from vae_jax.config import FIELDS, Config
 from vae_jax.figures import plots
+from vae_jax.figures.grids import by_dataset, names_of
 from vae_jax.figures.inputs import Chosen, Inputs, is_number, setting_of, spaced, values_of
-from vae_jax.figures.panels import NO_BREAK_SPACE, Drawing, by_dataset, figure, finish, share_legend
-from vae_jax.figures.style import new_figure
+from vae_jax.figures.panels import NO_BREAK_SPACE, Drawing, figure, finish, handles_of, share_legend
+from vae_jax.figures.style import SERIES_COLORS, SERIES_LINES, Look, new_figure, ordered_colors, series_looks
 from vae_jax.measurements import MEASUREMENTS
 from vae_jax.workdir import read_metrics, run_dir
 
 MAX_VALUES = 10  # rows or columns of a heat map
 MAX_MAPS = 4  # settings with heat maps of their own
-TERMS = ("loss", "distortion", "rate")
+TERMS = ("distortion", "rate", "loss")
 
 
 @figure
 def training_curves(inputs: Inputs) -> Drawing | None:
     """Training curves.
 
-    Loss, distortion and rate per epoch (mean and standard deviation over seeds). A training curve that falls while the
-    validation curve rises shows overfitting; distortion and rate show what the KL term trades. The curves of the first
-    tenth of the epochs may leave the panels.
+    Distortion, rate and loss per epoch (mean and standard deviation over seeds); a model whose loss is its distortion
+    has one curve. A training curve that falls while the validation curve rises shows overfitting; distortion and rate
+    show what the KL term trades. The curves of the first tenth of the epochs may leave the panels.
     """
     chosen = inputs.choose()
     histories = {c: read_metrics(run_dir(inputs.workdir, c)) for s in chosen.configs for c in inputs.seeds(s)}
-    terms = [term for term in TERMS if any(f"train_{term}" in rows[0] for rows in histories.values())]
-    panels = [
-        (group, split)
-        for group in by_dataset(chosen.configs)
+    groups = by_dataset(chosen.configs)
+    panels = {
+        (dataset, split, term): curves
+        for dataset in (group[0].dataset for group in groups)
         for split in ("train", "validation")
-        if any(f"{split}_loss" in histories[config][0] for config in histories if config.dataset == group[0].dataset)
-    ]
-    drawn, axes = new_figure(len(panels), len(terms), 3.6 * len(terms), 3 * len(panels) + 0.5)
-    several = len({group[0].dataset for group, _ in panels}) > 1
-    limited: dict[tuple[str, str], tuple[list[Axes], list[np.ndarray]]] = {}
-    for row, (group, split) in zip(axes, panels, strict=True):
-        dataset = group[0].dataset
-        name = f"{inputs.value(group[0], 'dataset')}\n" if several else ""
-        for ax, term in zip(row, terms, strict=True):
-            # Settings of other data sets and models without the term are NaN, so that colours are the same everywhere.
-            curves = _curves(inputs, histories, dataset, f"{split}_{term}")
-            plots.training_curve(curves, f"{name}{split} {term}\n(nats per image)", ax)
-            together, settled = limited.setdefault((dataset, term), ([], []))
-            together.append(ax)
-            settled += [seeds[:, seeds.shape[1] // 10 :].ravel() for seeds in curves.values()]
-    for together, settled in limited.values():
+        for term in TERMS
+        if (curves := _curves(inputs, histories, dataset, f"{split}_{term}"))
+    }
+    rows, terms = list(dict.fromkeys(key[:2] for key in panels)), [t for t in TERMS if any(t in key for key in panels)]
+    drawn, axes = new_figure(len(rows), len(terms), 3.2 * len(terms), 2.5 * len(rows) + 0.5)
+    looks, key = _looks(inputs, chosen.configs)
+    for (dataset, split, term), curves in panels.items():
+        group = next(group for group in groups if group[0].dataset == dataset)
+        name = f"{inputs.value(group[0], 'dataset')}\n" if len(groups) > 1 else ""
+        ax = axes[rows.index((dataset, split)), terms.index(term)]
+        plots.training_curve(curves, f"{name}{split} {term}\n(nats per image)", ax, looks)
+        if (dataset, split) != rows[-1]:
+            ax.set_xlabel("")
+    for dataset, term in dict.fromkeys((dataset, term) for dataset, _, term in panels):
+        splits = [split for split in ("train", "validation") if (dataset, split, term) in panels]
+        settled = [c[:, c.shape[1] // 10 :].ravel() for split in splits for c in panels[dataset, split, term].values()]
+        together = [axes[rows.index((dataset, split)), terms.index(term)] for split in splits]
         _limit(together, np.concatenate(settled))
-    share_legend(drawn)
+    share_legend(drawn, key or handles_of(drawn))
     return finish(drawn, chosen.note)
 
 
-@figure
+def _swept(configs: Sequence[Config]) -> str | None:
+    """Returns the field that makes the axis of `sweep`; None if no field but the model and the seed has two values."""
+    swept = [name for name in FIELDS if name != "seed" and len(values_of(configs, name)) > 1]
+    if not swept or swept == ["model"]:
+        return None
+    # A number makes the better axis; among equals, the field with most values.
+    return max(swept, key=lambda name: (is_number(name), name != "model", len(values_of(configs, name))))
+
+
+def _varies(*names: str) -> Callable[[Sequence[Config]], bool]:
+    return lambda configs: all(len(values_of(configs, name)) > 1 for name in names)
+
+
+@figure(when=lambda configs: _swept(configs) not in (None, "dataset"))
 def sweep(inputs: Inputs) -> Drawing | None:
     """The sweep.
 
     Test numbers (mean and standard deviation over seeds) against the swept hyperparameter. Where the curves turn flat,
     more of it buys nothing. Active units are the latent dimensions that a model with a posterior variance uses.
     """
-    swept = [name for name in FIELDS if name != "seed" and len(values_of(inputs.configs, name)) > 1]
-    if not swept or swept == ["model"]:
-        return None
-    # A number makes the better axis; among equals, the field with most values.
-    name = max(swept, key=lambda name: (is_number(name), name != "model", len(values_of(inputs.configs, name))))
-    return _against(inputs, name, (
+    name = _swept(inputs.configs)
+    return None if name is None else _against(inputs, name, (
         "test_elbo", "test_distortion", "test_rate", "test_active_units", "prior_frechet", "mixture_frechet",
     ))  # fmt: skip
 
 
-@figure
+@figure(when=_varies("kl_weight"))
 def dose_response(inputs: Inputs) -> Drawing | None:
     """Dose and response: the KL weight.
 
-    How far the codes are from N(0, I), how many of its samples are implausible, how far samples are from test images,
-    and what it costs in distortion, against the KL weight (mean and standard deviation over seeds).
+    How far the codes are from N(0, I), how much of it lies in their holes, how many of its samples are no digits, how
+    far samples are from test images, and what it costs in distortion and in rate, against the KL weight (mean and
+    standard deviation over seeds).
     """
     if len(values_of(inputs.configs, "kl_weight")) < 2:
         return None
-    return _against(inputs, "kl_weight", ("kl_prior_knn", "hole_mass_prior", "prior_frechet", "test_distortion"))
+    return _against(inputs, "kl_weight", (
+        "kl_prior_knn", "prior_hole_mass", "prior_implausible_excess", "prior_frechet", "test_distortion", "test_rate",
+    ))  # fmt: skip
 
 
-@figure
+@figure(when=_varies("kl_weight"))
 def rate_distortion(inputs: Inputs) -> Drawing | None:
     """Rate and distortion over the KL weight.
 
@@ -102,7 +117,7 @@ def rate_distortion(inputs: Inputs) -> Drawing | None:
         return None
     columns = min(2, len(groups))
     rows = math.ceil(len(groups) / columns)
-    drawn, axes = new_figure(rows, columns, *((9, 6) if columns == 1 else (12, 4.5 * rows)))
+    drawn, axes = new_figure(rows, columns, *((7, 4.8) if columns == 1 else (10, 4 * rows)))
     for ax, group in zip(axes.flat, groups, strict=False):
         labels = [inputs.label(config, ["kl_weight"]) for config in group]
         dims = [config.latent_dim for config in group]
@@ -113,7 +128,7 @@ def rate_distortion(inputs: Inputs) -> Drawing | None:
     return finish(drawn, chosen.note)
 
 
-@figure
+@figure(when=_varies("latent_dim", "kl_weight"))
 def heat_maps(inputs: Inputs) -> Drawing | None:
     """Latent dimensions against KL weight.
 
@@ -134,7 +149,7 @@ def heat_maps(inputs: Inputs) -> Drawing | None:
     dims, weights = shown.values()
     if min(len(dims), len(weights)) < 2 or not maps:
         return None
-    drawn, axes = new_figure(len(maps), 1, 9, len(maps) * (1.4 + 0.6 * len(dims)))
+    drawn, axes = new_figure(len(maps), 1, 8, len(maps) * (1.2 + 0.55 * len(dims)))
     names = [f"{dim}" for dim in dims], [f"{weight:g}" for weight in weights]
     for ax, (label, number) in zip(axes.flat, maps, strict=True):
         better = MEASUREMENTS[number].better
@@ -152,7 +167,8 @@ def kl_per_dimension(inputs: Inputs) -> Drawing | None:
     Dimensions in falling order of their KL (mean and standard deviation over seeds), which is what a dimension says
     about an image. A dimension near 0 is not used.
     """
-    kls = {c: kl for c in inputs.configs if (kl := inputs.numbers.get(c, {}).get("test_kl_per_dimension"))}
+    measured = {c: inputs.numbers.get(c, {}).get("test_kl_per_dimension") for c in inputs.configs if c.latent_dim > 2}
+    kls = {config: kl for config, kl in measured.items() if kl}
     if not kls:
         return None
     chosen = inputs.choose(list(kls))
@@ -161,10 +177,11 @@ def kl_per_dimension(inputs: Inputs) -> Drawing | None:
         seeds = [kls[config] for config in inputs.seeds(setting) if config in kls]
         label = inputs.label(setting, ["latent_dim"])
         panels.setdefault(setting.latent_dim, {})[label] = [sorted(seed, reverse=True) for seed in seeds]
-    height = max(2.6, 0.8 + 0.25 * max(map(len, panels.values())))  # inches, with room for the legend
-    drawn, axes = new_figure(len(panels), 1, 9, height * len(panels))
+    looks, _ = _looks(inputs, chosen.configs, without=["latent_dim"])
+    height = max(2.2, 0.6 + 0.22 * max(map(len, panels.values())))  # inches, with room for the legend
+    drawn, axes = new_figure(len(panels), 1, 8, height * len(panels))
     for ax, (latent_dim, series) in zip(axes.flat, sorted(panels.items()), strict=True):
-        plots.bars(series, "dimension, by KL", "KL\n(nats per image)", ax)
+        plots.bars(series, "dimension, by KL", "KL\n(nats per image)", ax, looks)
         ax.set_title(f"latent_dim {latent_dim}")
         # Beside the bars, which many settings would hide.
         ax.legend(title=ax.get_legend().get_title().get_text(), loc="upper left", bbox_to_anchor=(1.01, 1))
@@ -191,14 +208,12 @@ def _against(inputs: Inputs, name: str, numbers: Sequence[str]) -> Drawing | Non
         return None
     texts = {getattr(config, name): inputs.value(config, name) for config in inputs.configs if config.uses(name)}
     x = values if is_number(name) else [texts[value] for value in values]
-    labels = [inputs.label(config, [name]) for config in chosen.configs]
     rows = math.ceil(len(panels) / 2)
-    drawn, axes = new_figure(rows, 2, 9, 3 * rows + 0.6)
+    drawn, axes = new_figure(rows, 2, 8, 2.5 * rows + 0.6)
+    looks, key = _looks(inputs, chosen.configs, without=[name])
     for ax, (number, lines) in zip(axes.flat, panels.items(), strict=False):
-        # What has no such number (an AE has no rate) keeps its place in the order of colours.
-        every = {label: lines.get(label, np.full((len(x), 1), np.nan)) for label in labels}
-        plots.sweep_curve(x, every, name, axis_label(number), ax)
-    share_legend(drawn)
+        plots.sweep_curve(x, lines, name, axis_label(number), ax, looks)
+    share_legend(drawn, key or handles_of(drawn))
     return finish(drawn, chosen.note)
 
 
@@ -225,12 +240,52 @@ def _measured(inputs: Inputs, chosen: Chosen, axes: Mapping[str, Sequence[Any]],
 def _curves(
     inputs: Inputs, histories: dict[Config, list[dict[str, Any]]], dataset: str, name: str
 ) -> dict[str, np.ndarray]:
-    """Returns a metric per epoch, float[S, E] by setting; NaN for other data sets and after a divergence."""
+    """Returns a metric per epoch, float[S, E] by setting, NaN after a divergence.
+
+    Settings of other data sets, without the metric, or whose loss is their distortion, have none.
+    """
+    split, _, term = name.partition("_")
     curves: dict[str, list[list[float]]] = {}
     for config, epochs in histories.items():
-        values = [row.get(name) for row in epochs] if config.dataset == dataset else []
-        curves.setdefault(inputs.label(config), []).append(_pad(values, config.num_epochs))
+        values = [row.get(name) for row in epochs] if config.dataset == dataset and name in epochs[0] else []
+        if values and (term != "loss" or values != [row.get(f"{split}_distortion") for row in epochs]):
+            curves.setdefault(inputs.label(config), []).append(_pad(values, config.num_epochs))
     return {label: np.array(seeds) for label, seeds in curves.items()}
+
+
+def _looks(
+    inputs: Inputs, configs: Sequence[Config], without: Sequence[str] = ()
+) -> tuple[dict[str, Look], list[Line2D]]:
+    """Returns a look by label of each setting, and the key to them.
+
+    Where settings make a grid, its longer side is hues, from dark to light if they are many or numbers, and its shorter
+    one dashes; otherwise series differ in both. Settings that differ only in fields of `without` look alike.
+    """
+    firsts = {inputs.label(config, without): config for config in reversed(configs)}
+    labels = list(dict.fromkeys(inputs.label(config, without) for config in configs))
+    names = names_of(inputs, list(firsts.values()), without)
+    sides = [list(dict.fromkeys(names[firsts[label]][side] for label in labels)) for side in (0, 1)]
+    hue, dash = (0, 1) if len(sides[0]) > len(sides[1]) else (1, 0)
+    plain = series_looks(len(sides[hue]))
+    if len(plain) > (len(SERIES_COLORS) if len(sides[dash]) == 1 else 2):
+        plain = [
+            look._replace(color=color) for look, color in zip(plain, ordered_colors(range(len(plain))), strict=True)
+        ]
+    looks = {}
+    for label in labels:
+        look = plain[sides[hue].index(names[firsts[label]][hue])]
+        if len(sides[dash]) > 1:
+            line, marker = SERIES_LINES[sides[dash].index(names[firsts[label]][dash]) % len(SERIES_LINES)]
+            look = look._replace(linestyle=line, marker=marker)
+        looks[label] = look
+    if len(sides[dash]) == 1:
+        return looks, []
+    lines = {name: {"color": look.color} for name, look in zip(sides[hue], plain, strict=True)}
+    lines |= {
+        name: {"color": "0.3", "linestyle": line, "marker": marker}
+        for name, (line, marker) in zip(sides[dash], itertools.cycle(SERIES_LINES), strict=False)
+    }
+    return looks, [Line2D([], [], label=name, **look) for name, look in lines.items()]
 
 
 def _pad(values: Sequence[float | None], size: int) -> list[float]:

@@ -1,9 +1,10 @@
 """Plots of a latent plane: codes, posteriors and where decodes are plausible. Arrays in, matplotlib Axes out.
 
 Each function draws on `ax`, or on the axes of a new figure if `ax` is None, and returns the axes. A wrong shape is a
-ValueError that names the argument. In shapes, N is the number of codes. Both axes run from -limit to limit.
+ValueError that names the argument. In shapes, N is the number of codes.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,25 +14,32 @@ from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection
 from matplotlib.colors import to_rgba_array
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.textpath import TextPath
+from matplotlib.transforms import Affine2D
 from numpy.typing import ArrayLike
 
 from vae_jax.figures.style import CLASS_COLORS, as_array, in_style, new_axes
 
 MAX_CLASS_NUMBERS = 40  # more would cover the codes
+MAX_NUMBERS = 200  # codes drawn as the number of their class
+NUMBER_SIZE = 6.5  # points
 DENSITY_RANGE = (-4.0, 3.0)  # nats below and above the level of holes that a scale shows
 
 
 @in_style()
 def latent_codes(
-    codes: ArrayLike, logvar: ArrayLike | None, labels: ArrayLike | None, limit: float, ax: Axes | None = None,
+    codes: ArrayLike, labels: ArrayLike | None, limit: float, ax: Axes | None = None,
     axis_labels: tuple[str, str] = ("z₁", "z₂"), classes: Sequence[int] | None = None, prior_dims: int = 2,
-    note: str = "",
+    frame: tuple[float, str] | None = None,
 ) -> Axes:  # fmt: skip
-    """Plots codes in the colours of their classes, each class's number at its median, and counts those not shown.
+    """Plots codes as dots in the colours of their classes, some as the number of their class, and N(0, I).
+
+    The numbers stand apart from each other, so that each can be read. Codes beyond the limit are counted.
 
     Args:
         codes: float[N, 2], the means of the posteriors.
-        logvar: float[N, 2], which draws each posterior as its ellipse of one standard deviation; None draws points.
         labels: int[N], or None.
         limit: of both axes.
         ax: axes to draw on.
@@ -39,59 +47,97 @@ def latent_codes(
         classes: all labels of the data set, so that a class has one colour in every panel; None for those seen.
         prior_dims: 2 draws N(0, I) as circles at one and two standard deviations, 1 draws N(0, 1) on the first axis as
             lines.
-        note: text in the corner.
+        frame: half the side of a square around 0, and what it shows.
     """
     points, numbers = _labelled(codes, labels)
     ax = ax or new_axes(4.5, 4.5)
     colors = _class_colors(len(points), numbers, classes)
-    if logvar is None:
-        ax.scatter(points[:, 0], points[:, 1], s=5, c=colors, alpha=0.6, linewidths=0, rasterized=True)
-    else:
-        with np.errstate(over="ignore"):  # the variances of a diverged run may be infinite
-            sd = np.exp(as_array("logvar", logvar, *points.shape) / 2)
-        drawn = np.isfinite(points).all(axis=1) & np.isfinite(sd).all(axis=1)
-        ax.add_collection(EllipseCollection(
-            2 * sd[drawn, 0], 2 * sd[drawn, 1], np.zeros(drawn.sum()), units="xy", offsets=points[drawn],
-            offset_transform=ax.transData, facecolors=to_rgba_array(colors[drawn], 0.25),
-            edgecolors=to_rgba_array(colors[drawn], 0.8), linewidths=0.5, rasterized=True,
-        ))  # fmt: skip
+    ax.scatter(points[:, 0], points[:, 1], s=3, c=colors, alpha=0.5, linewidths=0, rasterized=True)
     _draw_prior(ax, prior_dims)
+    if numbers is not None and len(np.unique(numbers)) <= MAX_CLASS_NUMBERS:
+        _draw_numbers(ax, points, numbers, colors, limit)
+    if frame is not None:
+        ax.add_patch(_square(0, 0, *frame))
     ax.legend(loc="upper right")
     if hidden := int((~(np.abs(points) <= limit).all(axis=1)).sum()):
-        note = f"{note}\n{hidden:,} of {len(points):,} not shown".strip()
-    _annotate(ax, points, numbers, limit, note)
+        _write_note(ax, f"{hidden:,} of {len(points):,} not shown")
     ax.set(xlabel=axis_labels[0], ylabel=axis_labels[1], xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
     return ax
 
 
 @in_style()
+def posterior_ellipses(
+    codes: ArrayLike, logvar: ArrayLike | None, labels: ArrayLike | None, limit: float, ax: Axes | None = None,
+    center: ArrayLike = (0.0, 0.0), classes: Sequence[int] | None = None, window: ArrayLike | None = None,
+) -> Axes:  # fmt: skip
+    """Plots posteriors as ellipses of one standard deviation in the colours of their classes, and N(0, I).
+
+    Args:
+        codes: float[N, 2], the means of the posteriors.
+        logvar: float[N, 2]; None draws points.
+        labels: int[N], or None.
+        limit: half the side of the plane that is shown.
+        ax: axes to draw on.
+        center: float[2], the middle of the plane that is shown.
+        classes: all labels of the data set, so that a class has one colour in every panel; None for those seen.
+        window: float[3], the middle and half the side of a square that another panel enlarges, which is marked.
+    """
+    points, numbers = _labelled(codes, labels)
+    x, y = as_array("center", center, 2)
+    ax = ax or new_axes(4.5, 4.5)
+    colors = _class_colors(len(points), numbers, classes)
+    sd = np.zeros_like(points)
+    if logvar is not None:
+        with np.errstate(over="ignore"):  # the variances of a diverged run may be infinite
+            sd = np.exp(as_array("logvar", logvar, *points.shape) / 2)
+    drawn = np.isfinite(points).all(axis=1) & np.isfinite(sd).all(axis=1)
+    if logvar is not None:
+        ax.add_collection(EllipseCollection(
+            2 * sd[drawn, 0], 2 * sd[drawn, 1], np.zeros(drawn.sum()), units="xy", offsets=points[drawn],
+            offset_transform=ax.transData, facecolors=to_rgba_array(colors[drawn], 0.2), edgecolors=colors[drawn],
+            linewidths=0.8,
+        ))  # fmt: skip
+    size = 14 if logvar is None else 5
+    ax.scatter(points[drawn, 0], points[drawn, 1], s=size, c=_darker(colors[drawn]), linewidths=0, zorder=3)
+    _draw_prior(ax, 2)
+    if window is not None:
+        u, v, half = as_array("window", window, 3)
+        ax.add_patch(_square(u, v, half, "enlarged below"))
+    ax.legend(loc="upper right")
+    ax.set(xlabel="z₁", ylabel="z₂", xlim=(x - limit, x + limit), ylim=(y - limit, y + limit), aspect="equal")
+    return ax
+
+
+@in_style()
 def plausibility_map(
-    distance: ArrayLike, codes: ArrayLike, labels: ArrayLike | None, limit: float, ax: Axes | None = None,
-    farthest: float = 2.0, note: str = "",
+    scores: ArrayLike, threshold: float, codes: ArrayLike, labels: ArrayLike | None, limit: float,
+    ax: Axes | None = None, note: str = "",
 ) -> Axes:  # fmt: skip
     """Shows how plausible the decode of each point of the plane is, with the codes on it. Brighter is more plausible.
 
     Args:
-        distance: float[R, C], row 0 at the top: distance from real images, in units of the threshold beyond which a
-            decode is a hole. A solid line marks 1, dashed circles one and two standard deviations of N(0, I).
+        scores: float[R, C] in [0, 1], row 0 at the top; a decode below the threshold is implausible.
+        threshold: which a solid line marks; dashed circles are one and two standard deviations of N(0, I).
         codes: float[N, 2].
         labels: int[N], or None.
         limit: of both axes.
         ax: axes to draw on. `color_bar` adds the scale, once for panels that share it.
-        farthest: the distance at the dark end of the scale.
         note: text in the corner.
     """
-    values = as_array("distance", distance, "R", "C")
+    values = as_array("scores", scores, "R", "C")
     points, numbers = _labelled(codes, labels)
     ax = ax or new_axes(5.2, 4.5)
     extent = (-limit, limit, -limit, limit)
-    ax.imshow(np.ma.masked_invalid(values), cmap="cividis_r", extent=extent, vmin=0, vmax=farthest)
-    ax.scatter(points[:, 0], points[:, 1], s=2, color="black", alpha=0.5, linewidths=0, rasterized=True)
+    ax.imshow(np.ma.masked_invalid(values), cmap="cividis", extent=extent, vmin=0, vmax=1)
+    # White with black edges shows on bright and dark ground alike.
+    ax.scatter(points[:, 0], points[:, 1], s=4, color="white", edgecolors="black", linewidths=0.3, rasterized=True)
     finite = values[np.isfinite(values)]
-    if finite.size and finite.min() < 1 < finite.max():  # contour warns where it finds no line
-        lines = ax.contour(values, [1], colors="black", linewidths=1.5, extent=extent, origin="upper")
+    if finite.size and finite.min() < threshold < finite.max():  # contour warns where it finds no line
+        lines = ax.contour(values, [threshold], colors="black", linewidths=1.5, extent=extent, origin="upper")
         lines.set_path_effects([patheffects.withStroke(linewidth=3.5, foreground="white")])
     _draw_prior(ax, 2)  # without a legend, which would hide the map
+    for circle in ax.lines:
+        circle.set_path_effects([patheffects.withStroke(linewidth=2.5, foreground="white", alpha=0.7)])
     _annotate(ax, points, numbers, limit, note)
     ax.set(xlabel="z₁", ylabel="z₂", xlim=extent[:2], ylim=extent[2:])
     return ax
@@ -138,12 +184,10 @@ def density_bar(axes: Sequence[Axes]) -> Any:
     return bar
 
 
-def color_bar(axes: Sequence[Axes], label: str) -> Any:
+def color_bar(axes: Sequence[Axes], threshold: float, label: str) -> Any:
     """Adds one colour bar beside panels of `plausibility_map` that share a scale, with the threshold marked."""
-    # Upside down, so that the best is at the top.
-    bar = axes[0].figure.colorbar(axes[0].images[0], ax=list(axes), label=label, extend="max", shrink=0.8, aspect=30)
-    bar.ax.axhline(1, color="black", linewidth=1.5)
-    bar.ax.invert_yaxis()
+    bar = axes[0].figure.colorbar(axes[0].images[0], ax=list(axes), label=label, shrink=0.8, aspect=30)
+    bar.ax.axhline(threshold, color="white", linewidth=1.5)
     return bar
 
 
@@ -163,6 +207,54 @@ def _class_colors(count: int, labels: np.ndarray | None, classes: Sequence[int] 
     return palette[np.searchsorted(known, labels)]
 
 
+def class_key(classes: Sequence[int]) -> list[Line2D]:
+    """Returns a labelled dot per class for a legend of two rows."""
+    colors = _class_colors(len(classes), np.asarray(classes), classes)
+    dots = [
+        Line2D([], [], color=color, marker="o", linestyle="", label=str(number))
+        for color, number in zip(colors, classes, strict=True)
+    ]
+    half = (len(dots) + 1) // 2  # a legend fills its columns from top to bottom
+    return [dot for pair in itertools.zip_longest(dots[:half], dots[half:]) for dot in pair if dot is not None]
+
+
+def _square(x: float, y: float, half: float, label: str) -> Rectangle:
+    return Rectangle(
+        (x - half, y - half), 2 * half, 2 * half, fill=False, edgecolor="0.3", linewidth=1.2, label=label, zorder=4
+    )
+
+
+def _darker(colors: np.ndarray) -> np.ndarray:
+    """Returns colours float[N, 4] that can be read on white."""
+    return np.column_stack([0.65 * colors[:, :3], colors[:, 3]])
+
+
+def _draw_numbers(ax: Axes, points: np.ndarray, numbers: np.ndarray, colors: np.ndarray, limit: float) -> None:
+    """Draws some codes as the numbers of their classes: the first ones that are not too near to each other."""
+    chosen: list[int] = []
+    size = 2 * limit * NUMBER_SIZE / (ax.get_window_extent().width / ax.figure.dpi * 72)  # in units of the axes
+    gap = size * np.array([0.65, 0.9])  # digits are narrow
+    for index in np.flatnonzero((np.abs(points) <= limit - size / 2).all(axis=1)):
+        if len(chosen) < MAX_NUMBERS and np.all((np.abs(points[chosen] - points[index]) > gap).any(axis=1)):
+            chosen.append(int(index))
+    outline = [patheffects.withStroke(linewidth=1.5, foreground="white")]
+    for number in np.unique(numbers[chosen]):
+        of_class = [index for index in chosen if numbers[index] == number]
+        glyphs = TextPath((0, 0), str(number), size=1)
+        middle = glyphs.get_extents()
+        marker = glyphs.transformed(Affine2D().translate(-(middle.x0 + middle.x1) / 2, -(middle.y0 + middle.y1) / 2))
+        ax.scatter(
+            points[of_class, 0], points[of_class, 1], s=NUMBER_SIZE**2, color=_darker(colors[of_class[:1]]),
+            marker=marker, linewidths=0, zorder=3, path_effects=outline,
+        )  # fmt: skip
+
+
+def _write_note(ax: Axes, note: str) -> None:
+    if note:
+        box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 2}
+        ax.text(0.03, 0.03, note, transform=ax.transAxes, fontsize="small", bbox=box, zorder=5)
+
+
 def _annotate(ax: Axes, points: np.ndarray, classes: np.ndarray | None, limit: float, note: str) -> None:
     """Writes each class's number at its median, and the note in a corner."""
     finite = np.isfinite(points).all(axis=1)
@@ -172,9 +264,7 @@ def _annotate(ax: Axes, points: np.ndarray, classes: np.ndarray | None, limit: f
         for number, (x, y) in zip(numbers, _spread(medians, gap=0.08 * limit), strict=True):
             text = ax.text(x, y, str(number), ha="center", va="center", weight="bold", clip_on=True)
             text.set_path_effects([patheffects.withStroke(linewidth=2.5, foreground="white")])
-    if note:
-        box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 2}
-        ax.text(0.03, 0.03, note, transform=ax.transAxes, fontsize="small", bbox=box)
+    _write_note(ax, note)
 
 
 def _spread(places: np.ndarray, gap: float) -> np.ndarray:

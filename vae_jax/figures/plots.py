@@ -2,13 +2,13 @@
 
 Each function draws on `ax`, or on the axes of a new figure if `ax` is None, and returns the axes. A wrong shape is a
 ValueError that names the argument. In shapes, S is the number of seeds. Values that are not finite are left out.
+`looks` has a look per label; without them, series differ in colour, line and marker.
 """
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib import patheffects
 from matplotlib.axes import Axes
@@ -16,17 +16,28 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
 
-from vae_jax.figures.style import SERIES_COLORS, SERIES_LINES, as_array, as_arrays, in_style, new_axes
+from vae_jax.figures.style import (
+    SERIES_COLORS,
+    Look,
+    as_array,
+    as_arrays,
+    in_style,
+    new_axes,
+    ordered_colors,
+    series_looks,
+)
 
 MAX_TICKS = 6  # values of a hyperparameter that are ticks of a linear axis
 
 
 @in_style()
-def training_curve(curves: Mapping[str, ArrayLike], ylabel: str, ax: Axes | None = None) -> Axes:
+def training_curve(
+    curves: Mapping[str, ArrayLike], ylabel: str, ax: Axes | None = None, looks: Mapping[str, Look] | None = None
+) -> Axes:
     """Plots the mean over seeds of float[S, E] by label at epochs 1 to E, in a band of ± one standard deviation."""
     checked = as_arrays("curves", curves, "S", "E")
     ax = ax or new_axes(5, 3.6)
-    for label, mean, sd, look in _summaries(checked, axis=0):
+    for label, mean, sd, look in _summaries(checked, 0, looks):
         epochs = np.arange(1, len(mean) + 1)
         marker = look["marker"] if len(mean) == 1 else ""  # a line through one point is invisible
         ax.plot(epochs, mean, label=label, **look | {"marker": marker})
@@ -39,7 +50,7 @@ def training_curve(curves: Mapping[str, ArrayLike], ylabel: str, ax: Axes | None
 @in_style()
 def sweep_curve(
     x: Sequence[float] | Sequence[str], values: Mapping[str, ArrayLike], xlabel: str, ylabel: str,
-    ax: Axes | None = None,
+    ax: Axes | None = None, looks: Mapping[str, Look] | None = None,
 ) -> Axes:  # fmt: skip
     """Plots the mean over seeds ± one standard deviation of float[X, S] by label against a hyperparameter.
 
@@ -50,7 +61,7 @@ def sweep_curve(
     points = np.arange(len(x)) if texts else as_array("x", x, "X")
     checked = as_arrays("values", values, len(points), "S")
     ax = ax or new_axes(5, 3.6)
-    for label, mean, sd, look in _summaries(checked, axis=1):
+    for label, mean, sd, look in _summaries(checked, 1, looks):
         ax.errorbar(points, mean, sd, label=label, capsize=3, **look)
     if texts:
         ax.set_xticks(points, texts, rotation=30 if sum(map(len, texts)) > 40 else 0)
@@ -61,12 +72,17 @@ def sweep_curve(
         ax.xaxis.set_minor_locator(NullLocator())
     elif len(points) <= MAX_TICKS:
         ax.set_xticks(points)
+    if all(np.all(value % 1 == 0) for each in checked.values() for value in each[np.isfinite(each)]):
+        ax.yaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))  # there is no half of a dimension
     ax.set(xlabel=xlabel, ylabel=ylabel)
     return _legend(ax, checked, axis=1)
 
 
 @in_style()
-def bars(values: Mapping[str, ArrayLike], xlabel: str, ylabel: str, ax: Axes | None = None) -> Axes:
+def bars(
+    values: Mapping[str, ArrayLike], xlabel: str, ylabel: str, ax: Axes | None = None,
+    looks: Mapping[str, Look] | None = None,
+) -> Axes:  # fmt: skip
     """Plots the mean over seeds of float[S, D] by label as bars at 1 to D, with error bars of ± one standard deviation.
 
     Bars of zero height keep their place.
@@ -75,9 +91,9 @@ def bars(values: Mapping[str, ArrayLike], xlabel: str, ylabel: str, ax: Axes | N
     ax = ax or new_axes(5, 3.6)
     width = 0.8 / len(checked)
     # Bars have no line style to tell them apart, so many series take shades of an ordered palette.
-    many = _ordered_colors(np.arange(len(checked))) if len(checked) > len(SERIES_COLORS) else None
+    many = ordered_colors(np.arange(len(checked))) if looks is None and len(checked) > len(SERIES_COLORS) else None
     outlined = {"elinewidth": 1, "path_effects": [patheffects.withStroke(linewidth=2.5, foreground="white")]}
-    for index, (label, mean, sd, look) in enumerate(_summaries(checked, axis=0)):
+    for index, (label, mean, sd, look) in enumerate(_summaries(checked, 0, looks)):
         places = np.arange(1, len(mean) + 1) + (index - (len(checked) - 1) / 2) * width
         color = look["color"] if many is None else many[index]
         ax.bar(places, mean, width, yerr=sd, color=color, capsize=2, label=label, error_kw=outlined)
@@ -101,7 +117,7 @@ def rate_distortion(
     """
     rates = as_arrays("rate", rate, len(point_labels), "S")
     distortions = {label: as_array(f"distortion[{label!r}]", distortion[label], *rates[label].shape) for label in rates}
-    colors = [None] * len(rates) if shades is None else _ordered_colors(as_array("shades", shades, len(rates)))
+    colors = [None] * len(rates) if shades is None else ordered_colors(as_array("shades", shades, len(rates)))
     ax = ax or new_axes(5, 4)
     series = zip(_summaries(rates, 1), _summaries(distortions, 1), colors, strict=True)
     for (label, x, _, look), (_, y, _, _), shade in series:
@@ -181,19 +197,12 @@ def _mean_sd(values: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _summaries(
-    series: Mapping[str, np.ndarray], axis: int
+    series: Mapping[str, np.ndarray], axis: int, looks: Mapping[str, Look] | None = None
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray, dict[str, Any]]]:
     """Yields label, mean, standard deviation and look of each series; `axis` is that of the seeds."""
-    for index, (label, values) in enumerate(series.items()):
-        line, marker = SERIES_LINES[index % len(SERIES_LINES)]
-        look = {"color": SERIES_COLORS[index % len(SERIES_COLORS)], "linestyle": line, "marker": marker}
-        yield label, *_mean_sd(values, axis), look
-
-
-def _ordered_colors(values: np.ndarray) -> np.ndarray:
-    """Returns a colour per value, from dark to light by rank; equal values have one colour."""
-    distinct, ranks = np.unique(values, return_inverse=True)
-    return matplotlib.colormaps["cividis"](np.linspace(0, 0.85, len(distinct)))[ranks]
+    looks = dict(zip(series, series_looks(len(series)), strict=True)) if looks is None else looks
+    for label, values in series.items():
+        yield label, *_mean_sd(values, axis), looks[label]._asdict()
 
 
 def _legend(ax: Axes, series: Mapping[str, np.ndarray], axis: int) -> Axes:

@@ -1,14 +1,13 @@
-"""The look of every figure, whatever matplotlib's settings are; figures as bytes; the check of what is drawn.
+"""The look of every figure, whatever matplotlib's settings are, and the check of what is drawn.
 
 Figures are made without pyplot: they need no display and can be drawn in any thread.
 """
 
 import contextlib
-import io
 import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -29,18 +28,26 @@ CLASS_COLORS = to_rgba_array(
 SERIES_COLORS = ("#004488", "#BB5566", "#DDAA33", "#000000", "#44AA99")
 SERIES_LINES = (("-", "o"), ("--", "s"), ("-.", "^"), (":", "D"))
 
+
+class Look(NamedTuple):
+    """How a series is drawn."""
+
+    color: Any
+    linestyle: str
+    marker: str
+
+
 # matplotlib's own defaults, without what chooses a backend.
 _DEFAULTS: dict[Any, Any] = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
-# For a figure 9 inches wide that is printed 7 inches wide: no text is smaller than 7 points.
+# No figure is wider than 10 inches. Printed 7 inches wide, it has no text smaller than 6.5 points.
 _LOOK: dict[Any, Any] = {
-    "figure.constrained_layout.h_pad": 0.08, "figure.constrained_layout.w_pad": 0.08,
+    "figure.constrained_layout.h_pad": 0.08, "figure.constrained_layout.w_pad": 0.12,
     "savefig.dpi": DPI, "pdf.fonttype": 42, "lines.markersize": 4.5,
-    "font.size": 11, "axes.titlesize": 12, "figure.titlesize": 12, "xtick.labelsize": 10, "ytick.labelsize": 10,
-    "legend.fontsize": 9.5, "legend.title_fontsize": 9.5, "axes.spines.top": False, "axes.spines.right": False,
+    "font.size": 10.5, "axes.titlesize": 11, "figure.titlesize": 11, "xtick.labelsize": 9.5, "ytick.labelsize": 9.5,
+    "legend.fontsize": 9.5, "legend.title_fontsize": 9.5, "legend.frameon": False,
+    "axes.spines.top": False, "axes.spines.right": False,
     "text.parse_math": False,  # the name of a data set may hold dollar signs
 }  # fmt: skip
-# What would tell when and with what a file was made.
-_METADATA = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}}
 _lock = threading.RLock()  # rcParams are global
 
 
@@ -70,12 +77,18 @@ def new_axes(width: float, height: float) -> Axes:
     return new_figure(1, 1, width, height)[1][0, 0]
 
 
-@in_style()
-def render(figure: Figure, suffix: Literal["png", "pdf"]) -> bytes:
-    """Renders a figure as PNG (300 dpi) or PDF; equal figures give equal bytes."""
-    content = io.BytesIO()
-    figure.savefig(content, format=suffix, dpi=DPI, metadata=_METADATA[suffix])
-    return content.getvalue()
+def series_looks(count: int) -> list[Look]:
+    """Returns looks of series that have no order: they differ in colour, line and marker."""
+    return [
+        Look(SERIES_COLORS[index % len(SERIES_COLORS)], *SERIES_LINES[index % len(SERIES_LINES)])
+        for index in range(count)
+    ]
+
+
+def ordered_colors(values: ArrayLike) -> np.ndarray:
+    """Returns a colour float[4] per value, from dark to light by rank; equal values have one colour."""
+    distinct, ranks = np.unique(values, return_inverse=True)
+    return matplotlib.colormaps["cividis"](np.linspace(0, 0.85, len(distinct)))[ranks]
 
 
 def as_array(name: str, value: ArrayLike, *shape: int | str) -> np.ndarray:
