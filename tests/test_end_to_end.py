@@ -105,5 +105,5 @@ def test_from_flags_to_report(tmp_path, monkeypatch, write_npz, capsys):
             assert numbers["test_loss"] is not None
             assert numbers["prior_frechet"] is not None
         figures = {path.stem for path in (workdir / "figures").iterdir()}
-        assert figures == {"reconstructions", "latent_space"}
+        assert figures >= {"reconstructions", "latent_space"}  # and those that are drawn wherever the grid fits
         assert (workdir / "report.html").stat().st_size > 10_000
