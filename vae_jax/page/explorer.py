@@ -119,7 +119,8 @@ def _choose(configs: Sequence[Config], workdir: Path, max_bytes: int) -> list[Tr
         if chosen and len({r.config.model for r in fitting}) < len({c.model for c in group}):
             break
         chosen += fitting
-    return sorted(chosen, key=lambda run: configs.index(run.config))
+    names = [config.name for config in configs]  # a field that a run ignores may have had another default
+    return sorted(chosen, key=lambda run: names.index(run.name))
 
 
 def _spread(configs: Sequence[Config]) -> list[Config]:
