@@ -191,6 +191,16 @@ def test_a_run_that_half_precision_cannot_hold_is_left_out(bad, digits, tmp_path
     assert [content["name"] for content in build(folder)["runs"]] == [ae.name]
 
 
+def test_a_run_whose_draws_are_not_finite_is_left_out(digits, tmp_path):
+    experiment = experiment_of(digits)
+    folder = make_workdir(tmp_path, experiment)
+    ae, vae = experiment.configs
+    run = make_run(vae, (10, 12))
+    run.params["encoder"]["logvar"]["bias"] = np.full(2, 200, np.float32)  # whose exponential overflows
+    write_params(workdir.run_dir(folder, vae), vae, run.params, (10, 12))
+    assert [content["name"] for content in build(folder)["runs"]] == [ae.name]
+
+
 def test_images_and_labels_are_those_of_the_codes(folder, digits):
     built = build(folder)
     (packed,) = built["images"]

@@ -60,21 +60,32 @@ def draw_samplers(run: TrainedRun, train_images: np.ndarray, num_samples: int, s
     of images so large that their decodes exceed `subsets.MAX_PIXELS`, fewer samples are drawn.
     """
     num_samples = limit(num_samples, train_images.shape[1:])
-    train_images = subset(train_images, limit(MAX_IMAGES, train_images.shape[1:]))
-    codes_random, *randoms = np.random.default_rng(seed).spawn(5)
-    mean, logvar = run.encode(train_images)
-    if logvar is not None:
-        mean = mean + np.exp(logvar / 2) * codes_random.standard_normal(mean.shape, np.float32)
-    z = mean.astype(np.float64)
+    z, random = codes_to_fit(run, train_images, seed)
     shape = (num_samples, z.shape[1])
-    draws = {"prior": randoms[0].standard_normal(shape)}
+    draws = {"prior": random["prior"].standard_normal(shape)}
     if np.isfinite(z).all():
-        draws["gaussian"] = _draw_gaussian(z, num_samples, randoms[1])
-        draws["mixture"] = _draw_mixture(z, num_samples, randoms[2])
-        draws["aggregate"] = z[randoms[3].choice(len(z), num_samples, replace=num_samples > len(z))]
+        draws["gaussian"] = _draw_gaussian(z, num_samples, random["gaussian"])
+        draws["mixture"] = _draw_mixture(z, num_samples, random["mixture"])
+        draws["aggregate"] = z[random["aggregate"].choice(len(z), num_samples, replace=num_samples > len(z))]
     else:
         draws |= {name: np.full(shape, np.nan) for name in ("gaussian", "mixture", "aggregate")}
     return {name: draw.astype(np.float32) for name, draw in draws.items()}
+
+
+def codes_to_fit(
+    run: TrainedRun, train_images: np.ndarray, seed: int
+) -> tuple[np.ndarray, dict[str, np.random.Generator]]:
+    """Draws the codes that samplers are fitted to, z float64[N, D] of at most 10,000 of the images uint8[N, H, W].
+
+    Returns:
+        The codes, and the random numbers of each sampler by its name.
+    """
+    names = ("prior", "gaussian", "mixture", "aggregate")
+    codes_random, *randoms = np.random.default_rng(seed).spawn(1 + len(names))
+    mean, logvar = run.encode(subset(train_images, limit(MAX_IMAGES, train_images.shape[1:])))
+    if logvar is not None:
+        mean = mean + np.exp(logvar / 2) * codes_random.standard_normal(mean.shape, np.float32)
+    return mean.astype(np.float64), dict(zip(names, randoms, strict=True))
 
 
 def _draw_gaussian(z: np.ndarray, num_samples: int, random: np.random.Generator) -> np.ndarray:
@@ -83,13 +94,30 @@ def _draw_gaussian(z: np.ndarray, num_samples: int, random: np.random.Generator)
 
 
 def _draw_mixture(z: np.ndarray, num_samples: int, random: np.random.Generator) -> np.ndarray:
+    fitted = fit_mixture(z, random)
+    if fitted.mixture is None:
+        return np.tile(fitted.mean, (num_samples, 1))
+    draws, _ = fitted.mixture.sample(num_samples)
+    return fitted.mean + fitted.scale * random.permutation(draws)  # scikit-learn sorts them by component
+
+
+class Fitted(NamedTuple):
+    """A mixture of Gaussians, fitted to codes in standard deviations of each dimension."""
+
+    mean: np.ndarray  # float64[D], of the codes
+    scale: np.ndarray  # float64[D], their standard deviation
+    mixture: sklearn.mixture.GaussianMixture | None  # of (codes - mean) / scale; None if all codes are one point
+
+
+def fit_mixture(z: np.ndarray, random: np.random.Generator) -> Fitted:
+    """Fits 10 Gaussians, of full covariances up to `FULL_DIMS` dimensions, to at most 5,000 of the codes [N, D]."""
     z = z[random.choice(len(z), min(len(z), MIXTURE_CODES), replace=False)]
     # In standard deviations of each dimension, one ridge fits all; a collapsed dimension keeps its only value.
     mean, scale = z.mean(axis=0), z.std(axis=0)
     standard = (z - mean) / np.where(scale > 0, scale, 1)
     distinct = len(np.unique(standard, axis=0))
     if distinct == 1:
-        return np.tile(mean, (num_samples, 1))
+        return Fitted(mean, scale, None)
     mixture = sklearn.mixture.GaussianMixture(
         min(NUM_COMPONENTS, distinct),
         covariance_type="full" if z.shape[1] <= FULL_DIMS else "diag",
@@ -99,8 +127,7 @@ def _draw_mixture(z: np.ndarray, num_samples: int, random: np.random.Generator) 
     # What EM gains after 100 iterations does not show in samples.
     with warnings.catch_warnings(action="ignore", category=sklearn.exceptions.ConvergenceWarning):
         mixture.fit(standard)
-    draws, _ = mixture.sample(num_samples)
-    return mean + scale * random.permutation(draws)  # scikit-learn sorts them by component
+    return Fitted(mean, scale, mixture)
 
 
 def principal_axes(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -62,11 +62,13 @@ def build(
         datasets = {run.name: dataset_of(run, data_dir) for run in runs}
     except UserError:  # the report of a workdir whose data set is elsewhere has no explorer
         return None
-    if not runs:
+    found = ((run, pack(run, _images(data := datasets[run.name]), data.train.images)) for run in runs)
+    pairs = [(run, item) for run, item in found if item is not None]
+    if not pairs:
         return None
+    runs, packed = map(list, zip(*pairs, strict=True))
     shown = list(dict.fromkeys(run.config.dataset for run in runs))
     first = {name: datasets[next(r.name for r in runs if r.config.dataset == name)] for name in shown}
-    packed = [pack(run, _images(data := datasets[run.name]), data.train.images) for run in runs]
     _align(runs, packed)
     if judges is not None:
         makers = {name: judges(dataset) for name, dataset in first.items()}

@@ -5,19 +5,14 @@ Parameters are rounded to float16, which halves the page. On the quickstart's ru
 """
 
 import base64
-import warnings
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import sklearn.exceptions
-import sklearn.mixture
 from threadpoolctl import threadpool_limits
 
-from vae_jax.evaluation.samples import FULL_DIMS, MIXTURE_CODES, NUM_COMPONENTS, principal_axes
-from vae_jax.evaluation.subsets import MAX_IMAGES, limit, subset
+from vae_jax.evaluation.samples import FULL_DIMS, NUM_COMPONENTS, codes_to_fit, fit_mixture, principal_axes
 from vae_jax.models import MODELS
 from vae_jax.objectives import gaussian_kl
 from vae_jax.runs import Codes, TrainedRun, trained_run
@@ -51,8 +46,9 @@ def packed_size(run: TrainedRun, num_images: int) -> int:
     return 4 * (2 * sum(leaf.size for leaf in _flat(run).values()) + 4 * floats) // 3 + 2000
 
 
-def pack(run: TrainedRun, images: np.ndarray, train_images: np.ndarray) -> Packed:
-    """Packs a run with its codes of some images.
+@np.errstate(all="ignore")  # codes of a bad run may overflow
+def pack(run: TrainedRun, images: np.ndarray, train_images: np.ndarray) -> Packed | None:
+    """Packs a run with its codes of some images; None for a bad run, whose codes or decodes are not all finite.
 
     Args:
         run: whose parameters are packable.
@@ -64,6 +60,9 @@ def pack(run: TrainedRun, images: np.ndarray, train_images: np.ndarray) -> Packe
     widened = jax.tree.map(lambda leaf: np.asarray(leaf).astype(np.float16).astype(np.float32), run.params)
     in_page = trained_run(config, run.program, widened)
     error = float(np.abs(in_page.decode(codes.mean) - run.decode(codes.mean)).max())
+    kl, samplers = _kl(codes), _samplers(run, train_images)
+    if samplers is None or not np.isfinite([error, *(kl or [])]).all():
+        return None
     noise = MODELS[config.model].noise
     content = {
         "name": run.name,
@@ -80,9 +79,9 @@ def pack(run: TrainedRun, images: np.ndarray, train_images: np.ndarray) -> Packe
         "weights": base64.b64encode(b"".join(leaf.tobytes() for leaf in rounded.values())).decode("ascii"),
         "mean": encode_array(codes.mean),
         "logvar": encode_array(codes.logvar) if noise == "learned" and codes.logvar is not None else None,
-        "kl": _kl(codes),
+        "kl": kl,
         "axes": encode_array(principal_axes(codes.mean)[2].T[::-1][:2]),
-        **_samplers(run, train_images),
+        **samplers,
     }
     return Packed(content, error, codes.mean)
 
@@ -102,46 +101,29 @@ def _kl(codes: Codes) -> list[float] | None:
 
 
 @threadpool_limits.wrap(limits=1)  # on matrices this small, threads mostly wait for each other
-def _samplers(run: TrainedRun, train_images: np.ndarray) -> dict[str, Any]:
+def _samplers(run: TrainedRun, train_images: np.ndarray) -> dict[str, Any] | None:
     """The Gaussian and the mixture of `evaluation.samples.draw_samplers`, as means and factors F of covariances F Fᵀ.
 
     A factor is [D, D], or the [D] of its diagonal where the latent space is larger than a full covariance is fitted in.
+    None if a code is not finite.
     """
-    random = np.random.default_rng(SEED)
-    mean, logvar = run.encode(subset(train_images, limit(MAX_IMAGES, train_images.shape[1:])))
-    if logvar is not None:
-        mean = mean + np.exp(logvar / 2) * random.standard_normal(mean.shape, np.float32)
-    z = mean.astype(np.float64)
-    dims = z.shape[1]
-    if dims <= FULL_DIMS:
+    z, random = codes_to_fit(run, train_images, SEED)
+    if not np.isfinite(z).all():
+        return None
+    full = z.shape[1] <= FULL_DIMS
+    if full:
         center, variances, axes = principal_axes(z)
         factor = axes * np.sqrt(variances)
     else:
         center, factor = z.mean(axis=0), z.std(axis=0)
-    return {
-        "gaussian": _sampler([1.0], center[None], factor[None]),
-        "mixture": _fit_mixture(z[random.choice(len(z), min(len(z), MIXTURE_CODES), replace=False)]),
-    }
-
-
-def _fit_mixture(z: np.ndarray) -> Mapping[str, Any]:
-    # In standard deviations of each dimension, one ridge fits all; a collapsed dimension keeps its only value.
-    center, scale = z.mean(axis=0), z.std(axis=0)
-    standard = (z - center) / np.where(scale > 0, scale, 1)
-    components = min(NUM_COMPONENTS, len(np.unique(standard, axis=0)))
-    full = z.shape[1] <= FULL_DIMS
-    if components == 1:
-        return _sampler([1.0], center[None], (np.diag(scale) if full else scale)[None])
-    mixture = sklearn.mixture.GaussianMixture(
-        components, covariance_type="full" if full else "diag", reg_covar=1e-6, random_state=SEED
-    )
-    # What EM gains after 100 iterations does not show in samples.
-    with warnings.catch_warnings(action="ignore", category=sklearn.exceptions.ConvergenceWarning):
-        mixture.fit(standard)
-    factors = (
-        np.linalg.cholesky(mixture.covariances_) * scale[:, None] if full else np.sqrt(mixture.covariances_) * scale
-    )
-    return _sampler(mixture.weights_, center + scale * mixture.means_, factors)
+    mean, scale, mixture = fit_mixture(z, random["mixture"])
+    if mixture is None:
+        fitted = _sampler([1.0], mean[None], (np.diag(scale) if full else scale)[None])
+    else:
+        covariances = mixture.covariances_
+        factors = np.linalg.cholesky(covariances) * scale[:, None] if full else np.sqrt(covariances) * scale
+        fitted = _sampler(mixture.weights_, mean + scale * mixture.means_, factors)
+    return {"gaussian": _sampler([1.0], center[None], factor[None]), "mixture": fitted}
 
 
 def _sampler(weights: Any, means: np.ndarray, factors: np.ndarray) -> dict[str, Any]:
