@@ -127,19 +127,13 @@ def plausibility_map(
     values = as_array("scores", scores, "R", "C")
     points, numbers = _labelled(codes, labels)
     ax = ax or new_axes(5.2, 4.5)
-    extent = (-limit, limit, -limit, limit)
-    ax.imshow(np.ma.masked_invalid(values), cmap="cividis", extent=extent, vmin=0, vmax=1)
     # White with black edges shows on bright and dark ground alike.
     ax.scatter(points[:, 0], points[:, 1], s=4, color="white", edgecolors="black", linewidths=0.3, rasterized=True)
-    finite = values[np.isfinite(values)]
-    if finite.size and finite.min() < threshold < finite.max():  # contour warns where it finds no line
-        lines = ax.contour(values, [threshold], colors="black", linewidths=1.5, extent=extent, origin="upper")
-        lines.set_path_effects([patheffects.withStroke(linewidth=3.5, foreground="white")])
+    _draw_map(ax, values, limit, (0, 1), threshold)
     _draw_prior(ax, 2)  # without a legend, which would hide the map
     for circle in ax.lines:
         circle.set_path_effects([patheffects.withStroke(linewidth=2.5, foreground="white", alpha=0.7)])
     _annotate(ax, points, numbers, limit, note)
-    ax.set(xlabel="z₁", ylabel="z₂", xlim=extent[:2], ylim=extent[2:])
     return ax
 
 
@@ -162,18 +156,22 @@ def density_map(
     values = as_array("log_density", log_density, "R", "C")
     points, numbers = _labelled(codes, labels)
     ax = ax or new_axes(5.2, 4.5)
-    extent = (-limit, limit, -limit, limit)
-    low, high = DENSITY_RANGE
-    ax.imshow(np.ma.masked_invalid(values), cmap="cividis", extent=extent, vmin=low, vmax=high)
     ax.scatter(points[:, 0], points[:, 1], s=2, color="black", alpha=0.35, linewidths=0, rasterized=True)
-    finite = values[np.isfinite(values)]
-    if finite.size and finite.min() < 0 < finite.max():  # contour warns where it finds no line
-        lines = ax.contour(values, [0], colors="black", linewidths=1.2, extent=extent, origin="upper")
-        lines.set_path_effects([patheffects.withStroke(linewidth=3, foreground="white")])
+    _draw_map(ax, values, limit, DENSITY_RANGE, 0)
     _draw_prior(ax, 2, "white")  # without a legend, which would hide the map
     _annotate(ax, points, numbers, limit, note)
-    ax.set(xlabel="z₁", ylabel="z₂", xlim=extent[:2], ylim=extent[2:])
     return ax
+
+
+def _draw_map(ax: Axes, values: np.ndarray, limit: float, ends: tuple[float, float], level: float) -> None:
+    """Draws values float[R, C] over the plane, from dark to bright between the ends, and a solid line at the level."""
+    extent = (-limit, limit, -limit, limit)
+    ax.imshow(np.ma.masked_invalid(values), cmap="cividis", extent=extent, vmin=ends[0], vmax=ends[1])
+    finite = values[np.isfinite(values)]
+    if finite.size and finite.min() < level < finite.max():  # contour warns where it finds no line
+        lines = ax.contour(values, [level], colors="black", linewidths=1.5, extent=extent, origin="upper")
+        lines.set_path_effects([patheffects.withStroke(linewidth=3.5, foreground="white")])
+    ax.set(xlabel="z₁", ylabel="z₂", xlim=extent[:2], ylim=extent[2:])
 
 
 def density_bar(axes: Sequence[Axes]) -> Any:
