@@ -1,55 +1,46 @@
-"""Drives Debian's chromium over a pipe (the Chrome DevTools Protocol), with the standard library only."""
+"""Drives Debian's chromium with playwright."""
 
 import base64
 import contextlib
 import json
-import os
-import select
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from playwright import sync_api
+
 CHROMIUM = Path("/usr/bin/chromium")
 TIMEOUT = 60  # seconds; a shared machine may be slow at any moment
-# DevTools reads descriptor 3 and writes descriptor 4.
-LAUNCHER = (
-    "import os, sys; r, w = map(int, sys.argv[1:3]); os.dup2(r, 3); os.dup2(w, 4); os.execv(sys.argv[3], sys.argv[3:])"
-)
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--remote-debugging-pipe", "--disable-gpu", "--hide-scrollbars",
-    "--disable-background-networking", "--disable-component-update", "--no-first-run", "--disable-sync",
-    "--disable-dev-shm-usage",
-)  # fmt: skip
 
 
 class Page:
     """A tab: what it says and asks for is in `messages` and `requests`."""
 
-    def __init__(self, browser: "Browser", session: str) -> None:
-        self.browser, self.session = browser, session
+    def __init__(self, browser: "Browser", tab: sync_api.Page) -> None:
+        self.browser, self.tab = browser, tab
+        self.devtools = tab.context.new_cdp_session(tab)
         self.messages: list[str] = []
         self.requests: list[str] = []
+        tab.on("console", lambda message: self.messages.append(message.text))
+        tab.on("pageerror", lambda error: self.messages.append(str(error)))
+        tab.on("request", lambda request: request.url.startswith("data:") or self.requests.append(request.url))
+        tab.set_default_timeout(1000 * TIMEOUT)
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
-        return self.browser.call(method, params, self.session)
+        """Calls a method of the Chrome DevTools Protocol."""
+        answer: dict[str, Any] = self.devtools.send(method, params)
+        return answer
 
     def open(self, url: str, width: int = 1280, height: int = 800, *, dark: bool = False, calm: bool = True) -> None:
         """Opens a page and waits until it has loaded."""
-        for domain in ("Page", "Runtime", "Log", "Network"):
-            self.call(f"{domain}.enable")
         self.resize(width, height)
-        self.call("Emulation.setEmulatedMedia", features=[
-            {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
-            {"name": "prefers-reduced-motion", "value": "reduce" if calm else "no-preference"},
-        ])  # fmt: skip
+        self.tab.emulate_media(
+            color_scheme="dark" if dark else "light", reduced_motion="reduce" if calm else "no-preference"
+        )
         self.messages.clear()
         self.requests.clear()
-        self.call("Page.navigate", url=url)
-        self.wait("document.readyState === 'complete'")
+        self.tab.goto(url)
 
     def resize(self, width: int, height: int) -> None:
         self.call(
@@ -73,7 +64,7 @@ class Page:
     def settle(self, frames: int = 3) -> None:
         """Waits for some frames; a tab has them only in front of the others."""
         if self.browser.front is not self:
-            self.call("Page.bringToFront")
+            self.tab.bring_to_front()
             self.browser.front = self
         step = "new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
         self.evaluate(f"(async () => {{ for (let i = 0; i < {frames}; i++) await {step}; }})()")
@@ -119,79 +110,23 @@ class Page:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(base64.b64decode(data))
 
-    def note(self, event: dict[str, Any]) -> None:
-        """Keeps an event that a page should not cause."""
-        method, params = event["method"], event["params"]
-        if method == "Runtime.consoleAPICalled":
-            self.messages.append(" ".join(str(arg.get("value", arg.get("description"))) for arg in params["args"]))
-        elif method == "Runtime.exceptionThrown":
-            self.messages.append(str(params["exceptionDetails"]))
-        elif method == "Log.entryAdded":
-            self.messages.append(params["entry"]["text"])
-        elif method == "Network.requestWillBeSent" and not params["request"]["url"].startswith("data:"):
-            self.requests.append(params["request"]["url"])
-
 
 class Browser:
     """A running chromium."""
 
-    def __init__(self, read: int, write: int) -> None:
-        self.read, self.write = read, write
-        self.buffer = b""
-        self.last = 0
-        self.pages: dict[str, Page] = {}
+    def __init__(self, chromium: sync_api.Browser) -> None:
+        self.chromium = chromium
         self.front: Page | None = None
 
     def new_page(self) -> Page:
-        target = self.call("Target.createTarget", {"url": "about:blank"})["targetId"]
-        session = self.call("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
-        self.pages[session] = Page(self, session)
-        return self.pages[session]
-
-    def call(self, method: str, params: dict[str, Any], session: str | None = None) -> dict[str, Any]:
-        self.last += 1
-        message = {"id": self.last, "method": method, "params": params} | ({"sessionId": session} if session else {})
-        content = json.dumps(message).encode() + b"\0"
-        while content:
-            content = content[os.write(self.write, content) :]
-        while True:
-            answer = self._next()
-            if answer.get("id") == self.last:
-                assert "error" not in answer, f"{method}: {answer['error']}"
-                result: dict[str, Any] = answer["result"]
-                return result
-            if answer.get("sessionId") in self.pages:
-                self.pages[answer["sessionId"]].note(answer)
-
-    def _next(self) -> dict[str, Any]:
-        while b"\0" not in self.buffer:
-            ready, _, _ = select.select([self.read], [], [], TIMEOUT)
-            assert ready, "chromium does not answer"
-            content = os.read(self.read, 1 << 20)
-            assert content, "chromium has ended"
-            self.buffer += content
-        message, self.buffer = self.buffer.split(b"\0", 1)
-        answer: dict[str, Any] = json.loads(message)
-        return answer
+        return Page(self, self.chromium.new_page(no_viewport=True))
 
 
 @contextlib.contextmanager
 def running() -> Iterator[Browser]:
     """Starts chromium, and ends it."""
-    from_us, to_it = os.pipe()
-    from_it, to_us = os.pipe()
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        process = subprocess.Popen(
-            [sys.executable, "-S", "-c", LAUNCHER, str(from_us), str(to_us), str(CHROMIUM), *FLAGS,
-             f"--user-data-dir={folder}", "about:blank"],
-            pass_fds=(from_us, to_us), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        os.close(from_us)
-        os.close(to_us)
-        try:
-            yield Browser(from_it, to_it)
-        finally:
-            process.terminate()
-            process.wait(TIMEOUT)
-            os.close(to_it)
-            os.close(from_it)
+    flags = ["--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-dev-shm-usage"]
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield Browser(chromium)
+        chromium.close()
