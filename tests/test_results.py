@@ -86,6 +86,20 @@ def test_the_numbers_of_training_are_the_last_elbo_and_the_time(workdir):
     assert found.rows[VAE0] == {"diverged_epoch": 3, "train_seconds": 25.0}
 
 
+def test_the_elbo_of_a_run_that_stopped_early_is_that_of_the_epoch_it_kept(tmp_path):
+    config = Config(num_epochs=9, patience=2)
+    folder = train(tmp_path, config)
+    losses = [160.0, 150.0, 155.0, 150.0]  # of equal epochs, the first is kept
+    rows = [
+        {"epoch": e, "train_loss": 1.0, "validation_loss": loss, "validation_elbo": -e}
+        for e, loss in enumerate(losses, 1)
+    ]
+    write_metrics(folder, [*rows[:-1], rows[-1] | {"stopped": True}])
+    write_timing(folder, [{"epoch": epoch, "seconds": 0.5} for epoch in range(1, 5)])
+    write_json(folder / "evaluation.json", {"evaluation": "0f"})
+    assert collect(tmp_path, [config]).rows[config]["validation_elbo"] == -2
+
+
 def test_files_are_read_once(workdir, monkeypatch):
     found = collect(workdir, EXPERIMENT.configs)
     monkeypatch.setattr(results.disk, "read_json", None)  # would fail if it were called

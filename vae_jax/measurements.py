@@ -105,7 +105,8 @@ _EXCESS_REASON = "Two shares of 1,000 images each differ by up to 0.03 by chance
 
 MEASUREMENTS: dict[str, Measurement] = _with_errors({
     "validation_elbo": Measurement("validation ELBO", NATS, "higher", "training_curves",
-        "ELBO of the validation images after the last epoch, with KL weight 1 whatever the objective weighs.", _KINGMA),
+        "ELBO of the validation images after the epoch whose parameters are kept, the last one but for early stopping, "
+        "with KL weight 1 whatever the objective weighs.", _KINGMA),
     "test_loss": Measurement("test loss", NATS, "lower", "training_curves",
         "The run's own objective on the test images, comparable only between runs of one objective.",
         error=TEST_IMAGES),

@@ -76,8 +76,8 @@ class Results(NamedTuple):
 def collect(workdir: Path, configs: Sequence[Config]) -> Results:
     """Reads the numbers of all runs.
 
-    They are those of evaluation.json, `validation_elbo` after the last epoch, and `train_seconds`. A diverged run has
-    only `diverged_epoch` and `train_seconds`, and a failed run has a reason in place of numbers.
+    They are those of evaluation.json, `validation_elbo` of the epoch whose parameters were kept, and `train_seconds`. A
+    diverged run has only `diverged_epoch` and `train_seconds`, and a failed run has a reason in place of numbers.
 
     Raises:
         UserError: a file of a run is damaged.
@@ -94,7 +94,7 @@ def collect(workdir: Path, configs: Sequence[Config]) -> Results:
         if "failed" in content:
             reasons[config] = content["failed"]
         else:
-            rows[config] = content | _numbers_of_training(folder, "diverged_epoch" in content)
+            rows[config] = content | _numbers_of_training(config, folder, "diverged_epoch" in content)
     return Results(tuple(configs), rows, reasons)
 
 
@@ -266,12 +266,20 @@ def _best(better: str | None, cells: Mapping[int, str]) -> list[int]:
     return winners if len(winners) == 1 else []
 
 
-def _numbers_of_training(folder: Path, diverged: bool) -> dict[str, float]:
+def _numbers_of_training(config: Config, folder: Path, diverged: bool) -> dict[str, float]:
     if not disk.is_trained(folder):  # a file was lost since it was evaluated
         return {}
-    elbo = None if diverged else disk.read_metrics(folder)[-1].get("validation_elbo")
+    epochs = disk.read_metrics(folder)
+    # Early stopping keeps the parameters of the epoch with the least validation loss, the first of them.
+    kept = min(epochs, key=_validation_loss) if config.patience else epochs[-1]
+    elbo = None if diverged else kept.get("validation_elbo")
     numbers = {"validation_elbo": elbo, "train_seconds": disk.read_seconds(folder)}
     return {name: value for name, value in numbers.items() if value is not None}
+
+
+def _validation_loss(row: Mapping[str, Any]) -> float:
+    loss = row.get("validation_loss")
+    return math.inf if loss is None else float(loss)
 
 
 def _read(path: Path) -> dict[str, Any]:
