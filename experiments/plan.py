@@ -1,4 +1,4 @@
-"""What a launch would do: the dry run."""
+"""The dry run: prints what a launch would do."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from vae_jax.workdir import is_trained
 
 
 def is_done(workdir: Path, config: Config) -> bool:
-    """Whether the run is trained, also if version 0.1.0 trained it under its other name."""
+    """Whether the run is trained, under its name or under the one that version 0.1.0 gave it."""
     return any(is_trained(workdir / "runs" / name) for name in (config.name, config.legacy_name) if name)
 
 

@@ -94,7 +94,7 @@ def guard(name: str, work: Callable[[], None]) -> int:
 
 
 def _discard_broken_output() -> bool:
-    """Whether standard output is broken; what is left to write then goes nowhere."""
+    """Returns whether standard output is closed, and discards what is still to be written to it."""
     try:
         descriptor = sys.stdout.fileno()
     except (AttributeError, ValueError):  # closed, or a notebook's

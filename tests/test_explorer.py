@@ -319,7 +319,7 @@ def test_scripts_make_no_markup():
         )
 
 
-# What a browser makes of it.
+# The page in a browser.
 
 
 @pytest.fixture(scope="module")
@@ -466,7 +466,7 @@ DECODES = [PLANE, LIVE, GRID]
 
 
 def pictures(tab: chromium.Page) -> np.ndarray:
-    """What is on the canvases of each panel, text[panel, canvas]."""
+    """Returns the pixels of each panel's canvases as text[panel, canvas]."""
     tab.settle(6)
     return np.array(tab.evaluate(CANVASES)).reshape(-1, 4)
 

@@ -349,7 +349,7 @@ def test_any_number_of_models_stand_beside_each_other(tmp_path):
     assert [label.get_text() for label in ax.get_yticklabels()] == ["original", *titles]
 
 
-# What is drawn.
+# The drawings.
 
 
 @pytest.fixture(scope="module")

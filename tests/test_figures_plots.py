@@ -1,4 +1,4 @@
-"""What a figure says is in its artists: the tests read the data back from them."""
+"""Plots: the tests read the drawn data back from matplotlib's artists."""
 
 import inspect
 import io

@@ -166,6 +166,6 @@ def test_the_number_of_seeds_for_level_by_simulation():
 def test_seeds_beyond_counting_are_not_counted():
     assert seeds_to_resolve(Estimate(0.001, 1.0, 4, 1, 5), 0.0, None) is None
     assert seeds_to_resolve(Estimate(1.0, 1.0, MOST_SEEDS - 1, 1, MOST_SEEDS), 0.0, None) is None
-    # What is far from the threshold needs few seeds, whatever its distance from 0.
+    # A mean far from the threshold needs few seeds, however far it is from 0.
     assert seeds_to_resolve(Estimate(10.1, 3.0, 4, 1, 5), 10.0, None) is None
     assert seeds_to_resolve(Estimate(10.1, 3.0, 4, 1, 5), 0.0, None) < 10

@@ -347,7 +347,7 @@ def test_mutual_information_of_a_gaussian_mixture_by_quadrature():
 
 @pytest.mark.parametrize(("dims", "num_train"), [(2, 0), (2, 3000), (8, 3000)])
 def test_a_linear_gaussian_channel_lies_between_the_bounds(dims, num_train):
-    """Of x ~ N(0, I) and z = x + N(0, s² I), I(x; z) = D / 2 log(1 + 1 / s²)."""
+    """For x ~ N(0, I) and z = x + N(0, s² I), the mutual information is D / 2 log(1 + 1 / s²)."""
     sd, exact = 0.2, dims / 2 * np.log(1 + 1 / 0.2**2)
     mean = np.random.default_rng(dims).normal(size=(1000 + num_train, dims))
     low, high = likelihood.mutual_information(mean, np.full_like(mean, 2 * np.log(sd)), num_test=1000)

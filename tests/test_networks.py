@@ -71,7 +71,7 @@ def test_the_noise_of_a_cv_vae_has_one_size_and_no_parameters():
 
 @pytest.mark.parametrize("architecture", ["mlp", "conv"])
 def test_initializations(architecture):
-    """Of each layer, the bound of its uniform distribution, or the standard deviation of Linen's for convolutions."""
+    """Dense layers are uniform up to their bound; convolutions have the standard deviation of Linen's initializer."""
     config = Config(architecture=architecture, hidden_dims=(300,), latent_dim=40)
     for initialization in ("pytorch", "glorot"):
         _, params, _ = init(dataclasses.replace(config, initialization=initialization), (28, 28))

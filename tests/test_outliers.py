@@ -27,7 +27,7 @@ def test_smooth_fields_have_the_correlation_of_blurred_noise(length):
         right = np.mean(fields[:, :, distance:] * fields[:, :, :-distance])
         down = np.mean(fields[:, distance:] * fields[:, :-distance])
         expected = np.exp(-(distance**2) / (4 * (2 * length) ** 2))
-        # Of 400 images with room for some 56 * 28 / 6² independent values each, at the larger length.
+        # 400 images, each with about 56 * 28 / 6² independent values at the larger length.
         assert [right, down] == pytest.approx([expected * np.mean(fields**2)] * 2, abs=0.05)
 
 

@@ -1,4 +1,4 @@
-"""What a judge of plausibility is asked about is what it says it is, and nothing that the judge was trained with."""
+"""The probes are the kinds they are named after, and none of them is a kind that the judge was trained on."""
 
 import numpy as np
 import pytest

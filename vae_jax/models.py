@@ -14,8 +14,8 @@ class Model(NamedTuple):
     objective: str
     """The function of `vae_jax.objectives` that trains it."""
     noise: Literal["none", "fixed", "learned"]
-    """Of its codes: none (the code of an image is a point), of one fixed size (`noise_sd`), or of a size that the
-    encoder learns."""
+    """The noise of its codes: none (an image's code is a point), of the fixed size `noise_sd`, or of a size that the
+    encoder learns for each image."""
     fields: tuple[str, ...] = ()
     """The `Config` fields that only some models read and this one does."""
     baselines: tuple[str, ...] = ()
