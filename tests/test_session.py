@@ -49,6 +49,10 @@ def test_the_lock_names_its_process_and_is_gone_afterwards(tmp_path):
     with session.hold(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "kept").mkdir()
+    with session.hold(tmp_path / "kept" / "a" / "b"):
+        pass
+    assert list((tmp_path / "kept").iterdir()) == []  # nor are folders left that were made for it
 
 
 def test_a_workdir_in_use_is_refused_by_name_and_left_alone(tmp_path, other):

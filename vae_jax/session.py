@@ -33,15 +33,16 @@ def hold(workdir: Path) -> Iterator[None]:
     Raises:
         UserError: another launch holds the lock, or the workdir cannot be written.
     """
-    path, is_new = workdir / "lock.json", not workdir.exists()
+    path = workdir / "lock.json"
+    new = [folder for folder in (workdir, *workdir.parents) if not folder.exists()]
     handle = _acquire(path)
     try:
         yield
     finally:
         with contextlib.suppress(OSError):  # the workdir may have vanished
             path.unlink()
-            if is_new and not any(workdir.iterdir()):
-                workdir.rmdir()
+            for folder in new:
+                folder.rmdir()  # stops at the first that holds something
         os.close(handle)
 
 
