@@ -24,7 +24,7 @@ from vae_jax.evaluation.subsets import subset
 from vae_jax.models import MODELS
 from vae_jax.objectives import LIKELIHOODS
 from vae_jax.page import explorer, weights
-from vae_jax.page.texts import EXPLORER
+from vae_jax.page.texts.explorer import EXPLORER
 from vae_jax.programs import make_program
 from vae_jax.runs import TrainedRun, identity_of, trained_run, write_params
 

@@ -16,7 +16,7 @@ from vae_jax.data import Dataset
 from vae_jax.evaluation.subsets import subset
 from vae_jax.fields import format_value
 from vae_jax.models import MODEL_FIELDS, MODELS
-from vae_jax.page.texts import EXPLORER
+from vae_jax.page.texts.explorer import EXPLORER
 from vae_jax.page.weights import Packed, encode_array, is_packable, pack, packed_size
 from vae_jax.results import Results
 from vae_jax.runs import TrainedRun, dataset_of, load_run
