@@ -21,8 +21,8 @@ from PIL import Image
 from vae_jax import data, networks, page, results, workdir
 from vae_jax.config import Config, Experiment
 from vae_jax.evaluation.subsets import subset
+from vae_jax.likelihoods import LIKELIHOODS
 from vae_jax.models import MODELS
-from vae_jax.objectives import LIKELIHOODS
 from vae_jax.page import explorer, weights
 from vae_jax.page.texts.explorer import EXPLORER
 from vae_jax.programs import make_program

@@ -13,8 +13,8 @@ import scipy.stats
 from vae_jax import training
 from vae_jax.config import Config
 from vae_jax.evaluation import likelihood, marginal, subsets
+from vae_jax.likelihoods import LIKELIHOODS, Reconstruction, log_density_parts
 from vae_jax.networks import init_params
-from vae_jax.objectives import LIKELIHOODS, Reconstruction, log_density_parts
 from vae_jax.programs import make_program
 from vae_jax.runs import trained_run
 

@@ -11,20 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jax.test_util import check_grads
 
-from vae_jax import objectives
+from vae_jax import likelihoods, objectives
+from vae_jax.likelihoods import Reconstruction
 from vae_jax.models import MODELS
-from vae_jax.objectives import Network, Posterior, Reconstruction
+from vae_jax.objectives import Network, Posterior
 
 RTOL = 1e-5  # float32 has 24 bits; sums over a few hundred terms keep five decimal digits
-
-
-def reconstruction(logits, logvar=0.0):
-    return Reconstruction(jnp.asarray(logits, jnp.float32), jnp.float32(logvar))
-
-
-def made_up(seed, batch=3, side=5):
-    random = np.random.default_rng(seed)
-    return random.normal(0, 3, (batch, side, side)), random.random((batch, side, side))
 
 
 def test_kl_hand_computed():
@@ -52,67 +44,11 @@ def test_kl_is_never_negative_and_zero_only_at_the_prior(mean, logvar):
     assert kl == pytest.approx(0.5 * (np.expm1(logvar) - logvar + mean**2), rel=1e-4, abs=1e-6)
 
 
-def test_bernoulli_against_float64():
-    logits, images = made_up(0)
-    p = scipy.special.expit(logits)
-    expected = -(images * np.log(p) + (1 - images) * np.log1p(-p)).sum(axis=(1, 2))
-    np.testing.assert_allclose(
-        objectives.bernoulli_nll(reconstruction(logits), jnp.float32(images)), expected, rtol=RTOL
-    )
-
-
-def test_continuous_bernoulli_against_float64_quadrature():
-    logits, images = made_up(1)
-    logits[0, 0] = [0.0, 1e-4, -0.049, 0.051, 30.0]  # both sides of the series around 0
-    log_p, log_q = scipy.special.log_expit(logits), scipy.special.log_expit(-logits)
-
-    def integral(log_p, log_q):
-        return scipy.integrate.quad(lambda x: np.exp(x * log_p + (1 - x) * log_q), 0, 1)[0]
-
-    density = images * log_p + (1 - images) * log_q - np.log(np.vectorize(integral)(log_p, log_q))
-    actual = objectives.continuous_bernoulli_nll(reconstruction(logits), jnp.float32(images))
-    np.testing.assert_allclose(actual, -density.sum(axis=(1, 2)), rtol=RTOL, atol=1e-4)
-
-
-@pytest.mark.parametrize("logvar", [0.0, -3.0])
-def test_gaussian_against_scipy(logvar):
-    logits, images = made_up(2)
-    expected = -scipy.stats.norm.logpdf(images, scipy.special.expit(logits), np.exp(logvar / 2)).sum(axis=(1, 2))
-    actual = objectives.gaussian_nll(reconstruction(logits, logvar), jnp.float32(images))
-    np.testing.assert_allclose(actual, expected, rtol=RTOL)
-
-
-def test_pixel_mean_is_the_mean_of_the_density():
-    logits = np.array([[[-30.0, -2.0, -0.051, -0.049, 0.0, 1e-3, 0.3, 8.0]]])
-    lam = scipy.special.expit(logits)
-
-    def mean(lam):
-        weight = scipy.integrate.quad(lambda x: lam**x * (1 - lam) ** (1 - x), 0, 1)[0]
-        return scipy.integrate.quad(lambda x: x * lam**x * (1 - lam) ** (1 - x), 0, 1)[0] / weight
-
-    actual = objectives.pixel_mean("continuous_bernoulli", reconstruction(logits))
-    np.testing.assert_allclose(actual, np.vectorize(mean)(lam), atol=5e-6)
-    np.testing.assert_allclose(objectives.pixel_mean("bernoulli", reconstruction(logits)), lam, rtol=RTOL)
-
-
-@pytest.mark.parametrize("nll", objectives.LIKELIHOODS.values())
-def test_likelihoods_are_finite_with_their_gradients_at_extreme_logits(nll):
-    logits = jnp.array([[[-200.0, 200.0, 0.0, -1e9, 1e9, 1e-30]]])
-    images = jnp.array([[[1.0, 0.0, 0.5, 1.0, 0.0, 1.0]]])
-
-    def loss(logits):
-        return nll(Reconstruction(logits, jnp.float32(0)), images)[0]
-
-    value, gradient = jax.value_and_grad(loss)(logits)
-    assert np.isfinite(value)
-    assert np.all(np.isfinite(gradient))
-
-
 def test_the_elbo_is_finite_with_its_gradient_at_extreme_logvars():
     def loss(logvar):
         z = objectives.reparameterize(jax.random.key(0), jnp.zeros((1, 2)), logvar)
         logits = jnp.clip(z, -200, 200)[:, :, None]
-        nll = objectives.bernoulli_nll(Reconstruction(logits, jnp.float32(0)), jnp.ones((1, 2, 1)))
+        nll = likelihoods.bernoulli_nll(Reconstruction(logits, jnp.float32(0)), jnp.ones((1, 2, 1)))
         return nll[0] + objectives.gaussian_kl(jnp.zeros((1, 2)), logvar).sum()
 
     value, gradient = jax.value_and_grad(loss)(jnp.array([[50.0, -50.0]]))
@@ -120,22 +56,18 @@ def test_the_elbo_is_finite_with_its_gradient_at_extreme_logvars():
     assert np.all(np.isfinite(gradient))
 
 
-@pytest.mark.parametrize("name", objectives.LIKELIHOODS)
+@pytest.mark.parametrize("name", likelihoods.LIKELIHOODS)
 def test_gradients_by_finite_differences(name):
-    logits, images = made_up(3, batch=2, side=3)
+    random = np.random.default_rng(3)
+    logits, images = random.normal(0, 3, (2, 3, 3)), random.random((2, 3, 3))
 
     def loss(logits, logvar, mean, posterior_logvar):
-        nll = objectives.LIKELIHOODS[name](Reconstruction(logits, logvar), jnp.asarray(images))
+        nll = likelihoods.LIKELIHOODS[name](Reconstruction(logits, logvar), jnp.asarray(images))
         return nll.sum() + objectives.gaussian_kl(mean, posterior_logvar).sum()
 
     with jax.enable_x64(True):
         arguments = (jnp.asarray(logits), jnp.array(-0.5), jnp.array([[0.3, -2.0]]), jnp.array([[-1.0, 0.5]]))
         check_grads(loss, arguments, order=1, modes=("rev",), rtol=1e-6, atol=1e-6)
-
-
-def test_shapes_must_agree():
-    with pytest.raises(ValueError, match="differ in shape"):
-        objectives.bernoulli_nll(reconstruction(np.zeros((2, 4, 4))), jnp.zeros((1, 4, 4)))
 
 
 DECODER = {"logits": {"kernel": jnp.array([[1.0, -2.0], [0.5, 0.0]]), "bias": jnp.array([100.0, 100.0])}}
@@ -149,7 +81,7 @@ def linear_model(logvar):
         return Posterior(mean, None if logvar is None else jnp.full_like(mean, logvar))
 
     return Network(
-        encode, lambda z: Reconstruction(z[:, None, :], jnp.float32(0)), objectives.bernoulli_nll, DECODER
+        encode, lambda z: Reconstruction(z[:, None, :], jnp.float32(0)), likelihoods.bernoulli_nll, DECODER
     )  # fmt: skip
 
 
@@ -217,7 +149,7 @@ def test_vae_objective_weighs_the_kl_and_gives_free_bits():
     np.testing.assert_allclose(terms.rate, [0.5, 0.625], rtol=RTOL)
     np.testing.assert_allclose(terms.loss(), terms.distortion + 4 * terms.rate, rtol=RTOL)
     z = objectives.reparameterize(jax.random.key(2), IMAGES[:, 0], jnp.zeros((2, 2)))
-    expected = objectives.bernoulli_nll(Reconstruction(z[:, None], jnp.float32(0)), IMAGES)
+    expected = likelihoods.bernoulli_nll(Reconstruction(z[:, None], jnp.float32(0)), IMAGES)
     np.testing.assert_allclose(terms.distortion, expected, rtol=RTOL)
     free = cost(0.2)
     np.testing.assert_allclose(free.penalty, 4 * np.array([0.5 + 0.2, 0.2 + 0.5]), rtol=RTOL)
@@ -362,7 +294,7 @@ def test_memory_of_many_draws_is_bounded():
             model = Network(
                 lambda images: encode(images[:, :1, :2]),
                 lambda z: Reconstruction((z @ kernel).reshape(-1, 28, 28), jnp.float32(0)),
-                objectives.bernoulli_nll, {},
+                likelihoods.bernoulli_nll, {},
             )  # fmt: skip
             key = jax.random.key(0)
             return (
@@ -387,21 +319,3 @@ def test_reparameterize_has_the_moments_it_is_asked_for():
     ones = jnp.ones((3, 2))
     gradient = jax.grad(lambda mean: objectives.reparameterize(jax.random.key(4), mean, 0 * ones).sum())(ones)
     np.testing.assert_array_equal(gradient, np.ones((3, 2)))
-
-
-def test_binarize():
-    images = jnp.array([[[0.0, 0.49, 0.5, 1.0]]])
-    np.testing.assert_array_equal(objectives.binarize("none", images, jax.random.key(0)), images)
-    np.testing.assert_array_equal(objectives.binarize("threshold", images, jax.random.key(0)), [[[0, 0, 1, 1]]])
-    drawn = objectives.binarize("dynamic", jnp.broadcast_to(images, (20_000, 1, 4)), jax.random.key(0))
-    assert set(np.unique(drawn)) == {0.0, 1.0}
-    np.testing.assert_allclose(drawn.mean(0), images[0], atol=5 * 0.5 / np.sqrt(20_000))
-
-
-@pytest.mark.parametrize("num_pixels", [1, 112, 127, 784])
-def test_softplus_summed_with_few_logarithms(num_pixels):
-    logits = np.random.default_rng(0).normal(0, 20, (50, num_pixels))
-    logits[:4] = np.array([0.0, -1e3, 1e3, 1e-8])[:, None]
-    actual = objectives._sum_softplus(jnp.asarray(logits, jnp.float32)[:, None, :])
-    # A factor keeps 24 bits: 6e-8 of each of up to 784, beside float32's own rounding of the sum.
-    np.testing.assert_allclose(actual, np.logaddexp(0, logits).sum(axis=1), rtol=1e-6, atol=1e-4)

@@ -17,8 +17,8 @@ import vae_jax
 from vae_jax import arrays, runs, workdir
 from vae_jax.config import Config
 from vae_jax.journal import metrics_row
+from vae_jax.likelihoods import LIKELIHOODS
 from vae_jax.networks import init_params
-from vae_jax.objectives import LIKELIHOODS
 from vae_jax.programs import make_program
 from vae_jax.runs import load_run
 from vae_jax.sweeps import Options, train_and_evaluate

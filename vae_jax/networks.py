@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jax import Array
 
 from vae_jax.convolutions import Conv, ConvTranspose
-from vae_jax.objectives import Posterior, Reconstruction
+from vae_jax.likelihoods import Reconstruction
+from vae_jax.objectives import Posterior
 
 Params = dict[str, Any]
 

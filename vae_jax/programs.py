@@ -7,9 +7,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from vae_jax.config import Config, ConfigError, static_part
+from vae_jax.likelihoods import LIKELIHOODS, binarize
 from vae_jax.models import MODELS
 from vae_jax.networks import MIN_CONV_SIDE, Autoencoder, Params, decode, encode
-from vae_jax.objectives import LIKELIHOODS, Hyperparameters, Network, Terms, binarize, objective_of
+from vae_jax.objectives import Hyperparameters, Network, Terms, objective_of
 
 
 class Program(NamedTuple):

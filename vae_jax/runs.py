@@ -15,8 +15,9 @@ from vae_jax import arrays, data, networks
 from vae_jax.arrays import DamagedError, MismatchError
 from vae_jax.config import Config, ConfigError
 from vae_jax.data import Dataset
+from vae_jax.likelihoods import pixel_mean
 from vae_jax.networks import Params, init_params
-from vae_jax.objectives import Posterior, pixel_mean
+from vae_jax.objectives import Posterior
 from vae_jax.programs import Program, make_program, observed_pixels
 from vae_jax.workdir import DataIdentity, UserError, is_trained, read_config, read_identity
 

@@ -25,9 +25,10 @@ from vae_jax.evaluation import marginal
 from vae_jax.evaluation.density import log_mixture
 from vae_jax.evaluation.marginal import HIGH_PARETO_K, LOW_ESS, SampledBound
 from vae_jax.evaluation.subsets import MAX_IMAGES, chunks, limit, subset
+from vae_jax.likelihoods import LIKELIHOODS
 from vae_jax.models import MODELS
 from vae_jax.networks import Params, decode, encode
-from vae_jax.objectives import LIKELIHOODS, Terms
+from vae_jax.objectives import Terms
 from vae_jax.programs import Program, objective_terms, observed_pixels
 from vae_jax.runs import CHUNK, TrainedRun
 

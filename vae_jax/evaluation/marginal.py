@@ -16,8 +16,8 @@ import numpy as np
 from jax import Array
 
 from vae_jax.evaluation.subsets import MAX_PIXELS, chunks, subset
+from vae_jax.likelihoods import LIKELIHOODS, Reconstruction, log_density_parts
 from vae_jax.networks import Params, decode, encode
-from vae_jax.objectives import LIKELIHOODS, Reconstruction, log_density_parts
 from vae_jax.programs import Program
 from vae_jax.runs import TrainedRun
 
