@@ -12,13 +12,14 @@ import scipy.stats
 
 from vae_jax import training
 from vae_jax.config import Config
-from vae_jax.evaluation import likelihood, marginal, subsets
+from vae_jax.evaluation import likelihood, marginal, quadrature, subsets
 from vae_jax.likelihoods import LIKELIHOODS, Reconstruction, log_density_parts
 from vae_jax.networks import init_params
 from vae_jax.programs import make_program
 from vae_jax.runs import trained_run
 
 SIGMA = 0.005  # of a pixel
+ROUNDING = 1e-2  # nats that float32 keeps of ((x - m) / σ)², with x / σ up to 100, and few cells average
 
 
 def linear_gaussian(latent_dim, widening=1.3, shape=(3, 2)):
@@ -59,11 +60,10 @@ def linear_gaussian(latent_dim, widening=1.3, shape=(3, 2)):
 @pytest.mark.parametrize("latent_dim", [1, 2])
 def test_quadrature_is_exact_for_a_linear_gaussian_model(latent_dim):
     run, pixels, exact = linear_gaussian(latent_dim)
-    actual = marginal.exact_log_likelihood(run, pixels)
+    actual = quadrature.exact_log_likelihood(run, pixels)
     assert actual.resolved
-    assert actual.error < marginal.GRID_TOLERANCE
-    # float32: squared errors of ((x - m)/σ)² with x/σ up to 100 keep about 1e-3 nats.
-    np.testing.assert_allclose(actual.values, exact, atol=5e-3)
+    assert actual.error < quadrature.GRID_TOLERANCE
+    np.testing.assert_allclose(actual.values, exact, atol=ROUNDING)
 
 
 @pytest.mark.parametrize("latent_dim", [2, 4])
@@ -189,7 +189,7 @@ def test_elbo_bound_and_exact_are_in_order_and_rise_with_k():
 def test_posterior_kl_is_the_closed_form():
     run, pixels, _ = linear_gaussian(2, widening=2.0)
     terms = likelihood.elbo_terms(run, np.tile(pixels, (100, 1, 1)))  # the ELBO's own noise goes down
-    exact = marginal.exact_log_likelihood(run, pixels).values.mean()
+    exact = quadrature.exact_log_likelihood(run, pixels).values.mean()
     gap = exact + (terms.distortion + terms.rate).mean()
     noise = terms.distortion.std() / np.sqrt(len(terms.distortion))
     assert gap == pytest.approx(4 - 1 - np.log(4), abs=4 * noise + 5e-3)
@@ -198,8 +198,8 @@ def test_posterior_kl_is_the_closed_form():
 def test_narrow_posteriors_are_not_called_resolved(monkeypatch):
     run, pixels, _ = linear_gaussian(1)
     run.params["decoder"]["logvar"] = jnp.float32(2 * np.log(1e-7))
-    monkeypatch.setattr(marginal, "MAX_GRID_POINTS", 20_000)
-    assert not marginal.exact_log_likelihood(run, pixels).resolved
+    monkeypatch.setattr(quadrature, "MAX_GRID_POINTS", 20_000)
+    assert not quadrature.exact_log_likelihood(run, pixels).resolved
     sampled = marginal.importance_sampled(run, pixels, 100)
     assert np.all(sampled.ess < marginal.LOW_ESS)
     assert np.all(sampled.pareto_k > marginal.HIGH_PARETO_K)
@@ -217,10 +217,10 @@ def test_extreme_posteriors_end_without_a_warning(latent_dim, part, value):
     """The marginal does not depend on q(z | x), so it stays exact wherever the encoder points within reach."""
     run, pixels, exact = linear_gaussian(latent_dim)
     run.params["encoder"][part]["bias"] = jnp.full(latent_dim, value, jnp.float32)
-    actual = marginal.exact_log_likelihood(run, pixels)
+    actual = quadrature.exact_log_likelihood(run, pixels)
     assert actual.resolved == (part == "logvar" and not np.isnan(value))
     if actual.resolved:
-        np.testing.assert_allclose(actual.values, exact, atol=5e-3)
+        np.testing.assert_allclose(actual.values, exact, atol=ROUNDING)
     images = np.rint(pixels * 255).astype(np.uint8)
     numbers = likelihood.evaluate_likelihood(run, images, images, num_samples=100)
     assert 0 < numbers["test_log_likelihood_sampled_low_ess"] <= 1
@@ -230,52 +230,107 @@ def test_extreme_posteriors_end_without_a_warning(latent_dim, part, value):
 
 def points_of(monkeypatch):
     """Returns a list to which every later grid adds its number of points."""
-    sizes, integrate = [], marginal._integrate
-    monkeypatch.setattr(
-        marginal, "_integrate", lambda run, pixels, grid: sizes.append(grid.size) or integrate(run, pixels, grid)
-    )
+    sizes, integrate = [], quadrature._integrate
+    monkeypatch.setattr(quadrature, "_integrate", lambda *args: sizes.append(args[-1].size) or integrate(*args))
     return sizes
 
 
+def narrow(latent_dim):
+    """A VAE whose posteriors are 1/500 of the first grid's step, and images of it, all near the origin."""
+    run, pixels, _ = linear_gaussian(latent_dim)
+    run.params["decoder"]["logits"]["kernel"] *= 1000
+    return run, pixels
+
+
 def test_all_grids_of_a_quadrature_together_are_bounded(monkeypatch):
-    run, pixels, _ = linear_gaussian(2)
-    run.params["decoder"]["logvar"] = jnp.float32(2 * np.log(1e-7))  # a posterior that no grid resolves
+    run, pixels = narrow(2)
     sizes = points_of(monkeypatch)
-    monkeypatch.setattr(marginal, "MAX_GRID_POINTS", 50_000)
-    assert not marginal.exact_log_likelihood(run, pixels).resolved
-    assert len(sizes) > 1
-    assert 50_000 / 8 < sum(sizes) <= 50_000  # the next grid has four times as many
+    assert quadrature.exact_log_likelihood(run, pixels).resolved
+    needed = sum(sizes)
+    assert len(sizes) > 5
+    for most, products in ((needed - 1, 1e12), (1e12, (needed - 1) * (12 + 50 * 6))):
+        sizes.clear()
+        monkeypatch.setattr(quadrature, "MAX_GRID_POINTS", most)
+        monkeypatch.setattr(marginal, "MAX_PRODUCTS", products)
+        assert not quadrature.exact_log_likelihood(run, pixels).resolved
+        assert needed / 20 < sum(sizes) < needed
     sizes.clear()
-    monkeypatch.setattr(marginal, "MAX_PRODUCTS", 30_000 * (12 + 50 * 6 + pixels.size))
-    marginal.exact_log_likelihood(run, pixels)
-    assert 30_000 / 8 < sum(sizes) <= 30_000
-    sizes.clear()
-    monkeypatch.setattr(marginal, "MAX_GRID_POINTS", 10)  # also before the first grid
-    actual = marginal.exact_log_likelihood(run, pixels)
+    monkeypatch.setattr(quadrature, "MAX_GRID_POINTS", 10)  # also before the first grid
+    actual = quadrature.exact_log_likelihood(run, pixels)
     assert (sizes, actual.resolved) == ([], False)
     assert np.isnan(actual.values).all()
+
+
+def test_what_float32_cannot_hold_is_not_called_resolved(monkeypatch):
+    run, pixels, _ = linear_gaussian(2)
+    run.params["decoder"]["logvar"] = jnp.float32(2 * np.log(1e-7))  # log joints of 1e13 nats, rounded to 1e6
+    sizes = points_of(monkeypatch)
+    assert not quadrature.exact_log_likelihood(run, pixels).resolved
+    assert len(sizes) == 1
 
 
 def test_a_posterior_far_narrower_than_the_truth_does_not_refine_the_grid(monkeypatch):
     run, pixels, exact = linear_gaussian(2, widening=1e-3)
     sizes = points_of(monkeypatch)
-    actual = marginal.exact_log_likelihood(run, pixels)
+    actual = quadrature.exact_log_likelihood(run, pixels)
     assert actual.resolved
-    np.testing.assert_allclose(actual.values, exact, atol=5e-3)
+    np.testing.assert_allclose(actual.values, exact, atol=ROUNDING)
     assert sum(sizes) < 400_000
 
 
-@pytest.mark.parametrize("elements", [1, 50_000])
-def test_chunks_of_a_grid_do_not_change_the_integral(monkeypatch, elements):
-    run, pixels, exact = linear_gaussian(1)
-    monkeypatch.setattr(marginal, "CHUNK_ELEMENTS", elements)
-    np.testing.assert_allclose(marginal.exact_log_likelihood(run, pixels).values, exact, atol=5e-3)
+@pytest.mark.parametrize("latent_dim", [1, 2])
+def test_the_grid_finds_posteriors_wherever_the_encoder_says_they_are(latent_dim):
+    """The encoder says that all images are at 3, with a standard deviation of 1/1000."""
+    run, pixels, exact = linear_gaussian(latent_dim, widening=1e-3)
+    run.params["encoder"]["mean"] = jax.tree.map(jnp.zeros_like, run.params["encoder"]["mean"])
+    run.params["encoder"]["mean"]["bias"] += 3
+    np.testing.assert_allclose(quadrature.exact_log_likelihood(run, pixels).values, exact, atol=ROUNDING)
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.9])
+def test_narrow_and_tilted_posteriors_are_found_between_the_cells(tilt):
+    """Standard deviations are 1/50, or 1/90 and 1/5 along the diagonals; the first step is 1/2."""
+    run, *_ = linear_gaussian(2)
+    W = np.asarray(run.params["decoder"]["logits"]["kernel"], np.float64).T / 4 @ [[40, 40 * tilt], [40 * tilt, 40]]
+    run.params["decoder"]["logits"]["kernel"] = jnp.asarray(4 * W.T, jnp.float32)
+    exact = scipy.stats.multivariate_normal(np.full(6, 0.5), W @ W.T + SIGMA**2 * np.eye(6))
+    # z near 0, where the decoder's sigmoid is linear.
+    z = np.random.default_rng(0).uniform(-0.05, 0.05, (40, 2))
+    x = 0.5 + z @ W.T + SIGMA * np.random.default_rng(1).standard_normal((40, 6))
+    actual = quadrature.exact_log_likelihood(run, x.reshape(-1, 3, 2).astype(np.float32))
+    assert actual.resolved
+    np.testing.assert_allclose(actual.values, exact.logpdf(x), atol=2e-2)
+
+
+@pytest.mark.parametrize("dims", [1, 2])
+@pytest.mark.parametrize("sd", [0.05, 0.5, 5.0])
+def test_the_bound_of_a_part_of_a_tile_is_no_less_than_a_peak_in_it(dims, sd):
+    """Gaussians of any direction, standard deviations in cells, up to 4 times wider along an axis."""
+    random = np.random.default_rng(dims)
+    cells = np.stack(np.unravel_index(np.arange(quadrature.SIDE**dims), (quadrature.SIDE,) * dims), axis=-1) + 0.5
+    peaks = random.uniform(0, quadrature.SIDE, (200, dims))
+    axes = np.linalg.qr(random.normal(size=(200, dims, dims)))[0] / (sd * random.uniform(1, 4, (200, 1, dims)))
+    logs = -0.5 * np.square(np.einsum("ncd,nde->nce", cells - peaks[:, None], axes)).sum(axis=-1).T
+    bounds = np.asarray(quadrature._bounds(jnp.asarray(logs, jnp.float32), dims))
+    part = np.ravel_multi_index((peaks // (quadrature.SIDE // 2)).astype(int).T, (2,) * dims)
+    assert np.all(bounds[part, np.arange(200)] >= 0)
+    if sd == 0.05 and dims == 1:  # far from the peak it is no use to look
+        assert np.all(bounds[1 - part, np.arange(200)][np.abs(peaks[:, 0] - 8) > 6] < -quadrature.NEGLIGIBLE)
+
+
+def test_an_image_s_value_does_not_depend_on_the_others(monkeypatch):
+    run, pixels, _ = linear_gaussian(2)
+    together = quadrature.exact_log_likelihood(run, pixels)
+    monkeypatch.setattr(quadrature, "BLOCK", 16)  # 40 images: the last block is not full
+    np.testing.assert_allclose(quadrature.exact_log_likelihood(run, pixels).values, together.values, atol=ROUNDING)
+    one = quadrature.exact_log_likelihood(run, pixels[7:8])
+    np.testing.assert_allclose(one.values, together.values[7:8], atol=2 * ROUNDING)
 
 
 def test_quadrature_is_for_one_or_two_dimensions():
     run, pixels, _ = linear_gaussian(3)
     with pytest.raises(ValueError, match="latent_dim of 1 or 2"):
-        marginal.exact_log_likelihood(run, pixels)
+        quadrature.exact_log_likelihood(run, pixels)
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
@@ -433,11 +488,11 @@ def trained():
 def test_quadrature_and_5000_samples_agree_on_a_trained_model(trained):
     runs, images = trained
     pixels = likelihood.evaluation_pixels(runs["vae"], images)
-    exact = marginal.exact_log_likelihood(runs["vae"], pixels)
+    exact = quadrature.exact_log_likelihood(runs["vae"], pixels)
     sampled = marginal.importance_sampled(runs["vae"], pixels, 5000)
     assert exact.resolved
     assert sampled.ess.min() > marginal.LOW_ESS
-    assert abs(exact.values.mean() - sampled.values.mean()) < 4 * sampled.error + marginal.GRID_TOLERANCE
+    assert abs(exact.values.mean() - sampled.values.mean()) < 4 * sampled.error + quadrature.GRID_TOLERANCE
 
 
 def test_the_density_of_all_binary_images_sums_to_one():
@@ -446,7 +501,7 @@ def test_the_density_of_all_binary_images_sums_to_one():
     program = make_program(config, (2, 2))
     params = init_params(program.network, jax.random.key(3))
     everything = ((np.arange(16)[:, None] >> np.arange(4)) % 2).reshape(16, 2, 2).astype(np.float32)
-    exact = marginal.exact_log_likelihood(trained_run(config, program, params), everything)
+    exact = quadrature.exact_log_likelihood(trained_run(config, program, params), everything)
     assert np.exp(exact.values).sum() == pytest.approx(1, abs=1e-4)  # float32
 
 

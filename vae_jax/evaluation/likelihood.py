@@ -24,6 +24,7 @@ from vae_jax.config import DYNAMIC_FIELDS, Config
 from vae_jax.evaluation import marginal
 from vae_jax.evaluation.density import log_mixture
 from vae_jax.evaluation.marginal import HIGH_PARETO_K, LOW_ESS, SampledBound
+from vae_jax.evaluation.quadrature import exact_log_likelihood
 from vae_jax.evaluation.subsets import MAX_IMAGES, chunks, limit, subset
 from vae_jax.likelihoods import LIKELIHOODS
 from vae_jax.models import MODELS
@@ -102,7 +103,7 @@ def _log_likelihoods(run: TrainedRun, pixels: np.ndarray, elbo: np.ndarray, num_
     numbers: dict[str, Any] = {f"{name}_samples": num_samples, f"{name}_images": len(pixels)}
     numbers |= {f"{name}_sampled{suffix}": value for suffix, value in _sampled_numbers(sampled).items()}
     if run.config.latent_dim <= 2:
-        values, error, resolved = marginal.exact_log_likelihood(run, pixels)
+        values, error, resolved = exact_log_likelihood(run, pixels)
         exact = values.mean() if resolved else math.nan
         numbers |= {f"{name}_exact": exact, f"{name}_exact_error": error if resolved else math.nan}
         numbers |= {f"{name}_exact_resolved": resolved, f"{name}_sampled_gap": exact - sampled.values.mean()}

@@ -1,4 +1,6 @@
-"""The log-likelihood log p(x) = log ∫ p(x | z) p(z) dz: an importance-sampled bound, and quadrature in up to 2-D.
+"""The log-likelihood log p(x) = log ∫ p(x | z) p(z) dz: an importance-sampled bound on it.
+
+`quadrature` computes it where the latent space has one or two dimensions.
 
 References:
     Burda, Grosse & Salakhutdinov 2016, "Importance Weighted Autoencoders" (arXiv:1509.00519), eq. 8.
@@ -16,7 +18,7 @@ import numpy as np
 from jax import Array
 
 from vae_jax.evaluation.subsets import MAX_PIXELS, chunks, subset
-from vae_jax.likelihoods import LIKELIHOODS, Reconstruction, log_density_parts
+from vae_jax.likelihoods import LIKELIHOODS, Reconstruction
 from vae_jax.networks import Params, decode, encode
 from vae_jax.programs import Program
 from vae_jax.runs import TrainedRun
@@ -24,23 +26,11 @@ from vae_jax.runs import TrainedRun
 NUM_SAMPLES = 500  # importance samples per image
 MAX_PRODUCTS = 6e12  # multiplications of either estimate; up to two minutes on two CPU cores
 PIXEL_PRODUCTS = 50  # multiplications that the exponentials of one decoded pixel cost as much time as
-MAX_GRID_POINTS = 1 << 20  # of all grids of one quadrature together
-GRID_TOLERANCE = 0.01  # nats; two successive quadratures that are closer have converged
-GRID_REACH = 64.0  # the grid stays within this distance of the origin along each axis
-FIRST_STEPS = (0.125, 0.5)  # least and greatest step of the first grid
 REPEATED_IMAGES = 200  # or a fifth of all, if that is more, are sampled twice for the error of the bound
 MIN_TAIL = 5  # largest weights that a Pareto distribution is fitted to, at least
 HIGH_PARETO_K = 0.7  # above which a mean of importance weights is not to be relied on (Vehtari et al. 2024)
 LOW_ESS = 5.0  # effective samples
-CHUNK_ELEMENTS = 1 << 23  # numbers in an array of grid points times images or pixels; 32 MiB
-
-
-class LogLikelihood(NamedTuple):
-    """log p(x) of each image by quadrature."""
-
-    values: np.ndarray  # float64[N], nats; NaN where it is unknown
-    error: float  # mean absolute difference of two grids
-    resolved: bool  # False if some image's posterior is too narrow for the grid
+CHUNK_ELEMENTS = 1 << 22  # numbers in an array of tails times candidates; 32 MiB
 
 
 class SampledBound(NamedTuple):
@@ -54,7 +44,7 @@ class SampledBound(NamedTuple):
 
 def affordable_images(run: TrainedRun) -> int:
     """Returns how many images fit into `MAX_PRODUCTS` at `NUM_SAMPLES` decodes each; more samples take longer."""
-    return max(1, int(MAX_PRODUCTS / (NUM_SAMPLES * _decoder_products(run))))
+    return max(1, int(MAX_PRODUCTS / (NUM_SAMPLES * decoder_products(run))))
 
 
 def posterior(run: TrainedRun, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -132,7 +122,7 @@ def pareto_shape(tails: np.ndarray) -> np.ndarray:
         return np.full(len(tails), np.nan)
     count = 30 + int(math.sqrt(size))
     shapes = []
-    for block in chunks(np.asarray(tails, np.float64), max(1, CHUNK_ELEMENTS // 2 // (count * size))):
+    for block in chunks(np.asarray(tails, np.float64), max(1, CHUNK_ELEMENTS // (count * size))):
         excess = block[:, 1:] - block[:, :1]
         # Candidates for θ = -shape / scale, and their profile likelihoods.
         quartile, largest = excess[:, int(size / 4 + 0.5) - 1, None], excess[:, -1:]
@@ -146,82 +136,8 @@ def pareto_shape(tails: np.ndarray) -> np.ndarray:
     return (size * np.concatenate(shapes) + 10 * 0.5) / (size + 10)
 
 
-def exact_log_likelihood(run: TrainedRun, pixels: np.ndarray) -> LogLikelihood:
-    """Computes log ∫ p(x | z) p(z) dz of each image by the midpoint rule, for one or two latent dimensions.
-
-    The grid covers eight standard deviations of the prior and of every posterior. Its step is halved until the mean
-    absolute change over images is below `GRID_TOLERANCE` and no image depends on fewer than two grid points. For a
-    Gaussian integrand the rule converges exponentially once the step is below its standard deviation. The result is not
-    resolved if that takes more than `MAX_GRID_POINTS` or `MAX_PRODUCTS`, or if a posterior lies beyond `GRID_REACH`.
-    For run and pixels see `importance_sampled`.
-    """
-    if run.config.latent_dim > 2:
-        raise ValueError(f"quadrature needs latent_dim of 1 or 2, not {run.config.latent_dim}")
-    found = LogLikelihood(np.full(len(pixels), np.nan), math.nan, resolved=False)
-    grid = _first_grid(*posterior(run, pixels))
-    points_left = min(MAX_GRID_POINTS, int(MAX_PRODUCTS / (_decoder_products(run) + pixels.size)))
-    on_device = jnp.asarray(pixels)
-    while grid and (points_left := points_left - grid.size) >= 0:
-        values, points = _integrate(run, on_device, grid)
-        error = float(np.abs(values - found.values).mean())  # NaN on the first grid
-        resolved = bool(np.all(points > 2)) and error < GRID_TOLERANCE
-        found = LogLikelihood(values, error, resolved)
-        if resolved or not np.isfinite(values).all():
-            break
-        grid = grid.halved()
-    return found
-
-
-class _Grid(NamedTuple):
-    """Square cells that cover an interval or a rectangle of the latent space."""
-
-    low: np.ndarray  # float64[D], a corner
-    counts: tuple[int, ...]  # cells along each axis
-    step: float  # side of a cell
-
-    @property
-    def size(self) -> int:
-        return math.prod(self.counts)
-
-    def centers(self, start: int, stop: int) -> np.ndarray:
-        """The centers of the cells from number `start` to before `stop`, float32[stop - start, D]."""
-        cells = np.stack(np.unravel_index(np.arange(start, stop), self.counts), axis=-1)
-        return (self.low + (cells + 0.5) * self.step).astype(np.float32)
-
-    def halved(self) -> "_Grid":
-        return _Grid(self.low, tuple(2 * count for count in self.counts), self.step / 2)
-
-
-def _first_grid(mean: np.ndarray, logvar: np.ndarray) -> _Grid | None:
-    """The coarsest grid for posteriors float64[N, D]; None if one of them is out of reach."""
-    if not np.all(np.abs(mean) <= GRID_REACH) or np.isnan(logvar).any():  # a NaN is out of reach
-        return None
-    sd = np.exp(np.clip(logvar, -100, 100) / 2)
-    step = float(np.clip(2 * np.median(sd), *FIRST_STEPS))
-    low = np.clip((mean - 8 * sd).min(axis=0), -GRID_REACH, -8.0)
-    high = np.clip((mean + 8 * sd).max(axis=0), 8.0, GRID_REACH)
-    return _Grid(low, tuple(math.ceil(side / step) for side in high - low), step)
-
-
-def _integrate(run: TrainedRun, pixels: Array, grid: _Grid) -> tuple[np.ndarray, np.ndarray]:
-    """log p(x) float64[N] on one grid, and how many grid points account for each image, float64[N]."""
-    size = CHUNK_ELEMENTS // (len(pixels) + 3 * pixels[0].size)
-    size = 1 << int(math.log2(min(max(size, 1), 2048)))
-    state = tuple(jnp.full(len(pixels), value, jnp.float32) for value in (-np.inf, 0.0, 0.0))
-    for start in range(0, grid.size, size):
-        # The last chunk repeats its last point with weight 0, so that there is one program.
-        z = grid.centers(start, min(start + size, grid.size))
-        padding = size - len(z)
-        log_weights = np.pad(np.zeros(len(z), np.float32), (0, padding), constant_values=-np.inf)
-        z = np.pad(z, ((0, padding), (0, 0)), mode="edge")
-        state = _add_grid_points(run.program, run.params, pixels, z, log_weights, state)
-    top, total, squares = (np.asarray(part, np.float64) for part in state)
-    with np.errstate(all="ignore"):  # a decode that is not finite
-        return top + np.log(total) + len(grid.counts) * math.log(grid.step), total**2 / squares
-
-
-def _decoder_products(run: TrainedRun) -> int:
-    """The multiplications of one decode; convolutions are counted as if every layer had the size of the image."""
+def decoder_products(run: TrainedRun) -> int:
+    """Counts the multiplications of a decode; convolutions count as if every layer had the size of the image."""
     num_pixels = math.prod(run.program.network.image_shape)
     kernels = [leaf for leaf in jax.tree.leaves(run.params["decoder"]) if leaf.ndim > 1]
     return sum(leaf.size * (num_pixels if leaf.ndim == 4 else 1) for leaf in kernels) + PIXEL_PRODUCTS * num_pixels
@@ -246,19 +162,7 @@ def _log_weights(
     return jax.lax.map(step, jnp.arange(-(-num_samples // per_step)))
 
 
-@partial(jax.jit, static_argnames="program")
-def _add_grid_points(
-    program: Program, params: Params, pixels: Array, z: Array, log_weights: Array, state: tuple[Array, Array, Array]
-) -> tuple[Array, Array, Array]:
-    """Adds grid points float32[G, D] to the running integrals of each image."""
-    natural, of_z, of_x = log_density_parts(program.config.likelihood, decode(program.network, params, z), pixels)
-    log_prior = -0.5 * jnp.sum(jnp.square(z), axis=1) - 0.5 * z.shape[1] * math.log(2 * math.pi)
-    per_point = of_z + log_prior + log_weights
-    log_joint = natural.reshape(len(z), -1) @ pixels.reshape(len(pixels), -1).T + per_point[:, None] + of_x[None]
-    return _add_logs(state, log_joint)
-
-
-def _add_logs(state: tuple[Array, Array, Array], logs: Array) -> tuple[Array, Array, Array]:
+def add_logs(state: tuple[Array, Array, Array], logs: Array) -> tuple[Array, Array, Array]:
     """Adds the weights exp(float32[S, B]) to a running (log max w, Σ w / max w, Σ (w / max w)²)."""
     top, total, squares = state
     new_top = jnp.maximum(top, jnp.max(logs, axis=0))
