@@ -40,7 +40,7 @@ from vae_jax.config import Config, Experiment
 EXPERIMENT = Experiment(
     name="torture",
     question="What is lost?",
-    base=Config(hidden_dims=(64,), num_epochs=100),
+    base=Config(hidden_dims=(64,), num_epochs=40),
     grid={"model": ("ae", "vae"), "seed": (0, 1)},
     figures=("training_curves", "latent_space"),
 )
