@@ -14,6 +14,7 @@ import jinja2
 from markupsafe import Markup
 from PIL import Image
 
+from vae_jax.answer import answer
 from vae_jax.config import FIELDS, Experiment
 from vae_jax.measurements import CODE_SD, MEASUREMENTS, SQUARED_FEATURES
 from vae_jax.page import explorer, tables
@@ -58,18 +59,21 @@ class Embedded(NamedTuple):
 
 
 def write(
-    experiment: Experiment, workdir: Path, results: Results, pictures: Sequence[Picture], data_dir: str | None = None
-) -> Path:
+    experiment: Experiment, workdir: Path, results: Results, pictures: Sequence[Picture], data_dir: str | None = None,
+    language: str = "en",
+) -> Path:  # fmt: skip
     """Writes WORKDIR/report.html from experiment.json, the results and the pictures, and returns its path.
 
-    `data_dir` is where prepared data sets are; without a run's data set the page has no explorer.
+    `data_dir` is where prepared data sets are; without a run's data set the page has no explorer. `language` is that
+    of the answer, `en` or `ko`.
 
     Raises:
         UserError: experiment.json or a figure is missing or damaged, or the workdir cannot be written.
     """
     figures = [(picture, embed(workdir / "figures" / f"{picture.name}.png")) for picture in pictures]
     live = explorer.build(results, workdir, data_dir)
-    write_text(workdir / "report.html", render(experiment, read_record(workdir), results, figures, live))
+    sentences = answer(results, judge_claims(results), language)
+    write_text(workdir / "report.html", render(experiment, read_record(workdir), results, figures, live, sentences))
     return workdir / "report.html"
 
 
