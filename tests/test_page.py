@@ -599,7 +599,9 @@ def test_where_seeds_do_not_pair_the_row_says_so():
 
 def test_a_setting_is_named_where_there_are_several():
     configs = expand(Config(), {"model": ("ae", "vae"), "latent_dim": (2, 8), "seed": (0, 1)})
-    text = render({config: evaluation(config.model, config.seed) for config in configs}).texts("table")[0]
+    text = render({config: evaluation(config.model, config.seed) for config in configs}).texts(
+        "table", **{"class": "verdicts"}
+    )[0]
     assert "setting" in text
     assert "latent_dim 8" in text
 
