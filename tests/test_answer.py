@@ -159,7 +159,7 @@ def test_the_gain_is_the_one_that_is_supported_most_firmly_where_smoothness_is_n
 
 def test_samples_that_are_nowhere_near_are_said_to_be_so():
     results = pair({SAMPLES: -3.0, "prior_frechet_over_floor": -3.0})
-    assert told(results)[0].endswith("(Fréchet distance 235.0 against 250.0); neither model’s are near them.")
+    assert told(results)[0].endswith("(Fréchet distance 235.0 against 250.0); neither model’s are near.")
     for config, row in results.rows.items():
         row["prior_frechet_over_floor"] /= 20 if config.model == "vae" else 1
     assert "neither" not in told(results)[0]

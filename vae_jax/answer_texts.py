@@ -127,7 +127,7 @@ ENGLISH = Language(
         ALL: "in each of {n} settings, {what}",
     },
     price="the price: {what}",
-    neither="neither model’s are near them",
+    neither="neither model’s are near",
     open_one_seed="one seed does not resolve whether {what}",
     open_seeds="{n} seeds do not resolve whether {what}",
     open_missing="a run without a finite number leaves open whether {what}",
