@@ -31,8 +31,8 @@ def test_it_is_of_format_4_5_and_holds_no_output():
 
 
 def test_its_cells_run(capsys, monkeypatch):
-    train = vae_jax.train  # fewer epochs than a reader waits for
-    monkeypatch.setattr(vae_jax, "train", lambda config: train(dataclasses.replace(config, num_epochs=2)))
+    train, quick = vae_jax.train, {"num_epochs": 2, "latent_dim": 2}  # two short programs where a reader has three
+    monkeypatch.setattr(vae_jax, "train", lambda config: train(dataclasses.replace(config, **quick)))
     namespace, drawn = {}, 0
     try:
         for cell in CELLS:
