@@ -151,10 +151,18 @@ def test_a_missing_number_leaves_the_statement_open():
 
 def test_the_gain_is_the_one_that_is_supported_most_firmly_where_smoothness_is_not():
     assert told(pair(favourable(**{SMOOTH: -1.5})))[1].startswith("A small step")  # which is the least firm
-    differences = favourable(**{SMOOTH: 3.0, "silhouette": 0.1})
-    assert told(pair(differences))[1].startswith("The VAE’s codes are shaped more like a Gaussian")
+    told_of_gain = told(pair(favourable(**{SMOOTH: 0.1, "silhouette": 0.1})))[1]
+    assert told_of_gain.startswith("The VAE’s codes are shaped more like a Gaussian")
+    assert "step" not in told_of_gain
     differences = dict.fromkeys(GAINS, 0.1)
     assert told(pair(differences))[0].startswith("A small step in the latent space changes the VAE’s decode as much")
+
+
+def test_no_gain_hides_that_smoothness_is_contradicted_and_no_price_that_another_is_negative():
+    _, gain, price = told(pair(favourable(**{SMOOTH: 3.0, PRICE: -3.0})))
+    assert "; a small step in the latent space changes the VAE’s decode more than the AE’s" in gain
+    assert price.startswith("The price: drawing a code costs the VAE")
+    assert "; from its mean codes, the VAE reconstructs better than the AE" in price
 
 
 def test_samples_that_are_nowhere_near_are_said_to_be_so():

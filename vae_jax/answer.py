@@ -47,7 +47,7 @@ def answer(results: Results, verdicts: Sequence[Verdict], language: str = "en") 
     if not rows:
         return [_sentence(text) for text in _alone(results, texts)]
     samples = _statements(rows, [SAMPLES], texts) + _neither(rows, verdicts, texts)
-    gain = _statements(rows, _strongest(rows), texts)
+    gain = _statements(rows, _gains(rows), texts)
     price, fitted = _price(rows, texts), _statements(rows, [FITTED], texts)
     has_settings = any(len(found) > 1 for found in rows.values())
     parts = [samples, gain, price, fitted] if has_settings else [samples, gain, price + fitted]
@@ -64,25 +64,30 @@ def _of_main_pair(verdicts: Iterable[Verdict]) -> Rows:
     return pairs[max(pairs, key=lambda pair: order.index(pair[0]) - order.index(pair[1]))] if pairs else {}
 
 
-def _strongest(rows: Rows) -> list[str]:
-    """The gain to name: smoothness if its claim is supported, else what is supported most firmly, else smoothness."""
+def _gains(rows: Rows) -> list[str]:
+    """The gain to name: smoothness if it is supported, else what is supported most firmly, else smoothness.
+
+    Smoothness is named in any case if it is contradicted: no other gain may hide that.
+    """
     measured = [name for name in GAINS if name in rows]
-    p = {name: min(row.p for row in rows[name] if row.verdict == SUPPORTED) for name in _supported(rows, measured)}
-    return [min(p, key=lambda name: p[name])] if p and measured[0] not in p else measured[:1]
+    smoothness, supported = measured[:1], _judged(rows, measured, SUPPORTED)
+    if not supported or smoothness[0] in supported:
+        return smoothness
+    p = {name: min(row.p for row in rows[name] if row.verdict == SUPPORTED) for name in supported}
+    return [min(supported, key=lambda name: p[name]), *_judged(rows, smoothness, CONTRADICTED)]
 
 
-def _supported(rows: Rows, names: Iterable[str]) -> list[str]:
-    """Those of the measurements that support their claim in at least one setting."""
-    return [name for name in names if any(row.verdict == SUPPORTED for row in rows.get(name, []))]
+def _judged(rows: Rows, names: Iterable[str], verdict: str) -> list[str]:
+    """Those of the measurements that have this verdict in at least one setting."""
+    return [name for name in names if any(row.verdict == verdict for row in rows.get(name, []))]
 
 
 def _price(rows: Rows, texts: Language) -> list[str]:
-    """Every price that is paid; or, if there is none, what is known of the first."""
-    paid = _supported(rows, PRICES)
-    if not paid:
-        return _statements(rows, PRICES[:1], texts)
-    first, *others = _statements(rows, paid, texts)
-    return [texts.price.format(what=first), *others]
+    """Every price that is paid, and every one whose opposite holds; or what is known of the first."""
+    paid = _judged(rows, PRICES, SUPPORTED)
+    gained = [name for name in _judged(rows, PRICES, CONTRADICTED) if name not in paid]
+    statements = _statements(rows, [*paid, *gained] or PRICES[:1], texts)
+    return [texts.price.format(what=statements[0]), *statements[1:]] if paid else statements
 
 
 def _neither(rows: Rows, verdicts: Iterable[Verdict], texts: Language) -> list[str]:
