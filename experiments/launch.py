@@ -12,6 +12,7 @@ import os
 import shlex
 import sys
 import textwrap
+import typing
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +25,9 @@ from vae_jax import environment, session
 from vae_jax.config import Experiment, Options
 from vae_jax.session import Stop, StoppedError
 from vae_jax.workdir import UserError, read_experiment
+
+if typing.TYPE_CHECKING:
+    from vae_jax.results import Results
 
 DEFAULT_EXPERIMENT = "ae_vs_vae"
 
@@ -110,11 +114,25 @@ def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, 
         disk.write_record(workdir, experiment, provenance.finish(record))
         page.write(experiment, workdir, found, drawn.pictures, options.data_dir)
     print(results.format_table(results.summarize(found)))
-    print(f"\nReport: {(workdir / 'report.html').resolve()}")
+    print(f"\n{_ending(workdir, found)}")
     _report_failures([*failed, *drawn.failures])
     left = sum(not disk.is_trained(disk.run_dir(workdir, config)) for config in configs)
     if left:
         print(f"{left} of {len(configs)} runs are not trained; launch without --train=false to train them")
+
+
+def _ending(workdir: Path, found: "Results") -> str:
+    """The answer, where the report is, and how to load one of the runs in a notebook."""
+    from vae_jax import verdicts
+    from vae_jax import workdir as disk
+    from vae_jax.answer import answer
+
+    sentences = [textwrap.fill(text, session.COLUMNS) for text in answer(found, verdicts.judge_claims(found))]
+    lines = [f"Report: {(workdir / 'report.html').resolve().as_uri()}"]
+    folders = [disk.run_dir(workdir, config).resolve() for config in found.configs]
+    # The last model is the one that is compared with the others.
+    lines += [f"In a notebook: vae_jax.load_run({str(run)!r})" for run in filter(disk.is_trained, folders[::-1])][:1]
+    return "\n\n".join(["\n".join(part) for part in (sentences, lines) if part])
 
 
 def _report_failures(failures: Sequence[tuple[str, str]]) -> None:

@@ -75,7 +75,7 @@ def test_every_number_is_there(evaluated, configs):
         assert numbers == stored(run_dir(folder, config))
         assert all(math.isfinite(value) for value in numbers.values() if isinstance(value, float))
     of_densities = {name for name in MEASUREMENTS if name.startswith("test_log_likelihood")}
-    of_training = {"validation_elbo", "train_seconds", "diverged_epoch"}
+    of_training = {"validation_elbo", "validation_distortion", "train_seconds", "diverged_epoch"}
     assert found["vae"].keys() == MEASUREMENTS.keys() - of_training - of_densities | RECORD
     for name in MEASUREMENTS.keys() & found["vae"].keys():
         assert type(found["vae"][name]) is MEASUREMENTS[name].kind, name

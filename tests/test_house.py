@@ -28,6 +28,8 @@ FLOORS = [
     ["vae_jax.results"],
     ["vae_jax.claims", "vae_jax.intervals"],
     ["vae_jax.verdicts", "vae_jax.figures", "vae_jax.provenance"],
+    ["vae_jax.answer_texts", "vae_jax.choice"],
+    ["vae_jax.answer"],
     ["vae_jax.page"],
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
@@ -90,10 +92,10 @@ def test_imports_run_one_way(module):
             assert FLOOR_OF[room(name)] < FLOOR_OF[room(module)], f"{module} imports {name}"
 
 
-def test_the_package_itself_imports_what_loads_a_run():
+def test_the_package_itself_imports_what_trains_and_loads_a_run():
     """Only inside its functions: `test_the_launcher_answers_without_jax` checks that importing it is instant."""
     ours = {room(name) for name in IMPORTS["vae_jax"] if name.startswith("vae_jax.")}
-    assert ours == {"vae_jax.runs", "vae_jax.config", "vae_jax.networks", "vae_jax.data"}
+    assert ours == {"vae_jax.runs", "vae_jax.config", "vae_jax.networks", "vae_jax.data", "vae_jax.sweeps"}
 
 
 def test_no_module_is_part_of_a_circle_inside_its_room():

@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote, unquote, urlparse
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 from test_config import values_of
 
 import experiments
+import vae_jax
 from experiments import flags as launch_flags
 from experiments import launch
 from vae_jax import provenance, session, sweeps
@@ -515,7 +517,17 @@ def test_a_launch_prints_its_numbers_and_where_its_report_is(launched):
     *_, header, ae, vae = process.stdout.split("\n\n")[0].splitlines()
     assert header.split()[:2] == ["model", "seeds"]
     assert [line.split()[:2] for line in (ae, vae)] == [["ae", "2"], ["vae", "2"]]
-    assert process.stdout.endswith(f"\nReport: {workdir / 'report.html'}\n")
+    *_, sentences, ending = process.stdout.split("\n\n")
+    assert "the AE’s samples from N(0, I)" in " ".join(sentences.split())
+    report, notebook = ending.splitlines()
+    assert report == f"Report: file://{quote(str(workdir))}/report.html"
+    assert Path(unquote(urlparse(report.removeprefix("Report: ")).path)).samefile(workdir / "report.html")
+    assert "work%20dir" in report
+    run = workdir / "runs" / read_experiment(workdir).configs[-1].name
+    assert notebook == f"In a notebook: vae_jax.load_run({str(run)!r})"
+    config, *_ = eval(notebook.removeprefix("In a notebook: "), {"vae_jax": vae_jax})
+    assert config == read_experiment(workdir).configs[-1]
+    assert (" ".join(sentences.split()).split(".")[0]) in (workdir / "report.html").read_text()
     rows = list(csv.DictReader((workdir / "results.csv").read_text().splitlines()))
     assert [(row["model"], row["seed"]) for row in rows] == [("ae", "0"), ("ae", "1"), ("vae", "0"), ("vae", "1")]
     losses = [float(row["test_loss"]) for row in rows[:2]]
@@ -556,7 +568,7 @@ def test_figures_and_report_are_drawn_again(finished, run_main):
     (finished / "report.html").unlink()
     code, out, _ = run_main(f"--workdir={finished}", "--train=false")
     assert code == 0
-    assert out.endswith(f"\nReport: {finished}/report.html\n")
+    assert f"\nReport: file://{quote(str(finished))}/report.html\n" in out
     after = written(finished)
     assert after.keys() == before.keys()
     changed = {path.relative_to(finished).parts[0] for path in before if after[path] != before[path]}

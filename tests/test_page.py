@@ -237,6 +237,14 @@ def test_the_answer_follows_the_question():
     assert render().texts("p", **{"class": "answer"}) == []
 
 
+@pytest.mark.parametrize(("language", "words"), [("en", "The VAE’s and the AE’s samples"), ("ko", "의미 있는 차이가")])
+def test_a_written_page_answers_in_its_language(workdir, language, words):
+    found = results.collect(workdir, EXPERIMENT.configs)
+    path = page.write(EXPERIMENT, workdir, found, PICTURES, language=language)
+    (answer,) = Page(path.read_text(encoding="utf-8")).texts("p", **{"class": "answer"})
+    assert words in answer
+
+
 def test_nothing_evaluated_is_said():
     parsed = render({}, figures=[])
     assert parsed.texts("td") == ["No run is evaluated yet."]
@@ -591,7 +599,9 @@ def test_where_seeds_do_not_pair_the_row_says_so():
 
 def test_a_setting_is_named_where_there_are_several():
     configs = expand(Config(), {"model": ("ae", "vae"), "latent_dim": (2, 8), "seed": (0, 1)})
-    text = render({config: evaluation(config.model, config.seed) for config in configs}).texts("table")[0]
+    text = render({config: evaluation(config.model, config.seed) for config in configs}).texts(
+        "table", **{"class": "verdicts"}
+    )[0]
     assert "setting" in text
     assert "latent_dim 8" in text
 

@@ -55,7 +55,7 @@ def train(workdir, config, elbo=-150.5):
     """Writes the files of a trained run."""
     folder = run_dir(workdir, config)
     write_config(folder, config, DataIdentity("0f", None, {"train": 1}))
-    row = {"train_loss": 1.0, "validation_elbo": elbo}
+    row = {"train_loss": 1.0, "validation_elbo": elbo, "validation_distortion": -elbo - 6.0}
     write_metrics(folder, [{"epoch": epoch, **row} for epoch in range(1, config.num_epochs + 1)])
     write_timing(folder, [{"epoch": epoch, "seconds": 0.5} for epoch in range(1, config.num_epochs + 1)])
     (folder / "params.safetensors").write_bytes(b"")
@@ -81,6 +81,7 @@ def test_the_numbers_of_training_are_the_last_elbo_and_the_time(workdir):
         train(workdir, config)
     found = collect(workdir, EXPERIMENT.configs)
     assert found.rows[WEAK0]["validation_elbo"] == -150.5
+    assert found.rows[WEAK0]["validation_distortion"] == 144.5
     assert found.rows[WEAK0]["train_seconds"] == 25.0  # 50 epochs
     # The parameters of a diverged run are not those that were asked for, so it has no ELBO.
     assert found.rows[VAE0] == {"diverged_epoch": 3, "train_seconds": 25.0}

@@ -14,8 +14,8 @@ import pytest
 import safetensors.numpy
 
 import vae_jax
-from vae_jax import arrays, runs, workdir
-from vae_jax.config import Config
+from vae_jax import arrays, runs, sweeps, workdir
+from vae_jax.config import Config, ConfigError
 from vae_jax.journal import metrics_row
 from vae_jax.likelihoods import LIKELIHOODS
 from vae_jax.networks import init_params
@@ -331,6 +331,57 @@ def test_a_notebook_gets_the_data_set_of_a_run(tiny_experiment, tiny_workdir, mo
     message = r"was trained on other data: the pixels of mnist_5k have changed since; restore"
     with pytest.raises(UserError, match=message):
         vae_jax.load_dataset(folder)
+
+
+def test_a_notebook_trains_a_run_as_a_launch_does_and_leaves_no_files(
+    tiny_experiment, tiny_workdir, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    config = tiny_experiment.configs[3]
+    trained, params, encode, decode = vae_jax.train(config)
+    launched = load_run(run_dir(tiny_workdir, config))
+    assert trained == config
+    assert jax.tree.all(jax.tree.map(np.array_equal, params, launched.params))
+    assert decode(encode(IMAGES).mean).shape == (10, 28, 28)
+    assert list(tmp_path.iterdir()) == []
+    assert len(capsys.readouterr().err.splitlines()) <= 4
+
+
+def test_a_notebook_trains_into_a_workdir_once(tiny_experiment, tiny_workdir, copied):
+    config = tiny_experiment.configs[3]
+    folder = run_dir(copied, config)
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert vae_jax.train(dataclasses.replace(config, noise_sd=0.5), str(copied))[0] == config  # a VAE ignores noise_sd
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+    shutil.rmtree(folder)
+    assert vae_jax.train(config, copied)[0] == config
+    assert read_metrics(folder) == read_metrics(run_dir(tiny_workdir, config))
+    assert sorted(os.listdir(folder)) == FILES
+
+
+def test_a_run_that_cannot_be_trained_or_is_interrupted_ends_the_call(tiny_experiment, tmp_path, monkeypatch):
+    config = tiny_experiment.configs[0]
+    monkeypatch.setattr(sweeps, "train_and_evaluate", lambda *args, **kwargs: [sweeps.Failure(config.name, "no disk")])
+    with pytest.raises(UserError, match=f"{config.name} failed: no disk"):
+        vae_jax.train(config, tmp_path)
+    stops = []
+
+    def interrupt(*args, stop, **kwargs):
+        stops.append(stop)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sweeps, "train_and_evaluate", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        vae_jax.train(config, tmp_path)
+    assert stops[0].asked  # so that the thread that trains ends, too
+
+
+def test_a_notebook_loads_a_data_set_by_its_name():
+    dataset = vae_jax.load_data("mnist_5k")
+    assert dataset.train.images.shape == (3667, 28, 28)
+    assert dataset.test.labels.shape == (1000,)
+    with pytest.raises(ConfigError, match="did you mean 'mnist'"):
+        vae_jax.load_data("mnst")
 
 
 def test_files_of_a_run_that_are_missing(tiny_experiment, copied):

@@ -37,6 +37,52 @@ def load_run(
     return run.config, run.params, run.encode, run.decode
 
 
+def train(
+    config: "Config", workdir: str | PathLike[str] | None = None, data_dir: str | None = None
+) -> "tuple[Config, Params, Callable[[Any], Codes], Callable[[Any], np.ndarray]]":
+    """Trains a single run, as a launch does, but does not evaluate it.
+
+    Args:
+        config: defines the run; `vae_jax.config.Config(model="vae", latent_dim=2)`.
+        workdir: keeps the run in WORKDIR/runs/NAME, where it resumes if it was interrupted and is not trained twice;
+            None leaves no files.
+        data_dir: folder of the prepared data sets; None for the default.
+
+    Returns:
+        What `load_run` returns.
+
+    Raises:
+        UserError: the data set is missing or damaged, the run cannot be trained, or the workdir is in use.
+        ConfigError: the architecture does not take the images of the data set.
+    """
+    import tempfile
+
+    from vae_jax import runs, sweeps
+
+    with tempfile.TemporaryDirectory(prefix="vae_jax-", ignore_cleanup_errors=True) as folder:
+        run = runs.load_run(sweeps.train_one(config, Path(workdir or folder).expanduser(), data_dir))
+    return run.config, run.params, run.encode, run.decode
+
+
+def load_data(name: str, data_dir: str | None = None) -> "Dataset":
+    """Loads a data set by its name, with splits `train`, `validation` and `test`.
+
+    Args:
+        name: `mnist_5k`, which needs no download, or any other that `--dataset` takes.
+        data_dir: folder of the prepared data sets; None for the default.
+
+    Returns:
+        The data set: each split has `images`, uint8[N, H, W], and `labels`, int32[N] or None.
+
+    Raises:
+        ConfigError: there is no data set of this name.
+        DataError: it is missing, damaged or too small.
+    """
+    from vae_jax import data
+
+    return data.load(name, data_dir=data_dir)
+
+
 def load_dataset(path: str | PathLike[str], data_dir: str | None = None) -> "Dataset":
     """Loads the data set a run was trained on, with splits `train`, `validation` and `test`.
 

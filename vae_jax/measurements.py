@@ -107,6 +107,8 @@ MEASUREMENTS: dict[str, Measurement] = _with_errors({
     "validation_elbo": Measurement("validation ELBO", NATS, "higher", "training_curves",
         "ELBO of the validation images after the epoch whose parameters are kept, the last one but for early stopping, "
         "with KL weight 1 whatever the objective weighs.", _KINGMA),
+    "validation_distortion": Measurement("validation distortion", NATS, "lower", "training_curves",
+        "-log p(x | z) of the validation images, after the same epoch.", _ALEMI),
     "test_loss": Measurement("test loss", NATS, "lower", "training_curves",
         "The run's own objective on the test images, comparable only between runs of one objective.",
         error=TEST_IMAGES),

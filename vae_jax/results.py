@@ -20,6 +20,8 @@ SUMMARY = (
     "train_seconds",
 )  # fmt: skip
 
+OF_VALIDATION = ("validation_elbo", "validation_distortion")  # what comes from metrics.jsonl
+
 # Numbers of runs that differ in one of these are not comparable: other images, another density, another classifier.
 COMPARABLE_FIELDS = ("dataset", "validation_fraction", "binarization", "likelihood")
 
@@ -76,8 +78,9 @@ class Results(NamedTuple):
 def collect(workdir: Path, configs: Sequence[Config]) -> Results:
     """Reads the numbers of all runs.
 
-    They are those of evaluation.json, `validation_elbo` of the epoch whose parameters were kept, and `train_seconds`. A
-    diverged run has only `diverged_epoch` and `train_seconds`, and a failed run has a reason in place of numbers.
+    They are those of evaluation.json, those of the validation images after the epoch whose parameters were kept, and
+    `train_seconds`. A diverged run has only `diverged_epoch` and `train_seconds`, and a failed run has a reason in
+    place of numbers.
 
     Raises:
         UserError: a file of a run is damaged.
@@ -272,8 +275,8 @@ def _numbers_of_training(config: Config, folder: Path, diverged: bool) -> dict[s
     epochs = disk.read_metrics(folder)
     # Early stopping keeps the parameters of the epoch with the least validation loss, the first of them.
     kept = min(epochs, key=_validation_loss) if config.patience else epochs[-1]
-    elbo = None if diverged else kept.get("validation_elbo")
-    numbers = {"validation_elbo": elbo, "train_seconds": disk.read_seconds(folder)}
+    numbers = {name: None if diverged else kept.get(name) for name in OF_VALIDATION}
+    numbers["train_seconds"] = disk.read_seconds(folder)
     return {name: value for name, value in numbers.items() if value is not None}
 
 

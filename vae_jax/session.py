@@ -155,12 +155,13 @@ def _exit(signum: int, reason: str) -> None:
 
 
 class Progress:
-    """The display of a whole launch: a bar on a terminal, at most MAX_LINES lines and a few more elsewhere.
+    """The display of a whole launch: a bar on a terminal, at most `max_lines` lines and a few more elsewhere.
 
     Training and evaluation count half each. Methods may be called from several threads.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_lines: int = MAX_LINES) -> None:
+        self._max_lines = max_lines
         self._lock = threading.RLock()
         self._bar: tqdm | None = None
         self._to_train = self._trained = self._to_evaluate = self._evaluated = 0
@@ -174,7 +175,7 @@ class Progress:
         self._start, self._start_fraction = time.monotonic(), self._fraction()
         columns = min(COLUMNS, shutil.get_terminal_size().columns - 1)
         self._bar = tqdm(total=1.0, disable=None, ncols=columns, bar_format="{desc}|{bar}|{postfix}")
-        self._lines = int(self._start_fraction * MAX_LINES)
+        self._lines = int(self._start_fraction * self._max_lines)
 
     def doing(self, what: str, details: Sequence[str] = ()) -> None:
         """Says what is being done now: compiling, training or evaluating."""
@@ -243,8 +244,8 @@ class Progress:
             self._bar.set_description_str(f"{text} ", refresh=False)
             self._bar.set_postfix_str(f" {self._with_details(tail, self._bar.ncols - len(text) - 14)}", refresh=False)
             self._bar.refresh()
-        elif int(fraction * MAX_LINES) > self._lines:
-            self._lines = int(fraction * MAX_LINES)
+        elif int(fraction * self._max_lines) > self._lines:
+            self._lines = int(fraction * self._max_lines)
             print(self._with_details(f"{text}, {tail}", COLUMNS), file=sys.stderr, flush=True)
 
     def _with_details(self, text: str, columns: int) -> str:

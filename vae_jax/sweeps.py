@@ -7,6 +7,7 @@ their runs, and those files are a function of each run's Config, so a worker tha
 
 import contextlib
 import queue
+import signal
 import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
@@ -15,9 +16,9 @@ from typing import Any, NamedTuple
 
 import jax
 
-from vae_jax import checkpoints, chunks, evaluation
+from vae_jax import checkpoints, chunks, evaluation, session
 from vae_jax.chunks import Watch, program_of
-from vae_jax.config import Config, Options, group
+from vae_jax.config import Config, Options, canonical, group
 from vae_jax.runs import check_identity, identity_of, load_dataset
 from vae_jax.session import Progress, Stop, StoppedError
 from vae_jax.workdir import DataIdentity, UserError, is_evaluated, is_trained, read_identity, run_dir, write_json
@@ -155,6 +156,27 @@ def train_and_evaluate(
         if executor is None:
             pool.shutdown(wait=False, cancel_futures=True)
     return failures
+
+
+def train_one(config: Config, workdir: Path, data_dir: str | None = None) -> Path:
+    """Trains one run, unless it is trained, and returns its folder.
+
+    Raises:
+        UserError, ConfigError: as `train_and_evaluate`, or the run failed, or the workdir is in use.
+    """
+    config, stop, progress = canonical(config), Stop(), Progress(max_lines=4)
+    options = Options(data_dir=data_dir, evaluate="never")
+    with session.hold(workdir):
+        try:
+            failures = train_and_evaluate([config], workdir, options, stop=stop, progress=progress)
+        except KeyboardInterrupt:
+            stop.signum = signal.SIGINT  # or the thread that trains would go on after the notebook's cell has ended
+            raise
+        finally:
+            progress.close()
+    if failures:
+        raise UserError(f"{config.name} failed: {failures[0].reason}")
+    return run_dir(workdir, config)
 
 
 def work(chunk: Chunk, workdir: Path, options: Options, watch: Watch | None = None) -> list[Failure]:

@@ -117,7 +117,7 @@ def _comparisons(results: Results) -> list[Verdict]:
 
 def _pairs(results: Results) -> Iterator[tuple[str, Runs, Runs]]:
     """Each setting, with the runs of a model and of its baseline, which agree in all fields that both models read."""
-    settings, varying = _settings(results.configs), _varying(results.configs)
+    settings, varying = group_seeds(results.configs), settings_fields(results.configs)
     for model, baseline in [(name, other) for name in varying for other in MODELS[name].baselines]:
         shared = [name for name in FIELDS if name not in ("model", "seed") and _both_read(name, model, baseline)]
         own = [name for name in varying.get(baseline, []) if name not in shared]
@@ -132,7 +132,7 @@ def _pairs(results: Results) -> Iterator[tuple[str, Runs, Runs]]:
                 yield ", ".join(filter(None, parts)), runs, twin
 
 
-def _settings(configs: Iterable[Config], without: tuple[str, ...] = ()) -> list[Runs]:
+def group_seeds(configs: Iterable[Config], without: tuple[str, ...] = ()) -> list[Runs]:
     """The runs that differ in nothing but their seeds, and in the fields without which they are compared."""
     defaults: dict[str, Any] = {name: FIELDS[name].default for name in ("seed", *without)}
     settings: dict[Config, Runs] = {}
@@ -141,7 +141,7 @@ def _settings(configs: Iterable[Config], without: tuple[str, ...] = ()) -> list[
     return list(settings.values())
 
 
-def _varying(configs: Sequence[Config]) -> dict[str, list[str]]:
+def settings_fields(configs: Sequence[Config]) -> dict[str, list[str]]:
     """By model: the fields that tell its settings apart."""
     runs_of: dict[str, Runs] = {}
     for config in configs:
@@ -178,7 +178,7 @@ def _compare(results: Results, claim: Claim, name: str, setting: str, model: Run
 
 def _alone(results: Results) -> list[Verdict]:
     """What is claimed of each model alone; not judged yet."""
-    varying = _varying(results.configs)
+    varying = settings_fields(results.configs)
     return [
         Verdict(
             claim, name, describe(runs[0], varying[runs[0].model]), runs[0].model, None, ALONE,
@@ -187,16 +187,16 @@ def _alone(results: Results) -> list[Verdict]:
         )
         for claim in claims.CLAIMS_ALONE
         for name, says in claim.says.items()
-        for runs in _settings(results.configs)
+        for runs in group_seeds(results.configs)
         if _is_measured(results, name, runs)
     ]  # fmt: skip
 
 
 def _dose_responses(results: Results) -> list[Verdict]:
     """What is claimed of the slopes over log2 of the KL weight, by measurement, model and setting; not judged yet."""
-    varying = _varying(results.configs)
+    varying = settings_fields(results.configs)
     dosed = [config for config in results.rows if config.uses("kl_weight") and config.kl_weight > 0]  # 0 has no log
-    settings = _settings(dosed, without=("kl_weight",))
+    settings = group_seeds(dosed, without=("kl_weight",))
     return [
         _dose_response(results, name, runs, [field for field in varying[runs[0].model] if field != "kl_weight"])
         for name in claims.DOSE_RESPONSE.says

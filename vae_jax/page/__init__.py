@@ -14,10 +14,14 @@ import jinja2
 from markupsafe import Markup
 from PIL import Image
 
-from vae_jax.config import FIELDS, Experiment
+from vae_jax.answer import answer
+from vae_jax.choice import choose
+from vae_jax.config import FIELDS, Experiment, varying_fields
 from vae_jax.measurements import CODE_SD, MEASUREMENTS, SQUARED_FEATURES
+from vae_jax.models import MODELS
 from vae_jax.page import explorer, tables
 from vae_jax.page import record as facts
+from vae_jax.page.texts.settings import SETTINGS
 from vae_jax.results import DASH, Results, summarize
 from vae_jax.verdicts import judge_claims
 from vae_jax.workdir import Picture, UserError, read_record, write_text
@@ -42,7 +46,7 @@ TEMPLATE.globals.update({
     "POLICY": POLICY,
     "explorer_style": Markup((FOLDER / "explorer.css").read_text(encoding="utf-8")),
     "explorer_script": Markup("".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)),
-    "DASH": DASH, "MEASUREMENTS": MEASUREMENTS, "facts": facts, "tables": tables,
+    "DASH": DASH, "MEASUREMENTS": MEASUREMENTS, "MODELS": MODELS, "facts": facts, "tables": tables,
     "quote": functools.partial(urllib.parse.quote, safe="", errors="replace"),
     "of_distances": [name for name, entry in MEASUREMENTS.items() if entry.unit == SQUARED_FEATURES],
     "of_whitened_codes": [n for n, entry in MEASUREMENTS.items() if entry.unit == CODE_SD or n.startswith("step_")],
@@ -58,28 +62,33 @@ class Embedded(NamedTuple):
 
 
 def write(
-    experiment: Experiment, workdir: Path, results: Results, pictures: Sequence[Picture], data_dir: str | None = None
-) -> Path:
+    experiment: Experiment, workdir: Path, results: Results, pictures: Sequence[Picture], data_dir: str | None = None,
+    language: str = "en",
+) -> Path:  # fmt: skip
     """Writes WORKDIR/report.html from experiment.json, the results and the pictures, and returns its path.
 
-    `data_dir` is where prepared data sets are; without a run's data set the page has no explorer.
+    `data_dir` is where prepared data sets are; without a run's data set the page has no explorer. `language` is that
+    of the answer and of the choice of a setting, `en` or `ko`.
 
     Raises:
         UserError: experiment.json or a figure is missing or damaged, or the workdir cannot be written.
     """
     figures = [(picture, embed(workdir / "figures" / f"{picture.name}.png")) for picture in pictures]
     live = explorer.build(results, workdir, data_dir)
-    write_text(workdir / "report.html", render(experiment, read_record(workdir), results, figures, live))
+    sentences = answer(results, judge_claims(results), language)
+    page = render(experiment, read_record(workdir), results, figures, live, sentences, language)
+    write_text(workdir / "report.html", page)
     return workdir / "report.html"
 
 
 def render(
     experiment: Experiment, record: Mapping[str, Any], results: Results, figures: Sequence[tuple[Picture, Embedded]],
-    live: Mapping[str, Any] | None = None, answer: Sequence[str] = (),
+    live: Mapping[str, Any] | None = None, answer: Sequence[str] = (), language: str = "en",
 ) -> str:  # fmt: skip
     """Returns the page; a dash stands for what is missing in the record, or has the wrong type there.
 
-    `live` is what `explorer.build` returns, and `answer` the sentences that answer the question.
+    `live` is what `explorer.build` returns, `answer` the sentences that answer the question, and `language` that of
+    the choice of a setting, `en` or `ko`.
     """
     summary = summarize(results)
     settings = summary.columns[: summary.num_settings]
@@ -87,7 +96,8 @@ def render(
     numeric = [name not in FIELDS or type(FIELDS[name].default) in (int, float) for name in settings]
     page = TEMPLATE.render(
         experiment=experiment, record=record, results=results, summary=summary, figures=figures,
-        explorer=live, answer=answer,
+        explorer=live, answer=answer, choices=choose(results), settings_texts=SETTINGS[language],
+        settings_language=language, varying=varying_fields(results.configs),
         counts=_counts(results),
         numeric=numeric + [True] * (len(summary.columns) - len(settings)),
         verdict_tables=tables.arrange(judge_claims(results)),

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from vae_jax.choice import Choice
 from vae_jax.claims import AS_GOOD, BY_CONSTRUCTION, CLAIMS, CLAIMS_ALONE, DOSE_RESPONSE, Claim
 from vae_jax.models import MODELS
 from vae_jax.results import DASH, explain_spread, rounded
@@ -119,7 +120,7 @@ def tally(verdicts: Iterable[Verdict]) -> str:
     )
 
 
-def interval(verdict: Verdict) -> str:
+def interval(verdict: Verdict | Choice) -> str:
     """Formats `-8.00 [-8.30, -7.70]`: the estimate and its 95 % interval, before any correction."""
     value, (low, high) = verdict.estimate.value, verdict.estimate.interval()
     if math.isnan(value):
@@ -132,7 +133,7 @@ def interval(verdict: Verdict) -> str:
     return f"{text} [{low_text}, {high_text}]"
 
 
-def p_value(verdict: Verdict) -> str:
+def p_value(verdict: Verdict | Choice) -> str:
     """Formats `0.012` or `< 0.001`."""
     return DASH if math.isnan(verdict.p) else "< 0.001" if verdict.p < 0.001 else f"{verdict.p:.2g}"
 

@@ -1,0 +1,140 @@
+"""The choice of a setting: which is best, which is next, and whether that is certain."""
+
+import dataclasses
+import string
+
+import pytest
+import scipy.stats
+from test_page import RECORD, Page
+from test_verdicts import NOISE, results_of
+
+from vae_jax import page
+from vae_jax.choice import CRITERIA, LEVEL, NOT_RESOLVED, ONE_SEED, RESOLVED, TIED, choose
+from vae_jax.config import Config, Experiment
+from vae_jax.measurements import MEASUREMENTS
+from vae_jax.page.texts.settings import SETTINGS
+
+WEIGHTS = (0.5, 1.0, 2.0)
+
+
+def sweep(number, seeds=5, name="validation_elbo", model="vae", weights=WEIGHTS):
+    """Results of a sweep of the KL weight; `number` is a function of the weight and the seed."""
+    configs = [Config(model=model, kl_weight=weight, seed=seed) for weight in weights for seed in range(seeds)]
+    return results_of({config: {name: number(config.kl_weight, config.seed)} for config in configs})
+
+
+def only(results):
+    (choice,) = choose(results)
+    return choice
+
+
+def test_the_best_is_compared_with_the_next_best_seed_by_seed():
+    best, other = -160 + NOISE[:5], -160.1 + 3 * NOISE[::-1]
+    numbers = {0.5: other, 1.0: best, 2.0: best - 50}
+    choice = only(sweep(lambda weight, seed: float(numbers[weight][seed])))
+    assert (choice.criterion, choice.model, choice.setting) == ("validation_elbo", "vae", "kl_weight 1")
+    assert (choice.next_setting, choice.settings, choice.tied, choice.within) == ("kl_weight 0.5", 3, 1, "")
+    assert choice.estimate.value == pytest.approx(0.1)
+    assert choice.p == pytest.approx(scipy.stats.ttest_rel(best, other).pvalue, rel=1e-9)
+    assert choice.outcome == RESOLVED
+    assert choice.value.startswith("-160.")
+
+
+@pytest.mark.parametrize("name", sorted(CRITERIA))
+def test_every_criterion_has_its_direction(name):
+    assert MEASUREMENTS[name].better in (CRITERIA[name], None)
+    choice = only(sweep(lambda weight, seed: 100 * weight, seeds=1, name=name))
+    assert choice.setting == ("kl_weight 2" if CRITERIA[name] == "higher" else "kl_weight 0.5")
+    assert choice.next_setting == "kl_weight 1"
+
+
+def test_the_test_elbo_chooses_nothing():
+    assert choose(sweep(lambda weight, seed: weight, name="test_elbo")) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "seeds", "difference", "outcome"),
+    [
+        ("validation_elbo", 5, 1.0, RESOLVED), ("validation_elbo", 5, 0.001, NOT_RESOLVED),
+        ("validation_elbo", 1, 1.0, ONE_SEED), ("validation_elbo", 5, 0.0, TIED),
+        ("prior_frechet", 5, 50.0, RESOLVED), ("prior_frechet", 5, 1.0, LEVEL),
+    ],
+)  # fmt: skip
+def test_how_certain_it_is(name, seeds, difference, outcome):
+    choice = only(sweep(lambda w, seed: w * difference + (w * NOISE[seed] if difference else 0), seeds, name))
+    assert choice.outcome == outcome
+    assert choice.tied == (3 if outcome == TIED else 1)
+
+
+def test_seeds_that_do_not_pair_are_compared_by_their_means():
+    best, other = [10.0, 10.5, 11.0], [8.0, 8.2, 8.1]
+    rows = {Config(kl_weight=1.0, seed=seed): {"validation_elbo": best[seed]} for seed in range(3)}
+    rows |= {Config(kl_weight=2.0, seed=3 + seed): {"validation_elbo": other[seed]} for seed in range(3)}
+    expected = scipy.stats.ttest_ind(best, other, equal_var=False)
+    assert only(results_of(rows)).p == pytest.approx(expected.pvalue, rel=1e-9)
+
+
+def test_a_setting_with_a_run_that_has_no_number_is_not_chosen():
+    results = sweep(lambda weight, seed: weight, seeds=2)
+    results.rows[Config(kl_weight=2.0, seed=1)]["validation_elbo"] = None
+    choice = only(results)
+    assert (choice.setting, choice.settings) == ("kl_weight 1", 2)
+
+
+def test_models_and_data_sets_are_kept_apart():
+    rows = dict(sweep(lambda weight, seed: weight).rows)
+    rows |= {dataclasses.replace(config, model="rae"): row for config, row in rows.items()}
+    assert [choice.model for choice in choose(results_of(rows))] == ["vae", "rae"]
+    rows = dict(sweep(lambda weight, seed: weight).rows)
+    rows |= {dataclasses.replace(config, dataset="kmnist"): {"validation_elbo": 9 - c} for c, config in enumerate(rows)}
+    choices = choose(results_of(rows))
+    assert [(choice.within, choice.setting) for choice in choices] == [
+        ("dataset mnist_5k", "kl_weight 2"), ("dataset kmnist", "kl_weight 0.5"),
+    ]  # fmt: skip
+
+
+def test_one_setting_is_no_choice():
+    rows = {Config(model=model, seed=seed): {"validation_elbo": 1.0} for model in ("ae", "vae") for seed in range(3)}
+    assert choose(results_of(rows)) == []
+
+
+# On the page.
+
+
+def rendered(results, language="en"):
+    return Page(page.render(Experiment(name="e", question="?"), RECORD, results, [], language=language))
+
+
+@pytest.mark.parametrize("language", sorted(SETTINGS))
+def test_the_page_of_a_sweep_shows_the_choice(language):
+    results = sweep(lambda weight, seed: weight + NOISE[seed] * weight)
+    parsed, texts = rendered(results, language), SETTINGS[language]
+    assert texts["title"] in parsed.texts("h2")
+    assert texts["grid"].format(runs=15, fields="kl_weight × seed") in parsed.texts("p")
+    cells = parsed.texts("td")
+    at = cells.index(texts["validation_elbo"])
+    assert cells[at + 1] == "kl_weight 2 2.000 ± 0.029"
+    assert cells[at + 2].startswith("kl_weight 1 Δ 1.000 [0.98")
+    assert cells[at + 3] == texts["resolved"].format(p="< 0.001")
+    assert texts["title"] not in rendered(sweep(lambda weight, seed: weight, weights=(1.0,)), language).texts("h2")
+
+
+def test_a_tie_names_no_setting():
+    parsed = rendered(sweep(lambda weight, seed: 2.0, name="test_active_units"))
+    cells = parsed.texts("td")
+    at = cells.index("active units (most)")
+    assert cells[at + 1] == "– 2 ± 0"
+    assert cells[at + 3] == "3 of 3 settings are equal"
+
+
+def test_every_language_has_every_text_with_the_same_placeholders():
+    def placeholders(text):
+        return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+    for texts in SETTINGS.values():
+        assert texts.keys() == SETTINGS["en"].keys()
+        assert set(CRITERIA) | {RESOLVED, LEVEL, TIED, NOT_RESOLVED, ONE_SEED} <= texts.keys()
+        for key, text in texts.items():
+            assert text.strip()
+            assert placeholders(text) == placeholders(SETTINGS["en"][key]), key
+    assert all(any("가" <= letter <= "힣" for letter in text) for text in SETTINGS["ko"].values())
