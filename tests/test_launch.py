@@ -320,6 +320,7 @@ def test_options_have_the_documented_defaults():
         (["--num_likelihood_samples=5000"], {"num_likelihood_samples": 5000}),
         (["--runs_per_device=3"], {"runs_per_device": 3}),
         (["--checkpoint_every_seconds=0.5"], {"checkpoint_every_seconds": 0.5}),
+        (["--language=ko"], {"language": "ko"}),
     ],
 )  # fmt: skip
 def test_options_are_values(flags, expected):

@@ -19,6 +19,7 @@ from vae_jax.measurements import MEASUREMENTS
 from vae_jax.models import MODELS, Model
 from vae_jax.page import Embedded, embed
 from vae_jax.page.record import number
+from vae_jax.page.texts.page import PAGE
 from vae_jax.results import SUMMARY, Results
 from vae_jax.workdir import Picture, UserError, run_dir, write_json, write_record, write_text
 
@@ -143,7 +144,7 @@ def test_writes_one_file_that_fetches_nothing_and_whose_links_lead_somewhere(wor
     html = written(workdir)
     assert html == (workdir / "report.html").read_text(encoding="utf-8")
     parsed = Page(html)
-    assert len(parsed.texts("img", alt="Samples of N(0, I)")) == 1
+    assert len(parsed.texts("img", alt="Samples of N(0, I): See holes.")) == 1
     assert [source[:23] for source in parsed.attributes("src")] == ["data:image/webp;base64,"] * len(PICTURES)
     assert {tag for tag, _, _ in parsed.elements}.isdisjoint({"script", "link", "iframe", "object", "base"})
     assert not re.search(r"url\(|@import|https?:|srcset|style=", html)
@@ -177,9 +178,9 @@ def test_everything_is_there_in_its_order(workdir):
 
 
 def test_the_table_has_mean_and_sd_over_seeds_and_a_dash_for_what_an_ae_does_not_have(workdir):
-    ae, vae = table(Page(written(workdir)), "active units")
+    ae, vae = table(Page(written(workdir)), "test distortion")
     labels = {name: f"{entry.label} ({entry.unit})" for name, entry in MEASUREMENTS.items()}
-    assert set(ae) == {"model", "seeds", *(labels[name] for name in SUMMARY)}
+    assert set(ae) == {"model", "seeds", *(labels[name] for name in SUMMARY if name in evaluation("vae", 0))}
     assert (ae["model"], vae["model"], ae["seeds"]) == ("ae", "vae", "2")
     assert (ae[labels["test_distortion"]], vae[labels["test_distortion"]]) == ("144.50 ± 0.71", "150.50 ± 0.71")
     assert (ae[labels["test_rate"]], vae[labels["test_rate"]]) == ("–", "6 ± 0")
@@ -219,7 +220,7 @@ def test_failed_and_diverged_runs_are_visible():
     assert [" ".join(line.split()) for line in troubled.splitlines() if line.strip()] == [
         f"{AE1.name} failed: out of memory", f"{VAE1.name} failed: a <NaN>", f"{VAE0.name} diverged in epoch 3",
     ]  # fmt: skip
-    assert [row["seeds"] for row in table(parsed, "active units")] == ["2 (1 failed)", "2 (1 diverged, 1 failed)"]
+    assert [row["seeds"] for row in table(parsed, "test distortion")] == ["2 (1 failed)", "2 (1 diverged, 1 failed)"]
     assert f"{VAE0.name} diverged" in parsed.texts("summary")
     notes = " ".join(parsed.texts("p"))
     assert "A failed run has no numbers" in notes
@@ -258,8 +259,38 @@ def test_a_hundred_runs(tmp_path):
     parsed = Page(written(tmp_path, experiment, []))
     assert parsed.texts("summary")[1:] == [config.name for config in experiment.configs]
     assert len(parsed.texts("dt")) > 100 * 8
-    (row,) = table(parsed, "active units")
+    (row,) = table(parsed, "test distortion")
     assert (row["model"], row["seeds"], row["test distortion (nats per image)"]) == ("vae", "100", "200 ± 29")
+
+
+# In another language.
+
+
+def test_a_page_in_korean_is_korean_but_for_what_other_rooms_say(workdir):
+    """Every text of the English page that is a whole text is gone, and what stays English is marked as English."""
+    found = results.collect(workdir, EXPERIMENT.configs)
+    html = page.write(EXPERIMENT, workdir, found, PICTURES, language="ko").read_text(encoding="utf-8")
+    parsed = Page(html)
+    assert parsed.texts("html", lang="ko")
+    assert parsed.texts("h2") == ["판정", "결과", "그림", "학습 결과", "출처와 환경"]
+    assert parsed.texts("caption") == ["AE 대비 VAE"]
+    assert "뒷받침됨" in " ".join(parsed.texts("span", **{"class": "verdict supported"}))
+    visible = parsed.texts("body")[0]
+    english = [text for text in PAGE["en"].values() if " " in text and "{" not in text]
+    assert len(english) > 25
+    assert [text for text in english if text in visible] == []
+    assert parsed.texts("p", lang="en")[0] == EXPERIMENT.question
+    assert parsed.texts("dl", lang="en")
+
+
+def test_a_korean_page_says_what_is_counted_in_korean():
+    parsed = render({AE0: ROWS[AE0], VAE0: {"diverged_epoch": 3}}, {AE1: "out of memory"}, language="ko")
+    assert "학습 결과 3개 (평가 2개, 발산 1개, 실패 1개)" in parsed.texts("div", **{"class": "launch"})[0]
+    assert "2 (실패 1개)" in parsed.texts("td")
+    assert f"{AE1.name} 실패: out of memory" in [" ".join(text.split()) for text in parsed.texts("li")]
+    facts = dict(parsed.pairs())
+    assert facts["소요 시간"] == "3분 12초"
+    assert facts["데이터"] == "mnist_5k: 훈련 3000장, 검증 1000장, 테스트 1000장"
 
 
 # What comes from outside.
@@ -295,7 +326,7 @@ def test_text_from_outside_is_never_markup(text):
     assert parsed.texts("pre") == [text.strip()]
     assert any(item.endswith(f"failed: {text.strip()}") for item in parsed.texts("li"))
     assert f"idx:{text}".strip() in parsed.texts("td")
-    assert parsed.attributes("alt") == [text] * 2
+    assert parsed.attributes("alt") == [f"{text}: {text}"] * 2
     facts = dict(parsed.pairs())
     assert facts["Commit"] == facts["SHA-256 of the pixels"] == facts["Launched"] == text.strip()
 
@@ -405,9 +436,24 @@ def test_provenance_lists_every_data_set_with_every_split():
 
 def test_numbers_are_aligned_right_and_names_left():
     configs = expand(Config(), {"model": ("ae", "vae"), "hidden_dims": ((512,), (512, 256)), "latent_dim": (2, 8)})
-    parsed = render({config: {} for config in configs})
+    parsed = render({config: dict.fromkeys(SUMMARY, 1.0) for config in configs}, figures=[])
     right = [attrs.get("class") == "number" for tag, attrs, _ in parsed.elements if tag in ("th", "td")]
-    assert right == [False, False, True, True, *[True] * len(SUMMARY)] * (1 + len(configs))
+    assert right[-len(configs) * (4 + len(SUMMARY)) :] == [False, False, *[True] * (2 + len(SUMMARY))] * len(configs)
+
+
+def test_a_column_without_numbers_is_left_out():
+    rows = {AE0: {"test_mse": 0.04}, AE1: {"test_mse": 0.05}}
+    assert render(rows).texts("th") == ["model", "seeds", "squared error (per pixel)"]
+    assert "A dash stands" not in notes(rows)
+    assert "A dash stands" in notes(ROWS)  # an AE has no rate
+
+
+def test_a_long_caption_is_shortened_for_a_listener():
+    parsed = render(figures=[(Picture("samples", "Samples", "word " * 100), IMAGE)])
+    (text,) = parsed.attributes("alt")
+    assert text.startswith("Samples: word word")
+    assert text.endswith("word …")
+    assert len(text) <= page.MAX_ALT
 
 
 def test_the_glossary_is_folded_and_explains_the_numbers_of_these_runs():

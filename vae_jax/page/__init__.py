@@ -5,6 +5,7 @@ import functools
 import hashlib
 import io
 import re
+import textwrap
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,12 +19,14 @@ from vae_jax.config import FIELDS, Experiment
 from vae_jax.measurements import CODE_SD, MEASUREMENTS, SQUARED_FEATURES
 from vae_jax.page import explorer, tables
 from vae_jax.page import record as facts
-from vae_jax.results import DASH, Results, summarize
+from vae_jax.page.language import Language
+from vae_jax.results import DASH, SUMMARY, Results, summarize
 from vae_jax.verdicts import judge_claims
 from vae_jax.workdir import Picture, UserError, read_record, write_text
 
 MAX_SIZE = (1800, 8000)  # width and height of an embedded image, pixels; the whole figure lies beside the report
 WEBP_QUALITY = 90  # looks like lossless at a quarter to a half of the bytes
+MAX_ALT = 240  # characters of the text that stands for a figure
 CSS_PIXELS_PER_PIXEL = 96 / 300  # figures are saved at 300 dpi; at their size in inches all have text of one size
 
 FOLDER = Path(__file__).parent
@@ -58,41 +61,53 @@ class Embedded(NamedTuple):
 
 
 def write(
-    experiment: Experiment, workdir: Path, results: Results, pictures: Sequence[Picture], data_dir: str | None = None
-) -> Path:
+    experiment: Experiment, workdir: Path, results: Results, pictures: Sequence[Picture], data_dir: str | None = None,
+    language: str = "en",
+) -> Path:  # fmt: skip
     """Writes WORKDIR/report.html from experiment.json, the results and the pictures, and returns its path.
 
-    `data_dir` is where prepared data sets are; without a run's data set the page has no explorer.
+    `data_dir` is where prepared data sets are; without a run's data set the page has no explorer. `language` is one of
+    `config.LANGUAGES`.
 
     Raises:
         UserError: experiment.json or a figure is missing or damaged, or the workdir cannot be written.
     """
     figures = [(picture, embed(workdir / "figures" / f"{picture.name}.png")) for picture in pictures]
-    live = explorer.build(results, workdir, data_dir)
-    write_text(workdir / "report.html", render(experiment, read_record(workdir), results, figures, live))
+    live = explorer.build(results, workdir, data_dir, language=language)
+    html = render(experiment, read_record(workdir), results, figures, live, language=language)
+    write_text(workdir / "report.html", html)
     return workdir / "report.html"
 
 
 def render(
     experiment: Experiment, record: Mapping[str, Any], results: Results, figures: Sequence[tuple[Picture, Embedded]],
-    live: Mapping[str, Any] | None = None, answer: Sequence[str] = (),
+    live: Mapping[str, Any] | None = None, answer: Sequence[str] = (), language: str = "en",
 ) -> str:  # fmt: skip
     """Returns the page; a dash stands for what is missing in the record, or has the wrong type there.
 
-    `live` is what `explorer.build` returns, and `answer` the sentences that answer the question.
+    `live` is what `explorer.build` returns, and `answer` the sentences that answer the question, both in the language.
     """
-    summary = summarize(results)
+    texts, summary = Language(language), summarize(results)
     settings = summary.columns[: summary.num_settings]
+    columns = [
+        j for j in range(len(summary.columns)) if j < len(settings) or any(row[j] != DASH for row in summary.rows)
+    ]
     # The number of seeds is no field.
     numeric = [name not in FIELDS or type(FIELDS[name].default) in (int, float) for name in settings]
     page = TEMPLATE.render(
         experiment=experiment, record=record, results=results, summary=summary, figures=figures,
-        explorer=live, answer=answer,
-        counts=_counts(results),
+        explorer=live, answer=answer, language=texts,
+        english=Markup("" if language == "en" else ' lang="en"'),  # of what other rooms say in English only
+        counts=_counts(results, texts),
+        columns=columns,
+        headings=[*settings[:-1], texts.texts["seeds"], *map(texts.label, SUMMARY)],
+        numbers=[cell for row in summary.rows for cell in zip(SUMMARY, row[len(settings) :], strict=True)],
+        has_dash=any(row[column] == DASH for row in summary.rows for column in columns),
         numeric=numeric + [True] * (len(summary.columns) - len(settings)),
-        verdict_tables=tables.arrange(judge_claims(results)),
+        verdict_tables=tables.arrange(judge_claims(results), texts),
         has_zero_weight=any(config.uses("kl_weight") and config.kl_weight == 0 for config in results.configs),
         floors=_floors(results),
+        alt=_alt,
         figure_of={picture.name: index for index, (picture, _) in enumerate(figures, 1)},
         scalars=[name for name in results.measured if MEASUREMENTS[name].kind is not list],
     )  # fmt: skip
@@ -135,13 +150,21 @@ def embed(path: Path) -> Embedded:
     return Embedded(f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}", width, height)
 
 
-def _counts(results: Results) -> str:
+def _alt(picture: Picture) -> str:
+    """Says what a figure shows: its title, and its caption as far as a listener has patience."""
+    return textwrap.shorten(f"{picture.title}: {picture.caption}", MAX_ALT, placeholder=" …")
+
+
+def _counts(results: Results, language: Language) -> str:
     """`6 runs`, `6 runs (4 evaluated, 1 diverged, 1 failed)`."""
     total, evaluated = len(results.configs), len(results.rows)
-    others = [(len(results.diverged), "diverged"), (len(results.reasons), "failed")]
-    notes = [f"{evaluated} evaluated"] if evaluated < total else []
-    notes += [f"{count} {what}" for count, what in others if count]
-    return f"{total} run{'s' * (total != 1)}" + (f" ({', '.join(notes)})" if notes else "")
+    counts = {
+        "evaluated": evaluated % total if total else 0,
+        "diverged": len(results.diverged),
+        "failed": len(results.reasons),
+    }
+    notes = [language.texts[what].format(n=count) for what, count in counts.items() if count]
+    return language.counted("runs", total) + (f" ({', '.join(notes)})" if notes else "")
 
 
 def _floors(results: Results) -> dict[str, str]:
