@@ -16,10 +16,11 @@ import flax.traverse_util
 import jax
 import numpy as np
 import pytest
+from axe_playwright_python.base import AXE_SCRIPT
 from PIL import Image
 
 from vae_jax import data, networks, page, results, workdir
-from vae_jax.config import Config, Experiment
+from vae_jax.config import LANGUAGES, Config, Experiment
 from vae_jax.evaluation.subsets import subset
 from vae_jax.models import MODELS
 from vae_jax.objectives import LIKELIHOODS
@@ -31,6 +32,7 @@ from vae_jax.runs import TrainedRun, identity_of, trained_run, write_params
 FOLDER = Path(page.__file__).parent
 SCREENSHOTS = Path(__file__).resolve().parents[1] / "build" / "screenshots"  # git ignores it
 RANDOM = np.random.default_rng(0)
+SCRIPTS = (*page.SCRIPTS, "story.js")
 GREY_LEVEL = 1 / 255
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
 ANSWER = (
@@ -114,6 +116,20 @@ def build(folder: Path, **options: Any) -> dict[str, Any]:
 
 def brightness(dataset: data.Dataset) -> explorer.Judge:
     return lambda images: images.mean(axis=(1, 2))
+
+
+def evaluated(folder: Path) -> results.Results:
+    """Results of runs that are drawn: enough for verdicts of each kind."""
+    experiment = workdir.read_experiment(folder)
+    rows = {
+        config: {"test_mse": 0.04, "negentropy": 1.0 + config.seed + 8 * (config.model == "ae"), "test_rate": 6.0}
+        | {
+            "test_distortion_mean_code": 144.0 + config.seed - 9 * (config.model == "vae"),
+            "nmi": 0.5 + 0.1 * config.seed,
+        }
+        for config in experiment.configs
+    }
+    return results.Results(experiment.configs, rows, {})
 
 
 def write_page(folder: Path, name: str = "report.html", **options: Any) -> Path:
@@ -271,6 +287,24 @@ def test_the_background_is_the_judge_of_the_decodes_of_the_grid(folder):
     assert not any("plausibility" in content for content in build(folder)["runs"])
 
 
+def test_the_judges_of_a_page_are_those_of_its_evaluations(digits, monkeypatch):
+    """None is trained for the page, and what is twice the threshold is as plausible as can be seen."""
+
+    class Judge:
+        threshold = 0.04
+
+        @staticmethod
+        def scores(images: np.ndarray) -> np.ndarray:
+            return np.array([0.0, 0.02, 0.04, 0.08, 1.0])
+
+    monkeypatch.setattr(explorer.plausibility, "load_or_train", lambda dataset: Judge)
+    config, dataset = Config(dataset=digits), data.load(digits)
+    judged = explorer.judges_of(results.Results((config,), {config: {"reconstruction_implausible": 0.0}}, {}))(dataset)
+    assert judged is not None
+    np.testing.assert_allclose(judged(dataset.test.images), [0, 0.25, 0.5, 1, 1])
+    assert explorer.judges_of(results.Results((config,), {config: {"test_mse": 0.04}}, {}))(dataset) is None
+
+
 def test_without_the_data_set_there_is_no_explorer_but_a_page(digits, tmp_path):
     experiment = experiment_of(digits)
     moved = dataclasses.replace(experiment.base, dataset="npz:/nowhere.npz")
@@ -305,14 +339,14 @@ def test_every_language_has_every_text_and_every_text_is_used():
 
 
 def test_no_string_a_reader_sees_is_in_a_script():
-    for name in page.SCRIPTS:
+    for name in SCRIPTS:
         for line in (FOLDER / name).read_text(encoding="utf-8").splitlines():
             for literal in re.findall(r'"([^"]*)"', line.split("//")[0]):
                 assert not re.search(r"[A-Za-z]{3,} [a-z]{2,} [a-z]", literal), f"{name}: {literal}"
 
 
 def test_scripts_make_no_markup():
-    for name in page.SCRIPTS:
+    for name in SCRIPTS:
         source = (FOLDER / name).read_text(encoding="utf-8")
         assert not re.search(
             r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|fetch\(", source
@@ -796,7 +830,69 @@ def test_everything_has_a_name_and_can_be_reached_by_keyboard(tab):
     assert unreachable == 0
 
 
-@pytest.mark.parametrize("language", ["en", "ko"])
+@pytest.fixture(scope="module")
+def told(folder) -> dict[str, Path]:
+    """Pages with verdicts and a figure, by language."""
+    experiment = workdir.read_experiment(folder)
+    picture = page.Picture("latent_space", "Latent space", "Codes of test images.")
+    image = page.Embedded("data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==", 640, 480)
+    for language in LANGUAGES:
+        live = build(folder, judges=brightness, language=language)
+        html = page.render(experiment, {}, evaluated(folder), [(picture, image)], live, ANSWER, language)
+        workdir.write_text(folder / f"told-{language}.html", html)
+    return {language: folder / f"told-{language}.html" for language in LANGUAGES}
+
+
+@pytest.mark.parametrize("calm", [False, True])
+def test_a_draw_of_epsilon_lands_on_the_ellipse_and_is_decoded(browser, told, calm):
+    tab = opened(browser, told["en"], calm=calm)
+    canvases = '[...document.querySelectorAll("#draw canvas")].map((canvas) => canvas.toDataURL())'
+    numbers = """[...document.querySelectorAll("#draw tr")].map((row) =>
+        [...row.cells].slice(1).map((cell) => Number(cell.textContent.replace("−", "-"))))"""
+    assert tab.evaluate("'ready' in document.getElementById('draw').dataset") is False  # a reader is far from it
+    tab.evaluate("document.getElementById('draw').scrollIntoView()")
+    tab.wait("'ready' in document.getElementById('draw').dataset")
+    tab.settle(5)
+    for selector, is_new in (("draw", False), ("digit", True)):
+        before, shown = tab.evaluate(numbers), tab.evaluate(canvases)
+        tab.evaluate(f"document.querySelector('[data-st={selector}]').click()")
+        tab.settle(3)
+        mean, sd, eps, z = tab.evaluate(numbers)
+        assert (mean != before[0]) == is_new
+        assert eps != before[2]
+        np.testing.assert_allclose(z, np.array(mean) + np.array(sd) * eps, atol=0.03)  # each with two decimals
+        if calm:
+            plane, digit, _, decodes = (a != b for a, b in zip(tab.evaluate(canvases), shown, strict=True))
+            assert plane
+            assert decodes
+            assert digit == is_new
+        else:  # in flight, and then at rest
+            moving = tab.evaluate(canvases)[0]
+            tab.wait(f"{canvases}[0] !== {json.dumps(moving)}")
+    assert tab.messages == []
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_axe_finds_no_barrier(browser, told, language, dark):
+    """axe-core at WCAG 2.2 AA, with what it calls best practice."""
+    tab = opened(browser, told[language], dark=dark)
+    tab.tab.evaluate(AXE_SCRIPT)
+    tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+    found = tab.evaluate(
+        f"axe.run(document, {{runOnly: {tags}, resultTypes: ['violations']}}).then((r) => r.violations)"
+    )
+    assert [(each["id"], each["help"], [node["html"] for node in each["nodes"]]) for each in found] == []
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nothing_is_wider_than_the_screen(browser, told, language, width, height):
+    tab = opened(browser, told[language], width, height)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_screenshots_to_look_at(browser, folder, language):
     path = write_page(folder, f"{language}.html", language=language)
     for name, size in {"desktop": (1280, 800), "phone": (390, 844)}.items():

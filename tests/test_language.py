@@ -15,6 +15,7 @@ from vae_jax.page.language import Language
 from vae_jax.page.texts import terms
 from vae_jax.page.texts.explorer import EXPLORER
 from vae_jax.page.texts.page import PAGE
+from vae_jax.page.texts.story import STORY
 from vae_jax.results import SUMMARY
 from vae_jax.verdicts import CONTRADICTED, LEVEL, NOT_RESOLVED, SUPPORTED
 
@@ -23,9 +24,9 @@ CLAIMED = (*BY_CONSTRUCTION, *CLAIMS, *CLAIMS_ALONE, DOSE_RESPONSE)
 TRANSLATED = [code for code in LANGUAGES if code != "en"]
 # Names, symbols and units that are the same in Korean.
 PROPER = (
-    "AE", "VAE", r"N\(0, I\)", "ELBO", "KL", r"q\(z", r"p\(x", "SHA-256", "PNG", "JavaScript", "float16", "MNIST",
-    "Shift", "Home", "nats?", "log2", "log_var", "exp", r"Ghosh et al\. 2020", "Lakens 2017", "test_not_a_likelihood_…",
-    "[pABzkt]",
+    "AE", "VAE", r"N\(0, [I1]\)", "ELBO", "KL", r"q\(z", r"\| x\)", r"p\(x", "SHA-256", "PNG", "JavaScript", "float16",
+    "MNIST", "Shift", "Home", "nats?", "log_var", "log2?", "exp", r"Ghosh et al\. 2020", "Lakens 2017", 
+    "Kingma & Welling 2014", "test_not_a_likelihood_…", "[pABzkt]",
 )  # fmt: skip
 
 
@@ -33,7 +34,7 @@ def placeholders(text: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
 
 
-@pytest.mark.parametrize("texts", [PAGE, EXPLORER], ids=["page", "explorer"])
+@pytest.mark.parametrize("texts", [PAGE, STORY, EXPLORER], ids=["page", "story", "explorer"])
 def test_every_language_has_every_text(texts):
     assert tuple(texts) == LANGUAGES
     english = texts["en"]
@@ -46,22 +47,23 @@ def test_every_language_has_every_text(texts):
 
 
 def all_korean() -> list[str]:
-    found = [text for texts in (PAGE, EXPLORER) for text in texts["ko"].values()]
+    found = [text for texts in (PAGE, STORY, EXPLORER) for text in texts["ko"].values()]
     tables = (terms.SENTENCES, terms.LABELS, terms.UNITS, terms.ERRORS, terms.NOTES, terms.FIGURES)
     return found + [text for table in tables for text in table["ko"].values()]
 
 
 def test_korean_has_no_english_left_but_proper_terms():
-    left = {
-        text: words
-        for text in all_korean()
-        if (
-            words := re.findall(
-                "[A-Za-z]+", re.sub(rf"\{{\w+\}}|(?<![A-Za-z])(?:{'|'.join(PROPER)})(?![A-Za-z])", "", text)
-            )
-        )
+    allowed = re.compile(rf"\{{\w+\}}|(?<![A-Za-z])(?:{'|'.join(PROPER)})(?![A-Za-z])")
+    left = {text: re.findall("[A-Za-z]+", allowed.sub("", text)) for text in all_korean()}
+    assert {text: words for text, words in left.items() if words} == {}
+
+
+def test_every_text_of_the_story_is_used():
+    source = "".join((FOLDER / name).read_text(encoding="utf-8") for name in ("story.html", "story.py"))
+    used = set(re.findall(r"\bs\.(\w+)|texts\[\"(\w+)|\"(numbers_\w+)\"", source))
+    assert {n for n in STORY["en"] if not n.startswith("draw_row_")} == {
+        name for found in used for name in found if name
     }
-    assert left == {}
 
 
 def test_every_text_of_the_page_is_used():

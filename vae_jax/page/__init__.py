@@ -17,9 +17,9 @@ from PIL import Image
 
 from vae_jax.config import FIELDS, Experiment
 from vae_jax.measurements import CODE_SD, MEASUREMENTS, SQUARED_FEATURES
-from vae_jax.page import explorer, tables
+from vae_jax.page import explorer, story, tables
 from vae_jax.page import record as facts
-from vae_jax.page.language import Language
+from vae_jax.page.language import Language, filled
 from vae_jax.results import DASH, SUMMARY, Results, summarize
 from vae_jax.verdicts import judge_claims
 from vae_jax.workdir import Picture, UserError, read_record, write_text
@@ -30,8 +30,15 @@ MAX_ALT = 240  # characters of the text that stands for a figure
 CSS_PIXELS_PER_PIXEL = 96 / 300  # figures are saved at 300 dpi; at their size in inches all have text of one size
 
 FOLDER = Path(__file__).parent
-SCRIPTS = ("network.js", "plane.js", "pad.js", "panel.js", "explorer.js")  # in this order, in one element
+SCRIPTS = (
+    "noise.js", "look.js", "digits.js", "network.js", "plane.js", "pad.js", "panel.js", "explorer.js",
+)  # fmt: skip  # in this order, in one element
 POLICY = "content-security-policy"  # stands in the template for the policy, which needs the hashes of what is rendered
+
+
+def _read(*names: str) -> Markup:
+    return Markup("".join((FOLDER / name).read_text(encoding="utf-8") for name in names))
+
 
 _environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(FOLDER),
@@ -43,9 +50,12 @@ _environment = jinja2.Environment(
 TEMPLATE = _environment.get_template("template.html")
 TEMPLATE.globals.update({
     "POLICY": POLICY,
-    "explorer_style": Markup((FOLDER / "explorer.css").read_text(encoding="utf-8")),
-    "explorer_script": Markup("".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)),
+    "explorer_style": _read("explorer.css"),
+    "explorer_script": _read(*SCRIPTS),
+    "story_style": _read("story.css"),
+    "story_script": _read("story.js"),
     "DASH": DASH, "MEASUREMENTS": MEASUREMENTS, "facts": facts, "tables": tables,
+    "filled": filled, "MAX_OPEN": story.MAX_OPEN,
     "quote": functools.partial(urllib.parse.quote, safe="", errors="replace"),
     "of_distances": [name for name, entry in MEASUREMENTS.items() if entry.unit == SQUARED_FEATURES],
     "of_whitened_codes": [n for n, entry in MEASUREMENTS.items() if entry.unit == CODE_SD or n.startswith("step_")],
@@ -73,7 +83,7 @@ def write(
         UserError: experiment.json or a figure is missing or damaged, or the workdir cannot be written.
     """
     figures = [(picture, embed(workdir / "figures" / f"{picture.name}.png")) for picture in pictures]
-    live = explorer.build(results, workdir, data_dir, language=language)
+    live = explorer.build(results, workdir, data_dir, explorer.judges_of(results), language)
     html = render(experiment, read_record(workdir), results, figures, live, language=language)
     write_text(workdir / "report.html", html)
     return workdir / "report.html"
@@ -108,6 +118,8 @@ def render(
         has_zero_weight=any(config.uses("kl_weight") and config.kl_weight == 0 for config in results.configs),
         floors=_floors(results),
         alt=_alt,
+        story=story.build(results, live, texts),
+        titles={picture.name: picture.title for picture, _ in figures},
         figure_of={picture.name: index for index, (picture, _) in enumerate(figures, 1)},
         scalars=[name for name in results.measured if MEASUREMENTS[name].kind is not list],
     )  # fmt: skip

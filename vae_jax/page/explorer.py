@@ -13,6 +13,8 @@ from PIL import Image
 
 from vae_jax.config import Config, varying_fields
 from vae_jax.data import Dataset
+from vae_jax.evaluation import plausibility
+from vae_jax.evaluation.classifier import is_classifiable
 from vae_jax.evaluation.subsets import subset
 from vae_jax.fields import format_value
 from vae_jax.models import MODEL_FIELDS, MODELS
@@ -32,11 +34,27 @@ Judge = Callable[[np.ndarray], np.ndarray]
 """Maps images float32[N, H, W] in [0, 1] to how plausible each is, float[N] in [0, 1]; one scale for all runs."""
 
 
+def judges_of(results: Results) -> Callable[[Dataset], Judge | None]:
+    """Makes the judges of those data sets whose runs were judged when they were evaluated: none is trained here.
+
+    A score of twice the threshold or more counts as 1: ranks among real images say nothing further above.
+    """
+    judged = {config.dataset for config, row in results.rows.items() if "reconstruction_implausible" in row}
+
+    def judge_of(dataset: Dataset) -> Judge | None:
+        if dataset.name not in judged or not is_classifiable(dataset):
+            return None
+        judge = plausibility.load_or_train(dataset)
+        return lambda images: np.minimum(1, judge.scores(images) / (2 * judge.threshold))
+
+    return judge_of
+
+
 def build(
     results: Results,
     workdir: Path,
     data_dir: str | None = None,
-    judges: Callable[[Dataset], Judge] | None = None,
+    judges: Callable[[Dataset], Judge | None] | None = None,
     language: str = "en",
     max_bytes: int | None = None,
 ) -> dict[str, Any] | None:
@@ -46,7 +64,8 @@ def build(
         results: of the experiment; diverged and untrained runs are left out.
         workdir: of the runs.
         data_dir: where prepared data sets are.
-        judges: makes the judge of a data set, whose grid becomes the background of a plane; None for no background.
+        judges: makes the judge of a data set, whose grid becomes the background of a plane; None for no background, as
+            the judge that it makes.
         language: of the texts, a key of `texts.EXPLORER`.
         max_bytes: that the runs may take; None for the default of this experiment.
 
@@ -73,7 +92,8 @@ def build(
     if judges is not None:
         makers = {name: judges(dataset) for name, dataset in first.items()}
         for run, item in zip(runs, packed, strict=True):
-            item.content["plausibility"] = _plausibility_grid(run, item, makers[run.config.dataset])
+            if (judge := makers[run.config.dataset]) is not None:
+                item.content["plausibility"] = _plausibility_grid(run, item, judge)
     fields = [name for name in varying_fields([run.config for run in runs]) if name != "model"]
     for run, item in zip(runs, packed, strict=True):
         item.content["settings"] = _settings(run.config, fields)

@@ -11,6 +11,11 @@ from vae_jax.page.texts import terms
 from vae_jax.page.texts.page import PAGE
 
 
+def filled(text: str, **values: Any) -> Markup:
+    """Returns a text as markup with its {names} filled in; a value that is no markup is escaped."""
+    return Markup(escape(text)).format(**values)
+
+
 class Language:
     """The texts of one language. What `texts.terms` lacks stays English.
 
@@ -24,8 +29,8 @@ class Language:
         self.texts = PAGE[code]
 
     def fill(self, name: str, **values: Any) -> Markup:
-        """Returns a text with its {names} filled in; a value that is no markup is escaped."""
-        return Markup(escape(self.texts[name])).format(**values)
+        """Returns a text of the page; see `filled`."""
+        return filled(self.texts[name], **values)
 
     def counted(self, what: str, n: int) -> str:
         """Returns `1 seed`, `2 seeds`."""

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from vae_jax.claims import AS_GOOD, BY_CONSTRUCTION, CLAIMS, CLAIMS_ALONE, DOSE_RESPONSE, Claim
@@ -115,6 +115,11 @@ def arrange(verdicts: Sequence[Verdict], language: Language) -> list[VerdictTabl
         test = verdict.test if verdict.test in (ALONE, SLOPE) else ""
         groups.setdefault((verdict.baseline, test), []).append(verdict)
     return [_table(test, baseline, group, language) for (baseline, test), group in groups.items()]
+
+
+def findings(measurements: Mapping[str, Sequence[Row]]) -> list[tuple[Row, str, Verdict]]:
+    """Lists the verdicts on a claim one by one, each with its row and its model's name."""
+    return [(row, name, cell) for rows in measurements.values() for row in rows for name, cell in row.cells.items()]
 
 
 def tally(verdicts: Iterable[Verdict], language: Language) -> str:

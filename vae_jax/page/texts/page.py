@@ -83,6 +83,7 @@ PAGE: dict[str, dict[str, str]] = {
         " probability of 0.8, if the truth is what these seeds say and the correction stays where it is.",
         # Results.
         "results": "Results",
+        "results_table": "Table of results",
         "seeds": "seeds",
         "nothing_evaluated": "No run is evaluated yet.",
         "note_nats": "Nats are summed over the pixels and the latent dimensions of an image, and averaged over"
@@ -198,6 +199,7 @@ PAGE: dict[str, dict[str, str]] = {
         "method_rest": "나머지는 모두 {not_resolved}입니다. 함께 적은 시드의 수는, 이 시드들이 보여 주는 값이 참이고"
         " 보정이 그대로일 때 검정이 0.8의 확률로 성공하는 데 필요한 수입니다.",
         "results": "결과",
+        "results_table": "결과 표",
         "seeds": "시드",
         "nothing_evaluated": "아직 평가된 학습 결과가 없습니다.",
         "note_nats": "nat 값은 이미지의 픽셀과 잠재 차원에 대해 더하고 이미지에 대해 평균한 것입니다. ELBO는 학습할"
