@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 import string
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,11 @@ def make_run(config: Config, shape: tuple[int, int] = (9, 11), scale: float = 3.
 def rounded(run: TrainedRun) -> TrainedRun:
     params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float16).astype(np.float32), run.params)
     return trained_run(run.config, run.program, params)
+
+
+def halves(text: str) -> np.ndarray:
+    """The float16 values of `weights.compress`."""
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), np.uint8).reshape(2, -1).T.copy().view("<f2").ravel()
 
 
 def images_like(run: TrainedRun, count: int = 100) -> np.ndarray:
@@ -148,7 +154,7 @@ def write_page(folder: Path, name: str = "report.html", **options: Any) -> Path:
 def test_a_packed_run_holds_its_parameters_in_half_precision_and_its_codes():
     run = make_run(Config(hidden_dims=(6,), latent_dim=3))
     packed = pack(run)
-    values = np.frombuffer(base64.b64decode(packed.content["weights"]), "<f2")
+    values = halves(packed.content["weights"])
     flat = flax.traverse_util.flatten_dict(run.params, sep="/")
     assert packed.content["params"] == [[name, list(flat[name].shape)] for name in sorted(flat)]
     expected = np.concatenate([np.asarray(flat[name]).ravel() for name in sorted(flat)])
@@ -162,6 +168,33 @@ def test_a_packed_run_holds_its_parameters_in_half_precision_and_its_codes():
     assert packed.error == np.abs(rounded(run).decode(z) - run.decode(z)).max()
     assert 0 < packed.error < GREY_LEVEL
     json.dumps(packed.content, allow_nan=False)
+
+
+def test_a_coarse_run_keeps_the_leading_bits_of_its_parameters():
+    run = make_run(Config(hidden_dims=(64,), latent_dim=2))
+    fine, coarse = (weights.pack(run, images_like(run), images_like(run), coarse) for coarse in (False, True))
+    exact, found = (halves(packed.content["weights"]).astype(np.float64) for packed in (fine, coarse))
+    sizes = [int(np.prod(shape)) for _, shape in fine.content["params"]]
+    names = np.repeat([name.split("/")[0] for name, _ in fine.content["params"]], sizes)
+    for half, bits in weights.COARSE.items():
+        of_half = names == half
+        # Half a unit of the last bit kept; below 2⁻¹⁴ the bits of a float16 are a multiple of 2⁻²⁴.
+        np.testing.assert_allclose(
+            found[of_half], exact[of_half], rtol=2.0 ** -(bits + 1), atol=2.0 ** (-14 - bits - 1)
+        )
+        assert len(np.unique(found[of_half])) < len(np.unique(exact[of_half]))
+    assert len(coarse.content["weights"]) < 0.7 * len(fine.content["weights"])
+    assert fine.error < coarse.error < 0.05
+    large = weights.rounded("encoder/mean/bias", np.array([weights.LARGEST, -weights.LARGEST, 0.0]), True)
+    assert np.isfinite(large).all()
+    np.testing.assert_array_equal(large, [61440, -61440, 0])
+
+
+@pytest.mark.parametrize("coarse", [False, True])
+def test_the_size_of_a_run_is_foreseen(coarse):
+    run = make_run(Config(hidden_dims=(512,)), (28, 28))
+    size = len(json.dumps(weights.pack(run, images_like(run), images_like(run), coarse).content))
+    assert 0.9 * size < weights.packed_size(run, 100, coarse) < 1.15 * size
 
 
 def test_a_run_without_noise_has_neither_variances_nor_kl():
@@ -249,7 +282,7 @@ def test_a_page_holds_as_many_runs_as_fit_the_first_seeds_first(digits, tmp_path
 def test_a_sweep_that_does_not_fit_keeps_the_ends_of_the_kl_weight(digits, tmp_path):
     experiment = experiment_of(digits, kl_weight=(0.1, 0.5, 1.0, 2.0, 8.0))
     folder = make_workdir(tmp_path, experiment)
-    size = max(weights.packed_size(make_run(config, (10, 12)), 60) for config in experiment.configs)
+    size = max(weights.packed_size(make_run(config, (10, 12)), 60, True) for config in experiment.configs)
     built = build(folder, max_bytes=4 * size)
     assert [content["settings"] for content in built["runs"]] == [
         {}, {"kl_weight": "0.1"}, {"kl_weight": "1"}, {"kl_weight": "8"},
@@ -379,8 +412,8 @@ def in_page(
     network: chromium.Page, content: dict[str, Any], images: np.ndarray, z: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Encodes images [N, H, W] and decodes codes [N, D] in the page."""
-    answer = network.evaluate(f"""(() => {{
-        const run = new Network.Run({json.dumps(content)});
+    answer = network.evaluate(f"""(async () => {{
+        const run = await Network.open({json.dumps(content)});
         const posteriors = {json.dumps(images.reshape(len(images), -1).tolist())}
             .map((pixels) => run.encode(Float32Array.from(pixels)));
         const list = (values) => values && Array.from(values);
@@ -430,14 +463,16 @@ def test_a_fixed_variance_is_the_same_for_all_images(network):
     content = pack(run).content | {"noise": "fixed", "fixed_logvar": -1.5}
     found = in_page(network, content, images_like(run, 3) / np.float32(255), np.zeros((1, 2), np.float32))
     np.testing.assert_array_equal(found["logvar"], np.full((3, 2), -1.5))
-    assert network.evaluate(f"Array.from(new Network.Run({json.dumps(content)}).posterior(2).logvar)") == [-1.5, -1.5]
+    opened = f"Network.open({json.dumps(content)})"
+    assert network.evaluate(f"{opened}.then((run) => Array.from(run.posterior(2).logvar))") == [-1.5, -1.5]
 
 
 def test_every_half_is_read_as_numpy_reads_it(network):
     bits = np.arange(65536).astype("<u2")
     content = pack(make_run(Config(model="ae"))).content
-    content |= {"params": [["all", [65536]]], "weights": base64.b64encode(bits.tobytes()).decode()}
-    texts = network.evaluate(f"Array.from(new Network.Run({json.dumps(content)}).params.get('all').values, String)")
+    content |= {"params": [["all", [65536]]], "weights": weights.compress(bits.tobytes())}
+    opened = f"Network.open({json.dumps(content)})"
+    texts = network.evaluate(f"{opened}.then((run) => Array.from(run.params.get('all').values, String))")
     np.testing.assert_array_equal(np.array([float(text) for text in texts]), bits.view("<f2").astype(np.float64))
 
 
@@ -450,8 +485,8 @@ def test_samples_in_the_page_are_mean_plus_factor_times_noise(network, dims):
     factors = floats(mixture["factors"]).reshape(-1, dims, dims)
     eps = RANDOM.normal(size=(20, dims)).astype(np.float32)
     u = RANDOM.uniform(0, 1, 20)
-    found = network.evaluate(f"""(() => {{
-        const run = new Network.Run({json.dumps(content)}), u = {u.tolist()};
+    found = network.evaluate(f"""(async () => {{
+        const run = await Network.open({json.dumps(content)}), u = {u.tolist()};
         return {eps.tolist()}.map((noise, n) => Array.from(run.sample("mixture", Float32Array.from(noise), u[n])));
     }})()""")
     components = np.searchsorted(shares, u, side="right").clip(max=len(shares) - 1)
@@ -461,8 +496,8 @@ def test_samples_in_the_page_are_mean_plus_factor_times_noise(network, dims):
 
 def test_a_decode_of_the_quickstarts_network_takes_at_most_4_ms(network):
     content = pack(make_run(Config(hidden_dims=(512,)), (28, 28))).content
-    milliseconds = network.evaluate(f"""(() => {{
-        const run = new Network.Run({json.dumps(content)}), times = [];
+    milliseconds = network.evaluate(f"""(async () => {{
+        const run = await Network.open({json.dumps(content)}), times = [];
         for (let n = 0; n < 60; n++) {{
             const start = performance.now();
             run.decode(Float32Array.of(Math.sin(n), Math.cos(n)));

@@ -32,6 +32,7 @@
   };
   const codes = new Map(); // the point, by panel
   let images = [];
+  let runs = [];
   let panels = [];
   let look = null;
   let frame = 0;
@@ -518,9 +519,8 @@
     new ResizeObserver(restyle).observe(root);
   }
 
-  const runs = data.runs.map((content) => new Network.Run(content));
-
   async function start() {
+    runs = await Promise.all(data.runs.map(Network.open));
     images = await Promise.all(data.images.map(Digits.read));
     const titles = new Map(runs.map(({ content }) => [content.model, content.title]));
     const host = {

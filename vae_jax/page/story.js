@@ -10,13 +10,13 @@
   const LENS = 130; // pixels of the side of the lens
   const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
   const random = Noise.generator(2);
-  const run = new Network.Run(data.runs[Number(root.dataset.run)]);
-  const dims = run.latentDim;
+  const content = data.runs[Number(root.dataset.run)];
+  const dims = content.latent_dim;
   const shown = Number(root.querySelector("table").dataset.dims);
-  const directions = Plane.directions(run, data.texts, Panel.format);
-  const view = new Plane.View(run, directions[0]?.vector, directions[1]?.vector);
   const picture = new Plane.Picture(find("plane"));
-  const tiles = new Panel.Tiles(run.height, run.width);
+  const tiles = new Panel.Tiles(...content.image_shape);
+  let run = null;
+  let view = null;
   let images = null;
   let digit = 0;
   let posterior = null;
@@ -80,7 +80,7 @@
     look ??= Look.read(document.getElementById("explorer"));
     const now = performance.now();
     picture.setBox(view.box);
-    const set = images[run.content.images];
+    const set = images[content.images];
     const grey = { ...look, dotAlpha: 0.35, color: () => look.quiet };
     picture.paintBase(look.theme, grey, view.places, { ranks: null, isLine: dims === 1 }, null);
     picture.begin();
@@ -135,7 +135,10 @@
   }
 
   async function begin() {
+    run = await Network.open(content);
     images = await Promise.all(data.images.map(Digits.read));
+    const directions = Plane.directions(run, data.texts, Panel.format);
+    view = new Plane.View(run, directions[0]?.vector, directions[1]?.vector);
     const restyle = () => {
       look = null;
       schedule();
