@@ -110,6 +110,7 @@
     const ellipse = view.ellipse(posterior);
     const side = Math.min(LENS, width / 3), zoom = side / 6 / Math.max(...ellipse.radii);
     if (zoom < 2 * scale) return;
+    picture.paintPoint(look, ellipse.place);
     const [x, y] = [width - side - 8, 8];
     context.save();
     context.fillStyle = look.ground;

@@ -71,6 +71,9 @@ def _marked(own: Sequence[str], other: Sequence[str]) -> Markup:
 
 
 def _run(runs: Sequence[Mapping[str, Any]]) -> int | None:
-    """The first run whose noise is learned, rather one whose latent space is a plane."""
-    learned = [index for index, run in enumerate(runs) if run["logvar"] is not None]
-    return min(learned, key=lambda index: runs[index]["latent_dim"] != 2, default=None)
+    """The first run whose noise is learned, rather one whose latent space is a plane, and with KL weight 1."""
+
+    def rank(index: int) -> tuple[bool, bool]:
+        return runs[index]["latent_dim"] != 2, runs[index]["settings"].get("kl_weight", "1") != "1"
+
+    return min((index for index, run in enumerate(runs) if run["logvar"] is not None), key=rank, default=None)
