@@ -555,9 +555,10 @@ def test_figures_and_report_are_drawn_again(finished, run_main):
     for path in (finished / "figures").iterdir():
         path.unlink()
     (finished / "report.html").unlink()
-    code, out, _ = run_main(f"--workdir={finished}", "--train=false")
+    code, out, _ = run_main(f"--workdir={finished}", "--train=false", "--language=ko")
     assert code == 0
     assert out.endswith(f"\nReport: {finished}/report.html\n")
+    assert '<html lang="ko">' in (finished / "report.html").read_text(encoding="utf-8")
     after = written(finished)
     assert after.keys() == before.keys()
     changed = {path.relative_to(finished).parts[0] for path in before if after[path] != before[path]}
