@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import experiments
 from vae_jax import page
 from vae_jax.claims import BY_CONSTRUCTION, CLAIMS, CLAIMS_ALONE, DOSE_RESPONSE
 from vae_jax.config import LANGUAGES
@@ -48,7 +49,7 @@ def test_every_language_has_every_text(texts):
 
 def all_korean() -> list[str]:
     found = [text for texts in (PAGE, STORY, EXPLORER) for text in texts["ko"].values()]
-    tables = (terms.SENTENCES, terms.LABELS, terms.UNITS, terms.ERRORS, terms.NOTES, terms.FIGURES)
+    tables = (terms.QUESTIONS, terms.SENTENCES, terms.LABELS, terms.UNITS, terms.ERRORS, terms.NOTES, terms.FIGURES)
     return found + [text for table in tables for text in table["ko"].values()]
 
 
@@ -89,6 +90,14 @@ def test_what_verdict_tables_say_is_translated(code):
     assert units <= terms.UNITS[code].keys()
     assert over <= terms.ERRORS[code].keys()
     assert terms.FIGURES[code].keys() == FIGURES.keys()
+
+
+@pytest.mark.parametrize("code", TRANSLATED)
+def test_the_questions_of_experiments_are_translated(code):
+    ours = {experiments.load(name).question for name in experiments.names() if not name.startswith("published/")}
+    assert terms.QUESTIONS[code].keys() == ours
+    assert Language(code).question("Why?") is None
+    assert Language("en").question("Why?") == "Why?"
 
 
 @pytest.mark.parametrize("code", TRANSLATED)

@@ -40,6 +40,10 @@ class Language:
         """Returns how many runs a row stands for, `3 (1 diverged)`."""
         return re.sub(r"(\d+) (diverged|failed)", lambda match: self.texts[match[2]].format(n=match[1]), cell)
 
+    def question(self, english: str) -> str | None:
+        """Returns the question of an experiment; None where it is in English only."""
+        return english if self.code == "en" else terms.QUESTIONS[self.code].get(english)
+
     def verdict(self, kind: str) -> str:
         """Returns the name of a verdict."""
         return self.texts[f"verdict_{kind.replace(' ', '_')}"]

@@ -3,6 +3,27 @@
 English itself is in `claims`, `measurements`, `verdicts` and `figures`.
 """
 
+QUESTIONS: dict[str, dict[str, str]] = {
+    "ko": {
+        "What does turning an autoencoder into a variational autoencoder do to its latent space, "
+        "and what does it cost?": (
+            "오토인코더를 변분 오토인코더로 바꾸면 잠재 공간은 어떻게 달라지고, 그 대가는 무엇일까요?"
+        ),
+        "Which ingredient of a variational autoencoder does what: the pull to 0, the noise, or that "
+        "the noise is learned?": (
+            "0으로 당기는 힘, 잡음, 잡음의 학습 가운데 변분 오토인코더의 어떤 성질이 어디에서 올까요?"
+        ),
+        "What does a VAE gain and lose as its KL term weighs more?": (
+            "KL 항의 가중치가 커지면 VAE는 무엇을 얻고 무엇을 잃을까요?"
+        ),
+        "How many latent dimensions are enough, for an autoencoder and for a variational autoencoder?": (
+            "오토인코더와 변분 오토인코더에는 잠재 차원이 몇 개면 충분할까요?"
+        ),
+        "What does this one model do?": "이 모델 하나는 무엇을 할까요?",
+    }
+}
+"""The questions of our own experiments; those of users stay as they are."""
+
 SENTENCES: dict[str, dict[str, str]] = {
     "ko": {
         "The {baseline} maps an image to a point, the {model} to a distribution around it": (
