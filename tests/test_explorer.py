@@ -38,9 +38,9 @@ GREY_LEVEL = 1 / 255
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
 ANSWER = (
     "With the same network, the VAE’s samples from N(0, I) are nearer to real digits (Fréchet distance 318, not 463).",
-    "It pays with 4.3 nats of distortion per image.",
-    "Given a sampler fitted to its codes, the AE samples better (Fréchet distance 212 against 297).",
-)
+    "It pays with 0.85 nats per image of test distortion, and with another 0.6 nats for the noise of its codes.",
+    "Given a sampler fitted to its own codes, the AE samples better than the VAE does (Fréchet distance 212, not 297).",
+)  # three sentences of about 110 characters, the longest that are expected
 
 
 def make_run(config: Config, shape: tuple[int, int] = (9, 11), scale: float = 3.0) -> TrainedRun:
