@@ -10,7 +10,7 @@ from typing import Any
 from absl import flags
 
 from scripts import command
-from vae_jax.config import FIELDS, Options
+from vae_jax.config import FIELDS, LANGUAGES, Options
 from vae_jax.fields import describe_flag, format_value, format_values, parse_values
 
 WIDTH = 110  # characters of a line of --help
@@ -65,6 +65,8 @@ def define_flags() -> flags.FlagValues:
         "saved at the end of an epoch; default: 60", lower_bound=0.0, flag_values=values)
     flags.DEFINE_string("cluster", default.cluster, "train on the workers of the Dask scheduler at this address, such "
                         "as tcp://HOST:8786; default: train in this process", values)
+    flags.DEFINE_enum("language", default.language, LANGUAGES, f"language of the report, {' | '.join(LANGUAGES)}; with "
+                      "--workdir=... a finished report is written again in another; default: en", values)
     define_switch("tensorboard", BOOLEAN, "also write the metrics as TensorBoard event files; default: false")
     flags.DEFINE_boolean("list", False, "print the experiments and their questions", values)
     flags.DEFINE_boolean("dry_run", False, "print what the launch would train, and exit", values)

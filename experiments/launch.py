@@ -112,7 +112,7 @@ def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, 
         results.write_csv(workdir / "results.csv", found)
         drawn = figures.draw(experiment, found, workdir, options.data_dir, show)
         disk.write_record(workdir, experiment, provenance.finish(record))
-        page.write(experiment, workdir, found, drawn.pictures, options.data_dir)
+        page.write(experiment, workdir, found, drawn.pictures, options.data_dir, options.language)
     print(results.format_table(results.summarize(found)))
     print(f"\n{_ending(workdir, found)}")
     _report_failures([*failed, *drawn.failures])

@@ -322,6 +322,7 @@ def test_options_have_the_documented_defaults():
         (["--num_likelihood_samples=5000"], {"num_likelihood_samples": 5000}),
         (["--runs_per_device=3"], {"runs_per_device": 3}),
         (["--checkpoint_every_seconds=0.5"], {"checkpoint_every_seconds": 0.5}),
+        (["--language=ko"], {"language": "ko"}),
     ],
 )  # fmt: skip
 def test_options_are_values(flags, expected):
@@ -566,9 +567,10 @@ def test_figures_and_report_are_drawn_again(finished, run_main):
     for path in (finished / "figures").iterdir():
         path.unlink()
     (finished / "report.html").unlink()
-    code, out, _ = run_main(f"--workdir={finished}", "--train=false")
+    code, out, _ = run_main(f"--workdir={finished}", "--train=false", "--language=ko")
     assert code == 0
     assert f"\nReport: file://{quote(str(finished))}/report.html\n" in out
+    assert '<html lang="ko">' in (finished / "report.html").read_text(encoding="utf-8")
     after = written(finished)
     assert after.keys() == before.keys()
     changed = {path.relative_to(finished).parts[0] for path in before if after[path] != before[path]}

@@ -1,6 +1,7 @@
 """The report as a browser parses it: what is on the page, in which order, and that nothing from outside is markup."""
 
 import base64
+import inspect
 import io
 import re
 import urllib.parse
@@ -13,12 +14,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vae_jax import page, results
+from vae_jax import objectives, page, results
 from vae_jax.config import FIELDS, Config, Experiment, expand
 from vae_jax.measurements import MEASUREMENTS
 from vae_jax.models import MODELS, Model
 from vae_jax.page import Embedded, embed
 from vae_jax.page.record import number
+from vae_jax.page.texts.page import PAGE
+from vae_jax.page.texts.story import STORY
 from vae_jax.results import SUMMARY, Results
 from vae_jax.workdir import Picture, UserError, run_dir, write_json, write_record, write_text
 
@@ -143,7 +146,7 @@ def test_writes_one_file_that_fetches_nothing_and_whose_links_lead_somewhere(wor
     html = written(workdir)
     assert html == (workdir / "report.html").read_text(encoding="utf-8")
     parsed = Page(html)
-    assert len(parsed.texts("img", alt="Samples of N(0, I)")) == 1
+    assert len(parsed.texts("img", alt="Samples of N(0, I): See holes.")) == 1
     assert [source[:23] for source in parsed.attributes("src")] == ["data:image/webp;base64,"] * len(PICTURES)
     assert {tag for tag, _, _ in parsed.elements}.isdisjoint({"script", "link", "iframe", "object", "base"})
     assert not re.search(r"url\(|@import|https?:|srcset|style=", html)
@@ -153,33 +156,35 @@ def test_writes_one_file_that_fetches_nothing_and_whose_links_lead_somewhere(wor
             assert link[1:] in parsed.attributes("id")
         else:
             assert (workdir / urllib.parse.unquote(link)).is_file(), link
-    # how a verdict is reached, the figure of a verdict, results.csv, three links a figure, and three a run
-    assert len(links) == 1 + 1 + 1 + 3 * len(PICTURES) + 3 * len(EXPERIMENT.configs)
+    # How a verdict is reached and the figure of a verdict, both also in the story; results.csv; three a figure and run.
+    assert len(links) == 2 + 2 + 1 + 3 * len(PICTURES) + 3 * len(EXPERIMENT.configs)
 
 
 def test_everything_is_there_in_its_order(workdir):
     parsed = Page(written(workdir))
     assert parsed.texts("h1") == ["ae_vs_vae"]
-    assert parsed.texts("h2") == ["Verdicts", "Results", "Figures", "Runs", "Provenance"]
-    assert parsed.texts("h3") == ["How a verdict is reached", "1. Samples of N(0, I)", "2. Latent space"]
-    assert parsed.texts("li") == ["Samples of N(0, I)", "Latent space"]
+    assert parsed.texts("h2") == [STORY["en"]["title"], "Verdicts", "Results", "Figures", "Runs", "Provenance"]
+    assert parsed.texts("h3")[-3:] == ["How a verdict is reached", "1. Samples of N(0, I)", "2. Latent space"]
+    assert parsed.texts("li")[-2:] == ["Samples of N(0, I)", "Latent space"]
     assert parsed.texts("summary") == ["What the numbers mean", *(config.name for config in EXPERIMENT.configs)]
     body = parsed.texts("body")[0]
     order = [
-        "ae_vs_vae", "What does it cost?", RECORD["command"], "4 runs on mnist_5k", "Verdicts",
+        "ae_vs_vae", "What does it cost?", STORY["en"]["title"], STORY["en"]["claims"],
+        RECORD["command"], "4 runs on mnist_5k", "Verdicts",
         "VAE compared with AE", "price", "corrected for", "Holm's: any of them",
         "Results", "results.csv", "What the numbers mean", "Figures",
         "See holes.", "PNG", "PDF", "2. Latent", "Circles.", AE0.name, "Provenance", "9f" * 32,
     ]  # fmt: skip
-    places = [body.find(text) for text in order]
-    assert -1 not in places
-    assert places == sorted(places)
+    place = 0
+    for text in order:
+        place = body.find(text, place)
+        assert place != -1, text
 
 
 def test_the_table_has_mean_and_sd_over_seeds_and_a_dash_for_what_an_ae_does_not_have(workdir):
-    ae, vae = table(Page(written(workdir)), "active units")
+    ae, vae = table(Page(written(workdir)), "test distortion")
     labels = {name: f"{entry.label} ({entry.unit})" for name, entry in MEASUREMENTS.items()}
-    assert set(ae) == {"model", "seeds", *(labels[name] for name in SUMMARY)}
+    assert set(ae) == {"model", "seeds", *(labels[name] for name in SUMMARY if name in evaluation("vae", 0))}
     assert (ae["model"], vae["model"], ae["seeds"]) == ("ae", "vae", "2")
     assert (ae[labels["test_distortion"]], vae[labels["test_distortion"]]) == ("144.50 ± 0.71", "150.50 ± 0.71")
     assert (ae[labels["test_rate"]], vae[labels["test_rate"]]) == ("–", "6 ± 0")
@@ -208,7 +213,7 @@ def test_a_run_without_evaluation_is_not_passed_over_in_silence(workdir):
     parsed = Page(written(workdir, pictures=[]))
     assert "4 runs (3 evaluated) on mnist_5k" in parsed.texts("div", **{"class": "launch"})[0]
     assert AE0.name not in parsed.texts("summary")
-    assert parsed.texts("h2") == ["Verdicts", "Results", "Runs", "Provenance"]
+    assert parsed.texts("h2") == [STORY["en"]["title"], "Verdicts", "Results", "Runs", "Provenance"]
 
 
 def test_failed_and_diverged_runs_are_visible():
@@ -219,7 +224,7 @@ def test_failed_and_diverged_runs_are_visible():
     assert [" ".join(line.split()) for line in troubled.splitlines() if line.strip()] == [
         f"{AE1.name} failed: out of memory", f"{VAE1.name} failed: a <NaN>", f"{VAE0.name} diverged in epoch 3",
     ]  # fmt: skip
-    assert [row["seeds"] for row in table(parsed, "active units")] == ["2 (1 failed)", "2 (1 diverged, 1 failed)"]
+    assert [row["seeds"] for row in table(parsed, "test distortion")] == ["2 (1 failed)", "2 (1 diverged, 1 failed)"]
     assert f"{VAE0.name} diverged" in parsed.texts("summary")
     notes = " ".join(parsed.texts("p"))
     assert "A failed run has no numbers" in notes
@@ -266,8 +271,102 @@ def test_a_hundred_runs(tmp_path):
     parsed = Page(written(tmp_path, experiment, []))
     assert parsed.texts("summary")[1:] == [config.name for config in experiment.configs]
     assert len(parsed.texts("dt")) > 100 * 8
-    (row,) = table(parsed, "active units")
+    (row,) = table(parsed, "test distortion")
     assert (row["model"], row["seeds"], row["test distortion (nats per image)"]) == ("vae", "100", "200 ± 29")
+
+
+# The story.
+
+
+def findings(parsed: Page) -> list[tuple[str, str]]:
+    """The class and the text of each verdict in the story."""
+    return [
+        (attrs["class"] or "", " ".join("".join(text).split()))
+        for tag, attrs, text in parsed.elements
+        if tag == "li" and "st-finding" in (attrs.get("class") or "")
+    ]
+
+
+def test_the_story_tells_each_claim_with_the_verdicts_on_it():
+    parsed = render()
+    assert [text.split("difference")[0].strip() for _, text in findings(parsed)] == [
+        "level Fréchet distance of N(0, I) samples AE 400 ± 0 VAE 400 ± 0",
+        "supported KL of all codes to their own Gaussian AE 9.050 ± 0.071 VAE 1.055 ± 0.078",
+        "level squared error AE 0.04 ± 0 VAE 0.04 ± 0",
+    ]
+    assert len(parsed.texts("a", href="#figure-1")) == 3  # of the claim, of the verdict, and in the list of figures
+    assert "Picture: Samples of N(0, I)" in parsed.texts("a", href="#figure-1")
+
+
+def test_contradictions_stand_out_also_where_verdicts_are_folded(four_models):
+    for config, row in four_models.items():  # of six verdicts on one claim
+        if (config.model, config.latent_dim) == ("cv_vae", 2):
+            row["negentropy"] += 20
+    found = findings(render(four_models))
+    marked = [text for name, text in found if "st-contradicted" in name]
+    assert len(marked) == 2  # in sight, and among all verdicts on the claim
+    assert all(text.startswith("contradicted") for text in marked)
+    summaries = render(four_models).texts("summary")
+    assert "All verdicts on it: 5 supported, 1 contradicted" in summaries
+
+
+def test_the_code_of_the_story_is_that_of_the_program():
+    sources = render().texts("pre", lang="en")
+    assert len(sources) == 3
+    for function, shown in zip((objectives.ae_objective, objectives.vae_objective), sources, strict=False):
+        lines = inspect.getsource(function).strip().splitlines()
+        kept = shown.splitlines()
+        assert kept[0] == lines[0]
+        assert kept[-3:] == lines[-3:]
+        assert '"""' not in shown
+    marks = render().texts("mark")
+    assert "z = reparameterize(key, mean, logvar)" in marks
+    assert not any("network.nll" in line for line in marks)  # both have it
+    assert "return mean + jnp.exp(logvar / 2) * eps" in sources[2]
+
+
+def test_parts_of_the_story_that_do_not_apply_are_left_out():
+    def chapters(*configs: Config, live: Any = None) -> list[str]:
+        return render({config: {} for config in configs}, live=live, figures=[]).texts("h3")
+
+    told = STORY["en"]
+    assert chapters(AE0) == [told["autoencoder"], told["space"]]
+    assert told["loss"] in chapters(VAE0)
+    assert told["claims"] not in chapters(VAE0)
+    assert told["loss"] not in chapters(Config(importance_samples=5))  # its loss is another
+    assert "here of 2 or 8 numbers" in render({Config(latent_dim=d): {} for d in (8, 2)}).texts("p")[1]
+    assert "here of 1 number;" in render({Config(latent_dim=1): {}}).texts("p")[1]
+    assert render().texts("script") == []  # nothing is drawn without the explorer's runs
+
+
+# In another language.
+
+
+def test_a_page_in_korean_is_korean_but_for_what_other_rooms_say(workdir):
+    """Every text of the English page that is a whole text is gone, and what stays English is marked as English."""
+    found = results.collect(workdir, EXPERIMENT.configs)
+    html = page.write(EXPERIMENT, workdir, found, PICTURES, language="ko").read_text(encoding="utf-8")
+    parsed = Page(html)
+    assert parsed.texts("html", lang="ko")
+    assert parsed.texts("h2") == [STORY["ko"]["title"], "판정", "결과", "그림", "학습 결과", "출처와 환경"]
+    assert parsed.texts("caption") == ["AE 대비 VAE"]
+    assert "뒷받침됨" in " ".join(parsed.texts("span", **{"class": "verdict supported"}))
+    visible = parsed.texts("body")[0]
+    english = [text for text in (PAGE["en"] | STORY["en"]).values() if re.search(r"\w \w", text) and "{" not in text]
+    assert len(english) > 25
+    assert [text for text in english if text in visible] == []
+    assert parsed.texts("p", lang="en")[0] == EXPERIMENT.question
+    assert parsed.texts("dl", lang="en")
+
+
+def test_a_korean_page_says_what_is_counted_in_korean():
+    parsed = render({AE0: ROWS[AE0], VAE0: {"diverged_epoch": 3}}, {AE1: "out of memory"}, language="ko")
+    assert "학습 결과 3개 (평가 2개, 발산 1개, 실패 1개)" in parsed.texts("div", **{"class": "launch"})[0]
+    assert "2 (실패 1개)" in parsed.texts("td")
+    assert f"{AE1.name} 실패: out of memory" in [" ".join(text.split()) for text in parsed.texts("li")]
+    facts = dict(parsed.pairs())
+    assert facts["소요 시간"] == "3분 12초"
+    assert facts["데이터"] == "mnist_5k: 훈련 3000장, 검증 1000장, 테스트 1000장"
 
 
 # What comes from outside.
@@ -300,10 +399,10 @@ def test_text_from_outside_is_never_markup(text):
     assert parsed.texts("title") == [f"{name} · vae_jax"]
     assert parsed.texts("h1") == [name.strip()]
     assert parsed.texts("p", **{"class": "question"}) == [text.strip()]
-    assert parsed.texts("pre") == [text.strip()]
+    assert parsed.texts("pre")[-1] == text.strip()
     assert any(item.endswith(f"failed: {text.strip()}") for item in parsed.texts("li"))
     assert f"idx:{text}".strip() in parsed.texts("td")
-    assert parsed.attributes("alt") == [text] * 2
+    assert parsed.attributes("alt") == [f"{text}: {text}"] * 2
     facts = dict(parsed.pairs())
     assert facts["Commit"] == facts["SHA-256 of the pixels"] == facts["Launched"] == text.strip()
 
@@ -413,9 +512,24 @@ def test_provenance_lists_every_data_set_with_every_split():
 
 def test_numbers_are_aligned_right_and_names_left():
     configs = expand(Config(), {"model": ("ae", "vae"), "hidden_dims": ((512,), (512, 256)), "latent_dim": (2, 8)})
-    parsed = render({config: {} for config in configs})
+    parsed = render({config: dict.fromkeys(SUMMARY, 1.0) for config in configs}, figures=[])
     right = [attrs.get("class") == "number" for tag, attrs, _ in parsed.elements if tag in ("th", "td")]
-    assert right == [False, False, True, True, *[True] * len(SUMMARY)] * (1 + len(configs))
+    assert right[-len(configs) * (4 + len(SUMMARY)) :] == [False, False, *[True] * (2 + len(SUMMARY))] * len(configs)
+
+
+def test_a_column_without_numbers_is_left_out():
+    rows = {AE0: {"test_mse": 0.04}, AE1: {"test_mse": 0.05}}
+    assert render(rows).texts("th") == ["model", "seeds", "squared error (per pixel)"]
+    assert "A dash stands" not in notes(rows)
+    assert "A dash stands" in notes(ROWS)  # an AE has no rate
+
+
+def test_a_long_caption_is_shortened_for_a_listener():
+    parsed = render(figures=[(Picture("samples", "Samples", "word " * 100), IMAGE)])
+    (text,) = parsed.attributes("alt")
+    assert text.startswith("Samples: word word")
+    assert text.endswith("word …")
+    assert len(text) <= page.MAX_ALT
 
 
 def test_the_glossary_is_folded_and_explains_the_numbers_of_these_runs():
@@ -459,7 +573,7 @@ def rows_of(parsed: Page, index: int = 0) -> dict[str, list[str]]:
 def test_verdicts_come_first_with_their_numbers_and_links():
     pictures = [Picture("samples", "S", "s."), Picture("latent_space", "L", "l.")]
     parsed = render(figures=[(picture, IMAGE) for picture in pictures])
-    assert parsed.texts("h2")[0] == "Verdicts"
+    assert parsed.texts("h2")[1] == "Verdicts"
     assert parsed.texts("caption") == ["VAE compared with AE"]
     # p = 0.0004: the differences are -8 and -7.99; of three rows it is the smallest.
     assert rows_of(parsed)["KL of all codes to their own Gaussian (nats) matters from 0.05"][1:] == [
@@ -471,7 +585,7 @@ def test_verdicts_come_first_with_their_numbers_and_links():
     text = parsed.texts("table")[0]
     assert "3. The price: the VAE gives up reconstruction" in text
     assert "setting" not in text  # there is only one
-    assert parsed.texts("p")[2].startswith("1 supported, 2 level. ")
+    assert any(text.startswith("1 supported, 2 level. ") for text in parsed.texts("p"))
     links = {"".join(text): attrs["href"] for tag, attrs, text in parsed.elements if tag == "a"}
     assert links["KL of all codes to their own Gaussian"] == "#figure-2"
     assert "squared error" not in links  # its figure is not drawn
@@ -499,9 +613,9 @@ def four_models(monkeypatch):
     """The AE and three models that are compared with it; the last also with the one before."""
     fields = ("kl_weight",)
     others = {
-        "rae": Model("RAE", "objective", noise="none", fields=fields, baselines=("ae",)),
-        "cv_vae": Model("CV-VAE", "objective", noise="fixed", fields=fields, baselines=("ae",)),
-        "vae": Model("VAE", "objective", noise="learned", fields=fields, baselines=("ae", "cv_vae")),
+        "rae": Model("RAE", "rae_objective", noise="none", fields=fields, baselines=("ae",)),
+        "cv_vae": Model("CV-VAE", "cv_vae_objective", noise="fixed", fields=fields, baselines=("ae",)),
+        "vae": Model("VAE", "vae_objective", noise="learned", fields=fields, baselines=("ae", "cv_vae")),
     }
     for name, model in others.items():
         monkeypatch.setitem(MODELS, name, model)
@@ -644,7 +758,9 @@ def test_notes_explain_only_what_is_in_the_table():
 
 def test_a_slope_links_to_the_figure_of_slopes():
     parsed = render(sweep(2), figures=[(Picture("dose_response", "Dose", "More."), IMAGE)])
-    assert parsed.texts("a", href="#figure-1") == ["KL of all codes to N(0, I), includes scale", "Dose"]
+    assert parsed.texts("a", href="#figure-1") == [
+        "Picture: Dose", "KL of all codes to N(0, I), includes scale", "Dose",
+    ]  # fmt: skip
 
 
 def test_a_slope_with_one_seed_is_not_resolved_and_the_note_says_why():

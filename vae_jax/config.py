@@ -296,6 +296,9 @@ def _check_grid(grid: Any) -> dict[str, tuple[Any, ...]]:
     return checked
 
 
+LANGUAGES = ("en", "ko")  # of the report
+
+
 class Options(NamedTuple):
     """What a launch does with its runs; nothing here changes a result but `num_likelihood_samples`."""
 
@@ -307,3 +310,4 @@ class Options(NamedTuple):
     runs_per_device: int | None = None  # None for 1 on a CPU, and otherwise as many as fit in its memory
     checkpoint_every_seconds: float = 60.0  # the least time between two checkpoints of a run
     cluster: str | None = None  # address of the Dask scheduler whose workers train; None to train in this process
+    language: str = "en"  # of the report, one of LANGUAGES

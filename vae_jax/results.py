@@ -191,12 +191,18 @@ def _small(part: float, largest: float) -> str:
 
 def explain_spread(cells: Iterable[tuple[str, str]]) -> str:
     """Says what ± is in cells that `spread` made, each after the name of its number; an empty text if there is none."""
-    cells = list(cells)
-    over = ", ".join(dict.fromkeys(MEASUREMENTS[name].error for name, cell in cells if "(±" in cell))
-    over_seeds = any(" ± " in cell for _, cell in cells)
+    over_seeds, over = spreads_in(cells)
     if not over:
         return "Mean ± standard deviation over seeds." if over_seeds else ""
-    return f"{'Mean ± standard deviation over seeds' if over_seeds else 'One seed'} (± standard error over {over})."
+    first = "Mean ± standard deviation over seeds" if over_seeds else "One seed"
+    return f"{first} (± standard error over {', '.join(over)})."
+
+
+def spreads_in(cells: Iterable[tuple[str, str]]) -> tuple[bool, list[str]]:
+    """Returns whether cells that `spread` made show a spread over seeds, and what their standard errors are over."""
+    cells = list(cells)
+    over = dict.fromkeys(MEASUREMENTS[name].error for name, cell in cells if "(±" in cell)
+    return any(" ± " in cell for _, cell in cells), list(over)
 
 
 def format_table(table: Table) -> str:

@@ -5,6 +5,7 @@ import functools
 import hashlib
 import io
 import re
+import textwrap
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,20 +20,29 @@ from vae_jax.choice import choose
 from vae_jax.config import FIELDS, Experiment, varying_fields
 from vae_jax.measurements import CODE_SD, MEASUREMENTS, SQUARED_FEATURES
 from vae_jax.models import MODELS
-from vae_jax.page import explorer, tables
+from vae_jax.page import explorer, story, tables
 from vae_jax.page import record as facts
+from vae_jax.page.language import Language, filled
 from vae_jax.page.texts.settings import SETTINGS
-from vae_jax.results import DASH, Results, summarize
+from vae_jax.results import DASH, SUMMARY, Results, summarize
 from vae_jax.verdicts import judge_claims
 from vae_jax.workdir import Picture, UserError, read_record, write_text
 
 MAX_SIZE = (1800, 8000)  # width and height of an embedded image, pixels; the whole figure lies beside the report
-WEBP_QUALITY = 90  # looks like lossless at a quarter to a half of the bytes
+WEBP_QUALITY = 80  # side by side nobody tells it from 90, at two thirds of the bytes; dots and thin lines stay sharp
+MAX_ALT = 240  # characters of the text that stands for a figure
 CSS_PIXELS_PER_PIXEL = 96 / 300  # figures are saved at 300 dpi; at their size in inches all have text of one size
 
 FOLDER = Path(__file__).parent
-SCRIPTS = ("network.js", "plane.js", "pad.js", "panel.js", "explorer.js")  # in this order, in one element
+SCRIPTS = (
+    "noise.js", "look.js", "digits.js", "network.js", "plane.js", "pad.js", "panel.js", "explorer.js",
+)  # fmt: skip  # in this order, in one element
 POLICY = "content-security-policy"  # stands in the template for the policy, which needs the hashes of what is rendered
+
+
+def _read(*names: str) -> Markup:
+    return Markup("".join((FOLDER / name).read_text(encoding="utf-8") for name in names))
+
 
 _environment = jinja2.Environment(
     loader=jinja2.FileSystemLoader(FOLDER),
@@ -44,9 +54,12 @@ _environment = jinja2.Environment(
 TEMPLATE = _environment.get_template("template.html")
 TEMPLATE.globals.update({
     "POLICY": POLICY,
-    "explorer_style": Markup((FOLDER / "explorer.css").read_text(encoding="utf-8")),
-    "explorer_script": Markup("".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS)),
+    "explorer_style": _read("explorer.css"),
+    "explorer_script": _read(*SCRIPTS),
+    "story_style": _read("story.css"),
+    "story_script": _read("story.js"),
     "DASH": DASH, "MEASUREMENTS": MEASUREMENTS, "MODELS": MODELS, "facts": facts, "tables": tables,
+    "filled": filled, "MAX_OPEN": story.MAX_OPEN,
     "quote": functools.partial(urllib.parse.quote, safe="", errors="replace"),
     "of_distances": [name for name, entry in MEASUREMENTS.items() if entry.unit == SQUARED_FEATURES],
     "of_whitened_codes": [n for n, entry in MEASUREMENTS.items() if entry.unit == CODE_SD or n.startswith("step_")],
@@ -67,17 +80,17 @@ def write(
 ) -> Path:  # fmt: skip
     """Writes WORKDIR/report.html from experiment.json, the results and the pictures, and returns its path.
 
-    `data_dir` is where prepared data sets are; without a run's data set the page has no explorer. `language` is that
-    of the answer and of the choice of a setting, `en` or `ko`.
+    `data_dir` is where prepared data sets are; without a run's data set the page has no explorer. `language` is one of
+    `config.LANGUAGES`.
 
     Raises:
         UserError: experiment.json or a figure is missing or damaged, or the workdir cannot be written.
     """
     figures = [(picture, embed(workdir / "figures" / f"{picture.name}.png")) for picture in pictures]
-    live = explorer.build(results, workdir, data_dir)
+    live = explorer.build(results, workdir, data_dir, explorer.judges_of(results), language)
     sentences = answer(results, judge_claims(results), language)
-    page = render(experiment, read_record(workdir), results, figures, live, sentences, language)
-    write_text(workdir / "report.html", page)
+    html = render(experiment, read_record(workdir), results, figures, live, sentences, language)
+    write_text(workdir / "report.html", html)
     return workdir / "report.html"
 
 
@@ -87,22 +100,32 @@ def render(
 ) -> str:  # fmt: skip
     """Returns the page; a dash stands for what is missing in the record, or has the wrong type there.
 
-    `live` is what `explorer.build` returns, `answer` the sentences that answer the question, and `language` that of
-    the choice of a setting, `en` or `ko`.
+    `live` is what `explorer.build` returns, and `answer` the sentences that answer the question, both in the language.
     """
-    summary = summarize(results)
+    texts, summary = Language(language), summarize(results)
     settings = summary.columns[: summary.num_settings]
+    columns = [
+        j for j in range(len(summary.columns)) if j < len(settings) or any(row[j] != DASH for row in summary.rows)
+    ]
     # The number of seeds is no field.
     numeric = [name not in FIELDS or type(FIELDS[name].default) in (int, float) for name in settings]
     page = TEMPLATE.render(
         experiment=experiment, record=record, results=results, summary=summary, figures=figures,
         explorer=live, answer=answer, choices=choose(results), settings_texts=SETTINGS[language],
-        settings_language=language, varying=varying_fields(results.configs),
-        counts=_counts(results),
+        varying=[name for name in varying_fields(results.configs) if name != "seed"], language=texts,
+        english=Markup("" if language == "en" else ' lang="en"'),  # of what other rooms say in English only
+        counts=_counts(results, texts),
+        columns=columns,
+        headings=[*settings[:-1], texts.texts["seeds"], *map(texts.label, SUMMARY)],
+        numbers=[cell for row in summary.rows for cell in zip(SUMMARY, row[len(settings) :], strict=True)],
+        has_dash=any(row[column] == DASH for row in summary.rows for column in columns),
         numeric=numeric + [True] * (len(summary.columns) - len(settings)),
-        verdict_tables=tables.arrange(judge_claims(results)),
+        verdict_tables=tables.arrange(judge_claims(results), texts),
         has_zero_weight=any(config.uses("kl_weight") and config.kl_weight == 0 for config in results.configs),
         floors=_floors(results),
+        alt=_alt,
+        story=story.build(results, live, texts),
+        titles={picture.name: picture.title for picture, _ in figures},
         figure_of={picture.name: index for index, (picture, _) in enumerate(figures, 1)},
         scalars=[name for name in results.measured if MEASUREMENTS[name].kind is not list],
     )  # fmt: skip
@@ -145,13 +168,21 @@ def embed(path: Path) -> Embedded:
     return Embedded(f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}", width, height)
 
 
-def _counts(results: Results) -> str:
+def _alt(picture: Picture) -> str:
+    """Says what a figure shows: its title, and its caption as far as a listener has patience."""
+    return textwrap.shorten(f"{picture.title}: {picture.caption}", MAX_ALT, placeholder=" …")
+
+
+def _counts(results: Results, language: Language) -> str:
     """`6 runs`, `6 runs (4 evaluated, 1 diverged, 1 failed)`."""
     total, evaluated = len(results.configs), len(results.rows)
-    others = [(len(results.diverged), "diverged"), (len(results.reasons), "failed")]
-    notes = [f"{evaluated} evaluated"] if evaluated < total else []
-    notes += [f"{count} {what}" for count, what in others if count]
-    return f"{total} run{'s' * (total != 1)}" + (f" ({', '.join(notes)})" if notes else "")
+    counts = {
+        "evaluated": evaluated % total if total else 0,
+        "diverged": len(results.diverged),
+        "failed": len(results.reasons),
+    }
+    notes = [language.texts[what].format(n=count) for what, count in counts.items() if count]
+    return language.counted("runs", total) + (f" ({', '.join(notes)})" if notes else "")
 
 
 def _floors(results: Results) -> dict[str, str]:

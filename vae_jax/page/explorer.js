@@ -13,9 +13,9 @@
   const AGAIN = 650; // milliseconds between two draws from a digit's posterior
   const BUDGET = 8; // milliseconds of decoding in a frame
   const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
-  const dark = window.matchMedia("(prefers-color-scheme: dark)");
 
-  const random = generator(1);
+  const random = Noise.generator(1);
+  const normals = (count) => Noise.normals(random, count);
   const state = {
     tool: "explore", // explore | line | draw
     link: "place", // place | digit
@@ -32,58 +32,10 @@
   };
   const codes = new Map(); // the point, by panel
   let images = [];
+  let runs = [];
   let panels = [];
   let look = null;
   let frame = 0;
-
-  // Uniform numbers in [0, 1) (mulberry32): every reader's first click draws the same points.
-  function generator(seed) {
-    return () => {
-      seed = (seed + 0x6d2b79f5) | 0;
-      let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-      t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-      return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-    };
-  }
-
-  function normals(count) {
-    return Float32Array.from({ length: count }, () =>
-      Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random()));
-  }
-
-  // The pixels of all images in one sheet, Float32Array [H * W] each.
-  async function readImages({ uri, count, columns, shape: [height, width], labels }) {
-    const sheet = new Image();
-    sheet.src = uri;
-    await sheet.decode();
-    const canvas = element("canvas", { width: sheet.width, height: sheet.height });
-    const context = canvas.getContext("2d", { willReadFrequently: true });
-    context.drawImage(sheet, 0, 0);
-    const { data: rgba } = context.getImageData(0, 0, sheet.width, sheet.height);
-    const pixels = Array.from({ length: count }, (_, n) => {
-      const top = Math.floor(n / columns) * height, left = (n % columns) * width;
-      return Float32Array.from({ length: height * width }, (_, i) =>
-        rgba[4 * ((top + Math.floor(i / width)) * sheet.width + left + (i % width))] / 255);
-    });
-    const classes = labels ? [...new Set(labels)].sort((a, b) => a - b) : [];
-    return { pixels, labels, count: classes.length, ranks: labels?.map((label) => classes.indexOf(label)) ?? null };
-  }
-
-  // Colours and fonts as the page's styles have them now.
-  function readLook() {
-    const styles = getComputedStyle(root);
-    const value = (name) => styles.getPropertyValue(name).trim();
-    const theme = dark.matches ? "dark" : "light";
-    const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
-    return {
-      theme, font: styles.fontFamily, small: 11,
-      ground: value("--plane"), ink: value("--ink"), quiet: value("--quiet"), line: value("--edge"),
-      accent: value("--accent"), paper: value("--paper"), onPaper: value("--on-paper"),
-      paperRgb: rgb(value("--paper")), inkRgb: rgb(value("--on-paper")), shadeRgb: rgb(value("--shade")),
-      onColor: theme === "dark" ? "#101214" : "#ffffff",
-      color: (rank, count) => Plane.classColor(rank, count, theme),
-    };
-  }
 
   // Which run of a model fits the chosen settings best.
   function runOf(model) {
@@ -388,7 +340,7 @@
 
   function paint(now) {
     frame = 0;
-    look ??= readLook();
+    look ??= Look.read(root);
     let isGoingOn = false;
     for (const panel of panels) {
       isGoingOn = fillGrid(panel, now) || isGoingOn;
@@ -415,7 +367,7 @@
     setHint();
     for (const panel of panels) panel.liveCaption.textContent = tool === "draw" ? texts.reconstruction : texts.decoded;
     if (tool === "draw") {
-      pad.paint((look ??= readLook()), paintOnPad);
+      pad.paint((look ??= Look.read(root)), paintOnPad);
       find("pad-box").scrollIntoView({ block: "nearest" });
       again();
     }
@@ -453,7 +405,7 @@
 
   const pad = new Pad.Pad(find("pad"), () => {
     encodePad();
-    pad.paint((look ??= readLook()), paintOnPad);
+    pad.paint((look ??= Look.read(root)), paintOnPad);
     again();
   });
 
@@ -559,18 +511,17 @@
     });
     const restyle = () => {
       look = null;
-      if (state.tool === "draw") pad.paint((look = readLook()), paintOnPad);
+      if (state.tool === "draw") pad.paint((look = Look.read(root)), paintOnPad);
       schedule();
     };
-    dark.addEventListener("change", restyle);
+    Look.dark.addEventListener("change", restyle);
     calm.addEventListener("change", again);
     new ResizeObserver(restyle).observe(root);
   }
 
-  const runs = data.runs.map((content) => new Network.Run(content));
-
   async function start() {
-    images = await Promise.all(data.images.map(readImages));
+    runs = await Promise.all(data.runs.map(Network.open));
+    images = await Promise.all(data.images.map(Digits.read));
     const titles = new Map(runs.map(({ content }) => [content.model, content.title]));
     const host = {
       texts, schedule, listen, moveDimension,

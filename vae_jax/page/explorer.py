@@ -13,6 +13,8 @@ from PIL import Image
 
 from vae_jax.config import Config, varying_fields
 from vae_jax.data import Dataset
+from vae_jax.evaluation import plausibility
+from vae_jax.evaluation.classifier import is_classifiable
 from vae_jax.evaluation.subsets import subset
 from vae_jax.fields import format_value
 from vae_jax.models import MODEL_FIELDS, MODELS
@@ -23,7 +25,6 @@ from vae_jax.runs import TrainedRun, dataset_of, load_run
 from vae_jax.workdir import UserError, is_trained, run_dir
 
 MAX_BYTES = 5_000_000  # that the runs take in the page: the quickstart's page stays below 8 MB
-MAX_SWEEP_BYTES = 20_000_000  # where the KL weight varies, whose slider shows little with two values
 MAX_DIGITS, MIN_DIGITS = 1000, 100  # test images whose codes are shown
 DIGIT_PIXELS = MAX_DIGITS * 28 * 28  # of all of them
 GRID = 48  # rows and columns of the plausibility grid
@@ -32,13 +33,29 @@ Judge = Callable[[np.ndarray], np.ndarray]
 """Maps images float32[N, H, W] in [0, 1] to how plausible each is, float[N] in [0, 1]; one scale for all runs."""
 
 
+def judges_of(results: Results) -> Callable[[Dataset], Judge | None]:
+    """Makes the judges of those data sets whose runs were judged when they were evaluated: none is trained here.
+
+    A score of twice the threshold or more counts as 1: ranks among real images say nothing further above.
+    """
+    judged = {config.dataset for config, row in results.rows.items() if "reconstruction_implausible" in row}
+
+    def judge_of(dataset: Dataset) -> Judge | None:
+        if dataset.name not in judged or not is_classifiable(dataset):
+            return None
+        judge = plausibility.load_or_train(dataset)
+        return lambda images: np.minimum(1, judge.scores(images) / (2 * judge.threshold))
+
+    return judge_of
+
+
 def build(
     results: Results,
     workdir: Path,
     data_dir: str | None = None,
-    judges: Callable[[Dataset], Judge] | None = None,
+    judges: Callable[[Dataset], Judge | None] | None = None,
     language: str = "en",
-    max_bytes: int | None = None,
+    max_bytes: int = MAX_BYTES,
 ) -> dict[str, Any] | None:
     """Returns what the page's explorer needs: the runs that fit, their codes of the same test images, and texts.
 
@@ -46,23 +63,23 @@ def build(
         results: of the experiment; diverged and untrained runs are left out.
         workdir: of the runs.
         data_dir: where prepared data sets are.
-        judges: makes the judge of a data set, whose grid becomes the background of a plane; None for no background.
+        judges: makes the judge of a data set, whose grid becomes the background of a plane; None for no background, as
+            the judge that it makes.
         language: of the texts, a key of `texts.EXPLORER`.
-        max_bytes: that the runs may take; None for the default of this experiment.
+        max_bytes: that the runs may take.
 
     Returns:
         A JSON-ready dict; None if no run can be shown, or the images are not there.
     """
     trained = [c for c in results.configs if c not in results.diverged and is_trained(run_dir(workdir, c))]
-    if max_bytes is None:
-        varying = varying_fields([config for config in trained if config.uses("kl_weight")])
-        max_bytes = MAX_SWEEP_BYTES if "kl_weight" in varying else MAX_BYTES
+    # A slider for the KL weight shows little with two values, so that its runs are coarser and more.
+    coarse = "kl_weight" in varying_fields([config for config in trained if config.uses("kl_weight")])
     try:
-        runs = _choose(trained, workdir, max_bytes)
+        runs = _choose(trained, workdir, max_bytes, coarse)
         datasets = {run.name: dataset_of(run, data_dir) for run in runs}
     except UserError:  # the report of a workdir whose data set is elsewhere has no explorer
         return None
-    found = ((run, pack(run, _images(data := datasets[run.name]), data.train.images)) for run in runs)
+    found = ((run, pack(run, _images(data := datasets[run.name]), data.train.images, coarse)) for run in runs)
     pairs = [(run, item) for run, item in found if item is not None]
     if not pairs:
         return None
@@ -73,7 +90,8 @@ def build(
     if judges is not None:
         makers = {name: judges(dataset) for name, dataset in first.items()}
         for run, item in zip(runs, packed, strict=True):
-            item.content["plausibility"] = _plausibility_grid(run, item, makers[run.config.dataset])
+            if (judge := makers[run.config.dataset]) is not None:
+                item.content["plausibility"] = _plausibility_grid(run, item, judge)
     fields = [name for name in varying_fields([run.config for run in runs]) if name != "model"]
     for run, item in zip(runs, packed, strict=True):
         item.content["settings"] = _settings(run.config, fields)
@@ -97,7 +115,7 @@ def _settings(config: Config, fields: Sequence[str]) -> dict[str, str]:
     return {name: format_value(getattr(config, name)) for name in fields if config.uses(name)}
 
 
-def _choose(configs: Sequence[Config], workdir: Path, max_bytes: int) -> list[TrainedRun]:
+def _choose(configs: Sequence[Config], workdir: Path, max_bytes: int, coarse: bool) -> list[TrainedRun]:
     """Loads as many runs as fit: the first seed of every setting, then the next; models of a setting stay together."""
     shared = [name for name in varying_fields(configs) if name not in ("model", "seed", *MODEL_FIELDS)]
     seeds = list(dict.fromkeys(config.seed for config in configs))
@@ -109,13 +127,15 @@ def _choose(configs: Sequence[Config], workdir: Path, max_bytes: int) -> list[Tr
     chosen: list[TrainedRun] = []
     for _, group in sorted(groups.items()):
         fitting: list[TrainedRun] = []
-        room = max_bytes - sum(_size(run) for run in chosen)
+        room = max_bytes - sum(_size(run, coarse) for run in chosen)
         for config in _spread(group):
             run = load_run(run_dir(workdir, config))
             if not is_packable(run):
                 continue
             # The page has at least one run of each model.
-            if (room := room - _size(run)) < 0 and (chosen or config.model in {r.config.model for r in fitting}):
+            if (room := room - _size(run, coarse)) < 0 and (
+                chosen or config.model in {r.config.model for r in fitting}
+            ):
                 break
             fitting.append(run)
         if chosen and len({r.config.model for r in fitting}) < len({c.model for c in group}):
@@ -137,9 +157,9 @@ def _spread(configs: Sequence[Config]) -> list[Config]:
     return [config for rank in itertools.zip_longest(*lines) for config in rank if config is not None]
 
 
-def _size(run: TrainedRun) -> int:
+def _size(run: TrainedRun, coarse: bool) -> int:
     most = _num_images(run.program.network.image_shape)
-    return packed_size(run, min(most, run.identity.counts["test"]) if run.identity else most)
+    return packed_size(run, min(most, run.identity.counts["test"]) if run.identity else most, coarse)
 
 
 def _num_images(shape: tuple[int, int]) -> int:

@@ -11,6 +11,12 @@ const Network = (() => {
     return result;
   }
 
+  // The bytes of deflated ones.
+  async function inflate(content) {
+    const stream = new Blob([content]).stream().pipeThrough(new DecompressionStream("deflate"));
+    return new Uint8Array(await new Response(stream).arrayBuffer());
+  }
+
   // Little-endian float32 values of base64 text.
   function floats(text) {
     const view = new DataView(bytes(text).buffer);
@@ -32,16 +38,16 @@ const Network = (() => {
     return table;
   }
 
-  // The parameters of a run by their paths, such as "encoder/mean/kernel": {shape, values}.
-  function readParams(run) {
+  // The parameters of a run by their paths, such as "encoder/mean/kernel": {shape, values}. All low bytes come first.
+  function readParams(run, content) {
     halves ??= makeHalves();
-    const content = bytes(run.weights);
     const params = new Map();
+    const count = content.length / 2;
     let offset = 0;
     for (const [name, shape] of run.params) {
       const values = new Float32Array(shape.reduce((a, b) => a * b, 1));
-      for (let i = 0; i < values.length; i++, offset += 2) {
-        values[i] = halves[content[offset] | (content[offset + 1] << 8)];
+      for (let i = 0; i < values.length; i++, offset++) {
+        values[i] = halves[content[offset] | (content[count + offset] << 8)];
       }
       params.set(name, { shape, values });
     }
@@ -152,9 +158,10 @@ const Network = (() => {
   }
 
   class Run {
-    // A run of the page's data, whose parameters are decoded when they are first needed.
-    constructor(content) {
+    // A run of the page's data with its inflated weights, which become numbers when they are first needed.
+    constructor(content, weights) {
       this.content = content;
+      this.weights = weights;
       this.latentDim = content.latent_dim;
       [this.height, this.width] = content.image_shape;
       this.mean = floats(content.mean);
@@ -162,7 +169,7 @@ const Network = (() => {
     }
 
     get params() {
-      return (this.cachedParams ??= readParams(this.content));
+      return (this.cachedParams ??= readParams(this.content, this.weights));
     }
 
     layer(path) {
@@ -240,5 +247,10 @@ const Network = (() => {
     }
   }
 
-  return { Run, bytes, floats };
+  // The run of the page's data.
+  async function open(content) {
+    return new Run(content, await inflate(bytes(content.weights)));
+  }
+
+  return { open, bytes, floats };
 })();

@@ -269,5 +269,5 @@ const Panel = (() => {
     }
   }
 
-  return { Panel, element, format };
+  return { Panel, Tiles, element, format };
 })();
