@@ -65,6 +65,8 @@ def define_flags() -> flags.FlagValues:
         "saved at the end of an epoch; default: 60", lower_bound=0.0, flag_values=values)
     flags.DEFINE_string("cluster", default.cluster, "train on the workers of the Dask scheduler at this address, such "
                         "as tcp://HOST:8786; default: train in this process", values)
+    flags.DEFINE_string("compilation_cache", default.compilation_cache, "folder of compiled programs, or none to keep "
+                        "none; default: ~/.cache/vae_jax/compiled", values)
     define_switch("tensorboard", BOOLEAN, "also write the metrics as TensorBoard event files; default: false")
     flags.DEFINE_boolean("list", False, "print the experiments and their questions", values)
     flags.DEFINE_boolean("dry_run", False, "print what the launch would train, and exit", values)
@@ -85,7 +87,7 @@ def parse(argv: Sequence[str]) -> flags.FlagValues:
     """
     values = define_flags()
     command.refuse(command.parse(values, argv))
-    for name in ("workdir", "data_dir", "cluster"):
+    for name in ("workdir", "data_dir", "cluster", "compilation_cache"):
         if values[name].value == "":
             raise flags.Error(f"--{name} is empty")
     return values

@@ -81,7 +81,7 @@ def _find(values: FlagValues) -> tuple[Experiment, Path]:
 
 def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, stop: Stop) -> None:
     """Trains, evaluates, draws and reports, in the only launch of this workdir."""
-    from vae_jax import cluster, figures, page, provenance, results, sweeps
+    from vae_jax import cluster, compilation, provenance, results, sweeps
     from vae_jax import workdir as disk
 
     def show(done: int, total: int, name: str) -> None:
@@ -92,6 +92,7 @@ def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, 
     configs, progress = experiment.configs, session.Progress()
     with session.hold(workdir), contextlib.ExitStack() as stack:
         stack.callback(progress.close)
+        stack.enter_context(compilation.cache(options.compilation_cache))
         before = disk.check_workdir(workdir, experiment)
         disk.adopt_runs(workdir, configs)
         disk.remove_leftovers(workdir)
@@ -106,6 +107,8 @@ def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, 
         )
         found = results.collect(workdir, configs)
         results.write_csv(workdir / "results.csv", found)
+        from vae_jax import figures, page  # whose libraries take long to import, which training must not wait for
+
         drawn = figures.draw(experiment, found, workdir, options.data_dir, show)
         disk.write_record(workdir, experiment, provenance.finish(record))
         page.write(experiment, workdir, found, drawn.pictures, options.data_dir)

@@ -306,4 +306,5 @@ class Options(NamedTuple):
     tensorboard: bool = False  # whether to write TensorBoard event files
     runs_per_device: int | None = None  # None for 1 on a CPU, and otherwise as many as fit in its memory
     checkpoint_every_seconds: float = 60.0  # the least time between two checkpoints of a run
+    compilation_cache: str | None = None  # folder of compiled programs; `none` for no cache, None for the user's
     cluster: str | None = None  # address of the Dask scheduler whose workers train; None to train in this process
