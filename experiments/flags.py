@@ -54,6 +54,8 @@ def define_flags() -> flags.FlagValues:
                   "train unfinished runs; --train=false only evaluates and draws what is trained; default: true")
     define_switch("evaluate", EVALUATE,
                   "due (evaluate what is not evaluated yet), again (everything) or never; default: due")
+    flags.DEFINE_enum("figures", default.figures, ["due", "again"], "due (draw figures and write the page where they "
+                      "would change) or again; default: due", values)
     flags.DEFINE_integer(
         "num_likelihood_samples", default.num_likelihood_samples, "samples per image of the importance-sampled bound "
         "on log p(image), from 1 to 1000000; default: 500", lower_bound=1, upper_bound=1_000_000, flag_values=values)

@@ -81,7 +81,7 @@ def _find(values: FlagValues) -> tuple[Experiment, Path]:
 
 def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, stop: Stop) -> None:
     """Trains, evaluates, draws and reports, in the only launch of this workdir."""
-    from vae_jax import cluster, compilation, provenance, results, sweeps
+    from vae_jax import cluster, compilation, made, provenance, results, sweeps
     from vae_jax import workdir as disk
 
     def show(done: int, total: int, name: str) -> None:
@@ -109,9 +109,14 @@ def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, 
         results.write_csv(workdir / "results.csv", found)
         from vae_jax import figures, page  # whose libraries take long to import, which training must not wait for
 
-        drawn = figures.draw(experiment, found, workdir, options.data_dir, show)
+        before_now = made.Made(workdir, made.digest(experiment, workdir, found), options.figures == "again")
+        drawn = figures.draw(experiment, found, workdir, options.data_dir, show, before_now)
         disk.write_record(workdir, experiment, provenance.finish(record))
-        page.write(experiment, workdir, found, drawn.pictures, options.data_dir)
+        pictures = [picture.name for picture in drawn.pictures]
+        if before_now.find("report.html") != pictures:
+            page.write(experiment, workdir, found, drawn.pictures, options.data_dir)
+            before_now.add("report.html", ["report.html"], pictures)
+        before_now.write()
     print(results.format_table(results.summarize(found)))
     print(f"\nReport: {(workdir / 'report.html').resolve()}")
     _report_failures([*failed, *drawn.failures])

@@ -25,7 +25,7 @@ FLOORS = [
     ["vae_jax.evaluation"],
     ["vae_jax.sweeps", "vae_jax.compilation"],
     ["vae_jax.results"],
-    ["vae_jax.claims", "vae_jax.intervals"],
+    ["vae_jax.claims", "vae_jax.intervals", "vae_jax.made"],
     ["vae_jax.verdicts", "vae_jax.figures", "vae_jax.provenance"],
     ["vae_jax.page"],
 ]
