@@ -54,6 +54,8 @@ def define_flags() -> flags.FlagValues:
                   "train unfinished runs; --train=false only evaluates and draws what is trained; default: true")
     define_switch("evaluate", EVALUATE,
                   "due (evaluate what is not evaluated yet), again (everything) or never; default: due")
+    flags.DEFINE_enum("figures", default.figures, ["due", "again"], "due (draw figures and write the page where they "
+                      "would change) or again; default: due", values)
     flags.DEFINE_integer(
         "num_likelihood_samples", default.num_likelihood_samples, "samples per image of the importance-sampled bound "
         "on log p(image), from 1 to 1000000; default: 500", lower_bound=1, upper_bound=1_000_000, flag_values=values)
@@ -67,6 +69,8 @@ def define_flags() -> flags.FlagValues:
                         "as tcp://HOST:8786; default: train in this process", values)
     flags.DEFINE_enum("language", default.language, LANGUAGES, f"language of the report, {' | '.join(LANGUAGES)}; with "
                       "--workdir=... a finished report is written again in another; default: en", values)
+    flags.DEFINE_string("compilation_cache", default.compilation_cache, "folder of compiled programs, or none to keep "
+                        "none; default: ~/.cache/vae_jax/compiled", values)
     define_switch("tensorboard", BOOLEAN, "also write the metrics as TensorBoard event files; default: false")
     flags.DEFINE_boolean("list", False, "print the experiments and their questions", values)
     flags.DEFINE_boolean("dry_run", False, "print what the launch would train, and exit", values)
@@ -87,7 +91,7 @@ def parse(argv: Sequence[str]) -> flags.FlagValues:
     """
     values = define_flags()
     command.refuse(command.parse(values, argv))
-    for name in ("workdir", "data_dir", "cluster"):
+    for name in ("workdir", "data_dir", "cluster", "compilation_cache"):
         if values[name].value == "":
             raise flags.Error(f"--{name} is empty")
     return values

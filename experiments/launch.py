@@ -85,7 +85,7 @@ def _find(values: FlagValues) -> tuple[Experiment, Path]:
 
 def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, stop: Stop) -> None:
     """Trains, evaluates, draws and reports, in the only launch of this workdir."""
-    from vae_jax import cluster, figures, page, provenance, results, sweeps
+    from vae_jax import cluster, compilation, made, provenance, results, sweeps
     from vae_jax import workdir as disk
 
     def show(done: int, total: int, name: str) -> None:
@@ -96,6 +96,7 @@ def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, 
     configs, progress = experiment.configs, session.Progress()
     with session.hold(workdir), contextlib.ExitStack() as stack:
         stack.callback(progress.close)
+        stack.enter_context(compilation.cache(options.compilation_cache))
         before = disk.check_workdir(workdir, experiment)
         disk.adopt_runs(workdir, configs)
         disk.remove_leftovers(workdir)
@@ -110,9 +111,16 @@ def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, 
         )
         found = results.collect(workdir, configs)
         results.write_csv(workdir / "results.csv", found)
-        drawn = figures.draw(experiment, found, workdir, options.data_dir, show)
+        from vae_jax import figures, page  # whose libraries take long to import, which training must not wait for
+
+        before_now = made.Made(workdir, made.digest(experiment, workdir, found), options.figures == "again")
+        drawn = figures.draw(experiment, found, workdir, options.data_dir, show, before_now)
         disk.write_record(workdir, experiment, provenance.finish(record))
-        page.write(experiment, workdir, found, drawn.pictures, options.data_dir, options.language)
+        facts = [options.language, *(picture.name for picture in drawn.pictures)]
+        if before_now.find("report.html") != facts:
+            page.write(experiment, workdir, found, drawn.pictures, options.data_dir, options.language)
+            before_now.add("report.html", ["report.html"], facts)
+        before_now.write()
     print(results.format_table(results.summarize(found)))
     print(f"\n{_ending(workdir, found)}")
     _report_failures([*failed, *drawn.failures])

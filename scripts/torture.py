@@ -50,7 +50,7 @@ CLUSTER_KINDS = ("SIGKILL", "SIGTERM", "worker", "scheduler")
 # A SIGTERM before the program begins is the system's own. Without a worker, the launch goes on.
 EXIT_CODES = {"SIGKILL": (-9,), "SIGTERM": (143, -15), "full disk": (1,), "worker": (0,), "scheduler": (1,)}
 PATIENCE = 1800.0  # seconds after which a launch counts as hanging
-CLOCK_FILES = {"timing.jsonl", "report.html"}
+CLOCK_FILES = {"timing.jsonl", "report.html", "made.json"}
 LAUNCH_KEYS = ("command", "git_commit", "started", "wall_seconds", "earlier_launches")
 
 

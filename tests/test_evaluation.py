@@ -11,7 +11,7 @@ import pytest
 from vae_jax import evaluation, runs
 from vae_jax.config import Config
 from vae_jax.data import Dataset, Split
-from vae_jax.evaluation import classifier, marginal, plausibility, recipe
+from vae_jax.evaluation import classifier, marginal, parts, plausibility, recipe
 from vae_jax.evaluation.classifier import Classifier
 from vae_jax.evaluation.plausibility import Plausibility
 from vae_jax.measurements import MEASUREMENTS, RECORD_KEYS
@@ -137,7 +137,7 @@ def test_a_part_that_fails_leaves_the_other_numbers(folders, configs, monkeypatc
         raise MemoryError("no room\nfor it")
 
     folder = run_dir(folders, configs[0])
-    monkeypatch.setattr(evaluation, function, fail)
+    monkeypatch.setattr(parts, function, fail)
     numbers = evaluation.evaluate_run(folder)
     assert numbers == stored(folder)
     assert numbers["failed"] == f"{part}: MemoryError: no room for it"
@@ -150,9 +150,9 @@ def test_a_part_that_fails_leaves_the_other_numbers(folders, configs, monkeypatc
 def test_there_are_as_many_samples_as_test_images_between_bounds(folders, configs, monkeypatch, least, most, drawn):
     """mnist_5k has 1,000 test images."""
     asked = []
-    monkeypatch.setattr(evaluation, "MIN_SAMPLES", least)
-    monkeypatch.setattr(evaluation, "MAX_SAMPLES", most)
-    monkeypatch.setattr(evaluation, "draw_samplers", lambda run, images, count, seed: asked.append(count))
+    monkeypatch.setattr(parts, "MIN_SAMPLES", least)
+    monkeypatch.setattr(parts, "MAX_SAMPLES", most)
+    monkeypatch.setattr(parts, "draw_samplers", lambda run, images, count, seed: asked.append(count))
     list(evaluation._parts(run_dir(folders, configs[0]), None, 10))
     assert asked == [drawn]
 
@@ -217,7 +217,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(recipe, "MIN_EPOCHS", 1)
     monkeypatch.setattr(recipe, "MIN_STEPS", 2)
     monkeypatch.setattr(plausibility, "SCHEDULE", recipe.Schedule(1, 2, 1e-3))
-    monkeypatch.setattr(evaluation, "MIN_SAMPLES", 30)
+    monkeypatch.setattr(parts, "MIN_SAMPLES", 30)
     monkeypatch.setattr(marginal, "MAX_GRID_POINTS", 20_000)
     # Each of many programs runs for milliseconds.
     jax.config.update("jax_disable_most_optimizations", True)
@@ -237,7 +237,7 @@ def untrained(folder, monkeypatch, dataset, change=lambda params: None, **fields
     row = {"epoch": 1, "train_loss": 1.0}
     write_metrics(folder, [row])
     runs.write_params(folder, config, params, shape)
-    monkeypatch.setattr(evaluation, "dataset_of", lambda run, data_dir: dataset)
+    monkeypatch.setattr(parts, "dataset_of", lambda run, data_dir: dataset)
     return folder
 
 

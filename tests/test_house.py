@@ -24,9 +24,9 @@ FLOORS = [
     ["vae_jax.journal"],
     ["vae_jax.chunks"],
     ["vae_jax.evaluation"],
-    ["vae_jax.sweeps"],
+    ["vae_jax.sweeps", "vae_jax.compilation"],
     ["vae_jax.results"],
-    ["vae_jax.claims", "vae_jax.intervals"],
+    ["vae_jax.claims", "vae_jax.intervals", "vae_jax.made"],
     ["vae_jax.verdicts", "vae_jax.figures", "vae_jax.provenance"],
     ["vae_jax.answer_texts", "vae_jax.choice"],
     ["vae_jax.answer"],
@@ -177,3 +177,15 @@ for flag in ("--help", "--list", "--dry_run"):
     assert not {"jax", "flax", "matplotlib", "tensorflow_datasets"} & sys.modules.keys(), flag
 """
     subprocess.run([sys.executable, "-W", "error", "-c", program], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+
+
+def test_training_starts_before_the_libraries_of_evaluation_and_figures_are_imported():
+    """They take seconds to import."""
+    program = """
+import sys
+from experiments import launch
+from vae_jax import cluster, compilation, provenance, results, session, sweeps
+found = {"sklearn", "scipy.stats", "pandas", "matplotlib", "PIL", "jinja2", "mlxtend"} & sys.modules.keys()
+assert not found, found
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)

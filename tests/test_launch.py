@@ -558,7 +558,7 @@ def test_the_same_command_does_nothing_twice(launched, finished, run_main):
     after = written(finished)
     assert after.keys() == before.keys()
     assert {path.relative_to(finished).parts[0] for path in before if after[path] != before[path]} == {
-        "experiment.json", "results.csv", "report.html", "figures",
+        "experiment.json", "results.csv", "made.json",
     }  # fmt: skip
 
 

@@ -278,6 +278,15 @@ def test_which_runs_are_evaluated(uninterrupted, tmp_path, monkeypatch, evaluate
     assert len(evaluated) == expected
 
 
+@pytest.mark.parametrize(("evaluate", "expected"), [("due", 1), ("never", 0)])
+def test_evaluation_is_prepared_once_as_training_begins(tmp_path, monkeypatch, evaluate, expected):
+    prepared = []
+    monkeypatch.setattr(evaluation, "prepare", lambda: prepared.append(list(tmp_path.glob("runs/*/params*"))))
+    monkeypatch.setattr(evaluation, "evaluate_run", lambda folder, **kwargs: {})
+    assert train_and_evaluate(GRID[:2], tmp_path, Options(evaluate=evaluate)) == []
+    assert prepared == [[]] * expected
+
+
 def test_a_training_that_died_resumes_from_its_last_checkpoint(tmp_path, uninterrupted, monkeypatch):
     train_one_epoch = chunks._train_one_epoch
 

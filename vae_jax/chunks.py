@@ -33,6 +33,7 @@ class Watch(NamedTuple):
 
     stop: Stop
     progress: Progress
+    training: Callable[[], object] = lambda: None  # called whenever a program is compiled and its training begins
 
 
 class Compiled(NamedTuple):
@@ -130,6 +131,8 @@ def _train_together(
         # One program ahead, and no more: compiled programs take memory.
         other = load_dataset(upcoming[0], options.data_dir)
         _compiled(program_of(upcoming[0], other), len(upcoming), other, device)
+    if watch:
+        watch.training()
     hyperparameters = jax.device_put(training.hyperparameters(configs), device)
     saved_states = [saved.state for _, saved in members if saved]
     states = _stack(saved_states, device) if saved_states else compiled.init(hyperparameters)

@@ -305,9 +305,11 @@ class Options(NamedTuple):
     data_dir: str | None = None  # folder of the prepared data sets; None for the default
     train: bool = True  # whether to train unfinished runs
     evaluate: str = "due"  # `due` evaluates what is not evaluated yet, `again` everything, `never` nothing
+    figures: str = "due"  # `due` draws figures and page where they would change, `again` all
     num_likelihood_samples: int = 500  # samples per image of the importance-sampled bound
     tensorboard: bool = False  # whether to write TensorBoard event files
     runs_per_device: int | None = None  # None for 1 on a CPU, and otherwise as many as fit in its memory
     checkpoint_every_seconds: float = 60.0  # the least time between two checkpoints of a run
+    compilation_cache: str | None = None  # folder of compiled programs; `none` for no cache, None for the user's
     cluster: str | None = None  # address of the Dask scheduler whose workers train; None to train in this process
     language: str = "en"  # of the report, one of LANGUAGES

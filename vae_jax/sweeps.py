@@ -6,6 +6,7 @@ their runs, and those files are a function of each run's Config, so a worker tha
 """
 
 import contextlib
+import functools
 import queue
 import signal
 import threading
@@ -121,7 +122,8 @@ def train_and_evaluate(
     dealt = _chunks(configs, identities, workdir, options, is_local=executor is None)
     _begin(progress, dealt, workdir, options)
     pool = executor or LocalDevices()
-    watch = None if executor else Watch(stop, progress)
+    prepare = functools.cache(evaluation.prepare)  # once
+    watch = None if executor else Watch(stop, progress, prepare if options.evaluate != "never" else lambda: None)
     pending: dict[Future[Any], tuple[Chunk, int]] = {}
 
     def submit(chunk: Chunk, attempt: int) -> None:

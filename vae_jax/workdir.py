@@ -1,6 +1,6 @@
 """What is on disk: paths, whole-file writes, a run's Config and metrics, the experiment's record.
 
-    WORKDIR/experiment.json  results.csv  report.html  figures/  lock.json
+    WORKDIR/experiment.json  results.csv  report.html  figures/  made.json  lock.json
     WORKDIR/runs/NAME-HASH/config.json  metrics.jsonl  params.safetensors  evaluation.json  timing.jsonl
                            checkpoint-EPOCH.safetensors (while it trains)
 
@@ -23,7 +23,7 @@ MAX_BYTES = 1 << 26  # of a file that is read whole
 TEMPORARY = ".tmp"  # suffix of a file that is being written
 
 # What lies beside experiment.json.
-LAUNCH_ENTRIES = {"runs", "figures", "results.csv", "report.html", "lock.json"}
+LAUNCH_ENTRIES = {"runs", "figures", "results.csv", "report.html", "made.json", "lock.json"}
 LEGACY_ENTRIES = {"checkpoints", "classifiers", "lock-0.json"}  # of version 0.1.0
 ENDINGS = ("diverged", "stopped")  # what marks a run's last row of metrics.jsonl, if it ended before its last epoch
 TRAINED_FILES = ("config.json", "metrics.jsonl", "params.safetensors")  # the last is written last

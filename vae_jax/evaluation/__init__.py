@@ -1,27 +1,28 @@
-"""A trained run to numbers: evaluation.json beside its parameters."""
+"""A trained run to numbers: evaluation.json beside its parameters.
+
+This module is imported before training starts, and `parts` with the libraries that it needs, which takes seconds, once
+there is a run to evaluate.
+"""
 
 import hashlib
+import importlib
 import json
 import math
-from collections.abc import Callable, Iterator
+import threading
 from pathlib import Path
 from typing import Any
 
-from vae_jax.evaluation import classifier, marginal, plausibility
-from vae_jax.evaluation.density import evaluate_density
-from vae_jax.evaluation.latents import evaluate_latents
-from vae_jax.evaluation.likelihood import evaluate_likelihood
-from vae_jax.evaluation.samples import draw_samplers, evaluate_samples
+from vae_jax.config import Options
 from vae_jax.measurements import MEASUREMENTS
-from vae_jax.runs import dataset_of, load_run
-from vae_jax.workdir import UserError, is_trained, read_json, read_metrics, write_json
+from vae_jax.runs import load_run
+from vae_jax.workdir import UserError, is_trained, read_json, write_json
 
 FORMAT = 3  # of the computation of the numbers; increased whenever one of them is computed in another way
-MIN_SAMPLES, MAX_SAMPLES = 1_000, 10_000  # of each sampler; as many as test images between them
+DEFAULTS = Options()
 
 
 def evaluate_run(
-    folder: Path, *, data_dir: str | None = None, num_likelihood_samples: int = marginal.NUM_SAMPLES
+    folder: Path, *, data_dir: str | None = None, num_likelihood_samples: int = DEFAULTS.num_likelihood_samples
 ) -> dict[str, Any]:
     """Evaluates the trained run in WORKDIR/runs/NAME, writes its evaluation.json and returns the numbers.
 
@@ -42,10 +43,12 @@ def evaluate_run(
     """
     if not is_trained(folder):
         load_run(folder)  # raises an error that says why
+    from vae_jax.evaluation import parts
+
     numbers: dict[str, Any] = {"evaluation": digest()}
     failures = []
     try:
-        for part, compute in _parts(folder, data_dir, num_likelihood_samples):
+        for part, compute in parts.of_run(folder, data_dir, num_likelihood_samples):
             try:
                 numbers |= compute()
             except Exception as error:
@@ -57,6 +60,11 @@ def evaluate_run(
     numbers = {name: _json_ready(value) for name, value in numbers.items()}
     write_json(folder / "evaluation.json", numbers)
     return numbers
+
+
+def prepare() -> None:
+    """Imports in the background what an evaluation needs, so that it need not wait for that after training."""
+    threading.Thread(target=importlib.import_module, args=[f"{__name__}.parts"], daemon=True).start()
 
 
 def is_current(folder: Path) -> bool:
@@ -71,28 +79,6 @@ def is_current(folder: Path) -> bool:
 def digest() -> str:
     """Returns what identifies the numbers of an evaluation: their names, and how they are computed."""
     return hashlib.sha256(json.dumps([FORMAT, sorted(MEASUREMENTS)]).encode()).hexdigest()[:12]
-
-
-def _parts(
-    folder: Path, data_dir: str | None, num_likelihood_samples: int
-) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
-    """Yields the parts of an evaluation by name; the failure of one leaves the others."""
-    run = load_run(folder)
-    diverged = [row["epoch"] for row in read_metrics(folder) if row.get("diverged")]
-    if diverged:
-        yield "metrics", lambda: {"diverged_epoch": diverged[0]}
-        return
-    dataset = dataset_of(run, data_dir)
-    test, train = dataset.test.images, dataset.train.images
-    yield "likelihood", lambda: evaluate_likelihood(run, test, train, num_samples=num_likelihood_samples)
-    yield "density of the codes", lambda: evaluate_density(run, train)
-    if classifier.is_classifiable(dataset):
-        features = classifier.load_or_train(dataset)
-        num_samples = min(max(len(test), MIN_SAMPLES), MAX_SAMPLES)
-        samplers = draw_samplers(run, train, num_samples, seed=0)
-        judge = plausibility.load_or_train(dataset)
-        yield "samples", lambda: evaluate_samples(run, dataset, features, judge, samplers)
-        yield "latent space", lambda: evaluate_latents(run, dataset, features, samplers["gaussian"])
 
 
 def _json_ready(value: Any) -> Any:

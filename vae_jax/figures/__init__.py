@@ -18,6 +18,7 @@ from vae_jax.figures.inputs import Inputs
 from vae_jax.figures.panels import FIGURES
 from vae_jax.figures.rendering import render
 from vae_jax.figures.style import in_style
+from vae_jax.made import Made
 from vae_jax.results import Results
 from vae_jax.workdir import Picture, UserError, is_trained, remove, run_dir, write_bytes
 
@@ -37,12 +38,14 @@ def draw(
     workdir: Path,
     data_dir: str | None = None,
     progress: Callable[[int, int, str], object] = lambda *_: None,
+    made: Made | None = None,
 ) -> Drawn:
     """Draws an experiment's figures from its trained runs, and before them those that fit its grid unasked.
 
     A figure that fails does not stop the others. Files of a figure that is not drawn are removed, so that none of an
     earlier launch is taken for one of this. `progress` is called before each figure with the number of figures done,
-    the number of all, and its name, and after the last without a name; what it raises ends the drawing.
+    the number of all, and its name, and after the last without a name; what it raises ends the drawing. Figures that
+    are `made` already are not drawn again; None draws all.
     """
     trained = [config for config in results.configs if is_trained(run_dir(workdir, config))]
     inputs = Inputs(trained, dict(results.evaluated), experiment.base, workdir, data_dir)
@@ -53,8 +56,7 @@ def draw(
         for index, name in enumerate(names):
             progress(index, len(names), name)
             try:
-                picture = _draw_one(name, inputs) if trained else None
-                drawn.pictures.extend([picture] if picture else [])
+                drawn.pictures.extend(_drawn_before(name, made) or _draw_one(name, inputs, made) if trained else [])
             except Exception as error:
                 reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
                 drawn.failures.append((name, " ".join(reason.split())))
@@ -75,13 +77,24 @@ def _few_collections() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _draw_one(name: str, inputs: Inputs) -> Picture | None:
+def _drawn_before(name: str, made: Made | None) -> list[Picture]:
+    """The figure, if it is drawn already."""
+    facts = made.find(name) if made else None
+    return [Picture(name, *facts)] if facts and len(facts) == 2 and all(isinstance(text, str) for text in facts) else []
+
+
+def _draw_one(name: str, inputs: Inputs, made: Made | None) -> list[Picture]:
+    """Draws and writes a figure, if the runs have something to show in it."""
     entry = FIGURES[name]
     with in_style():
         drawing = entry.draw(inputs)
         if drawing is None:
-            return None
+            return []
         pictures = render(drawing.figure)
-    for suffix, content in pictures.items():
-        write_bytes(inputs.workdir / "figures" / f"{name}.{suffix}", content)
-    return Picture(name, entry.title, f"{entry.caption} {drawing.facts}".strip())
+    files = {f"figures/{name}.{suffix}": content for suffix, content in pictures.items()}
+    for path, content in files.items():
+        write_bytes(inputs.workdir / path, content)
+    picture = Picture(name, entry.title, f"{entry.caption} {drawing.facts}".strip())
+    if made:
+        made.add(name, list(files), picture[1:])
+    return [picture]
