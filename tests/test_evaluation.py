@@ -11,7 +11,7 @@ import pytest
 from vae_jax import evaluation, runs
 from vae_jax.config import Config
 from vae_jax.data import Dataset, Split
-from vae_jax.evaluation import classifier, marginal, parts, plausibility, recipe
+from vae_jax.evaluation import classifier, parts, plausibility, quadrature, recipe
 from vae_jax.evaluation.classifier import Classifier
 from vae_jax.evaluation.plausibility import Plausibility
 from vae_jax.measurements import MEASUREMENTS, RECORD_KEYS
@@ -153,7 +153,7 @@ def test_there_are_as_many_samples_as_test_images_between_bounds(folders, config
     monkeypatch.setattr(parts, "MIN_SAMPLES", least)
     monkeypatch.setattr(parts, "MAX_SAMPLES", most)
     monkeypatch.setattr(parts, "draw_samplers", lambda run, images, count, seed: asked.append(count))
-    list(evaluation._parts(run_dir(folders, configs[0]), None, 10))
+    list(parts.of_run(run_dir(folders, configs[0]), None, 10))
     assert asked == [drawn]
 
 
@@ -218,7 +218,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(recipe, "MIN_STEPS", 2)
     monkeypatch.setattr(plausibility, "SCHEDULE", recipe.Schedule(1, 2, 1e-3))
     monkeypatch.setattr(parts, "MIN_SAMPLES", 30)
-    monkeypatch.setattr(marginal, "MAX_GRID_POINTS", 20_000)
+    monkeypatch.setattr(quadrature, "MAX_GRID_POINTS", 20_000)
     # Each of many programs runs for milliseconds.
     jax.config.update("jax_disable_most_optimizations", True)
     yield

@@ -574,7 +574,7 @@ def test_figures_and_report_are_drawn_again(finished, run_main):
     after = written(finished)
     assert after.keys() == before.keys()
     changed = {path.relative_to(finished).parts[0] for path in before if after[path] != before[path]}
-    assert changed == {"experiment.json", "results.csv", "report.html", "figures"}
+    assert changed == {"experiment.json", "results.csv", "report.html", "figures", "made.json"}
 
 
 def test_a_damaged_run_is_one_line(run_main, copied):

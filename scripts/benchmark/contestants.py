@@ -228,6 +228,10 @@ def torch_conv(images: np.ndarray) -> Iterator[float]:
         nn.ConvTranspose2d(64, 32, 3, 2, 1, 1), nn.ReLU(), nn.ConvTranspose2d(32, 1, 3, 2, 1, 1),
     )  # fmt: skip
     layers = nn.ModuleList([encoder, mean_head, logvar_head, decoder])
+    for layer in (*encoder, *decoder):  # as ours starts
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(layer.weight, std=(9 * layer.in_channels) ** -0.5)
+            nn.init.zeros_(layer.bias)
 
     def loss_of(batch: Any) -> Any:
         hidden = encoder(batch)
