@@ -287,6 +287,7 @@ def test_mean_and_sample_standard_deviation(values, text):
         ([-162.9, -164.9], [1.5, None], "-163.9 ± 1.4"),  # one run's error is not everyone's
         ([-162.9, -164.9], [None, None], "-163.9 ± 1.4"),
         ([-162.9, None], [1.5, 1.5], "–"),
+        ([0.1, 0.3], [0.0, 0.0], "0.20 ± 0.14"),  # exact for its images
     ],
 )
 def test_a_number_has_a_spread_over_seeds_and_one_over_images(values, errors, text):

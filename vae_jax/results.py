@@ -170,7 +170,8 @@ def spread(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
         return DASH
     errors = _finite(row.get(f"{name}_error") for row in rows) if MEASUREMENTS[name].error else None
     parts = {"± {}": statistics.stdev(values)} if len(values) > 1 else {}
-    parts |= {"(± {})": math.sqrt(statistics.fmean(error**2 for error in errors))} if errors else {}
+    # An error of 0 is that of a number that is exact.
+    parts |= {"(± {})": math.sqrt(statistics.fmean(error**2 for error in errors))} if errors and any(errors) else {}
     largest = max(parts.values(), default=0)
     shown = [form.format(_small(part, largest)) for form, part in parts.items()]
     return " ".join([rounded(statistics.fmean(values), largest), *shown])
