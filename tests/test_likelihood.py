@@ -574,3 +574,16 @@ def test_what_is_no_likelihood_is_not_called_one(trained):
     numbers = likelihood.evaluate_likelihood(grey, images, images, num_samples=5)
     assert not [name for name in numbers if "log_likelihood" in name]
     assert {"test_not_a_likelihood_sampled", "test_not_a_likelihood_exact"} <= set(numbers)
+
+
+def test_beside_the_exact_value_the_bound_is_sampled_for_few_images(trained, monkeypatch):
+    runs, images = trained
+    of_all = likelihood.evaluate_likelihood(runs["vae"], images, images, num_samples=50)
+    monkeypatch.setattr(likelihood, "SAMPLED_BESIDE_EXACT", 5)
+    of_five = likelihood.evaluate_likelihood(runs["vae"], images, images, num_samples=50)
+    name = "test_log_likelihood_sampled"
+    for numbers in (of_all, of_five):
+        assert numbers[name] == pytest.approx(numbers["test_log_likelihood_exact"] - numbers[f"{name}_gap"])
+        assert numbers["test_log_likelihood_images"] == len(images)
+    assert of_five["test_log_likelihood_exact"] == of_all["test_log_likelihood_exact"]
+    assert of_five[f"{name}_gap"] != of_all[f"{name}_gap"]
