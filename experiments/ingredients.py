@@ -11,22 +11,22 @@ and 0.2 (the VAE's -162.4), and with 16 it is -120.4, -115.9, -115.9 and -120.8 
 
 Expected (mnist_5k, 50 epochs, mean ± sd over seeds 0 to 4):
 
-    | latent_dim | measurement                             | AE            | RAE           | CV-VAE        | VAE           |
-    | ---------- | --------------------------------------- | ------------- | ------------- | ------------- | ------------- |
-    | 2          | Fréchet distance of N(0, I) samples     | 441 ± 51      | 281 ± 49      | 405 ± 38      | 321 ± 29      |
-    | 2          | change of the decode over 0.1 sd        | 0.104 ± 0.007 | 0.043 ± 0.004 | 0.037 ± 0.004 | 0.048 ± 0.005 |
-    | 2          | negentropy of the codes, nats           | 0.47 ± 0.10   | 0.31 ± 0.03   | 0.18 ± 0.03   | 0.25 ± 0.04   |
-    | 2          | distortion of the mean code, nats       | 157.0 ± 1.7   | 157.2 ± 1.5   | 156.2 ± 1.4   | 157.6 ± 1.1   |
-    | 2          | cost of the noise, nats                 | 0             | 0             | 2.31 ± 0.24   | 0.85 ± 0.25   |
-    | 16         | Fréchet distance of N(0, I) samples     | 680 ± 27      | 56.7 ± 4.7    | 90.4 ± 3.9    | 94.1 ± 3.5    |
-    | 16         | the same of a mixture fitted to codes   | 11.3 ± 1.4    | 14.8 ± 1.3    | 14.3 ± 3.1    | 15.5 ± 3.3    |
-    | 16         | negentropy of the codes, nats           | 4.58 ± 0.09   | 4.41 ± 0.07   | 3.13 ± 0.03   | 2.43 ± 0.04   |
-    | 16         | distortion of the mean code, nats       | 83.4 ± 0.3    | 83.2 ± 0.3    | 83.0 ± 0.2    | 83.3 ± 0.3    |
-    | 16         | cost of the noise, nats                 | 0             | 0             | 6.16 ± 0.11   | 7.61 ± 0.37   |
+| dims | measurement                             | AE            | RAE           | CV-VAE        | VAE           |
+| ---- | --------------------------------------- | ------------- | ------------- | ------------- | ------------- |
+| 2    | Fréchet distance of N(0, I) samples     | 441 ± 51      | 281 ± 49      | 405 ± 38      | 321 ± 29      |
+| 2    | change of the decode over 0.1 sd        | 0.104 ± 0.007 | 0.043 ± 0.004 | 0.037 ± 0.004 | 0.048 ± 0.005 |
+| 2    | negentropy of the codes, nats           | 0.47 ± 0.10   | 0.31 ± 0.03   | 0.18 ± 0.03   | 0.25 ± 0.04   |
+| 2    | distortion of the mean code, nats       | 157.0 ± 1.7   | 157.2 ± 1.5   | 156.2 ± 1.4   | 157.6 ± 1.1   |
+| 2    | cost of the noise, nats                 | 0             | 0             | 2.31 ± 0.24   | 0.85 ± 0.25   |
+| 16   | Fréchet distance of N(0, I) samples     | 680 ± 27      | 56.7 ± 4.7    | 90.4 ± 3.9    | 94.1 ± 3.5    |
+| 16   | the same of a mixture fitted to codes   | 11.3 ± 1.4    | 14.8 ± 1.3    | 14.3 ± 3.1    | 15.5 ± 3.3    |
+| 16   | negentropy of the codes, nats           | 4.58 ± 0.09   | 4.41 ± 0.07   | 3.13 ± 0.03   | 2.43 ± 0.04   |
+| 16   | distortion of the mean code, nats       | 83.4 ± 0.3    | 83.2 ± 0.3    | 83.0 ± 0.2    | 83.3 ± 0.3    |
+| 16   | cost of the noise, nats                 | 0             | 0             | 6.16 ± 0.11   | 7.61 ± 0.37   |
 
 So the pull alone brings samples of N(0, I) near the data, and no price in reconstruction is resolved. Noise costs
-distortion at drawn codes, and at 16 dimensions it shapes the codes like a Gaussian. Learning its size shapes them further
-there; five seeds do not resolve whether it makes the samples better.
+distortion at drawn codes, and at 16 dimensions it shapes the codes like a Gaussian. Learning its size shapes them
+further there; five seeds do not resolve whether it makes the samples better.
 """
 
 from vae_jax.config import Config, Experiment
