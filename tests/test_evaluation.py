@@ -260,7 +260,7 @@ ODD = {
     "a_class_each": noise(classes=30),
     "black": noise(black=True),
     "one_pixel": noise(shape=(1, 1)),
-    "large": noise(4, 3, (200, 130)),
+    "large": noise(4, 3, (100, 65)),
 }
 
 

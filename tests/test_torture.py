@@ -1,4 +1,4 @@
-"""The harness itself: it sees what differs, and a launch that is killed some times ends as if it was not."""
+"""The harness itself: it sees what differs, and a launch that is killed ends as if it was not."""
 
 import shutil
 
@@ -8,10 +8,10 @@ from scripts import torture
 from vae_jax.workdir import write_record
 
 
-def test_some_kills(capsys):
-    assert torture.main(["torture", "--kills=3", "--seed=11", "--noevaluate"]) == 0, capsys.readouterr().err
+def test_a_kill(capsys):
+    assert torture.main(["torture", "--kills=1", "--seed=11", "--noevaluate"]) == 0, capsys.readouterr().err
     out = capsys.readouterr().out
-    assert "3 kills survived" in out
+    assert "1 kills survived" in out
     assert "; 0 differences found" in out
 
 
