@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scripts.benchmark import contestants, measuring, report
+from scripts.benchmark import contestants, measuring, report, scaling
 from vae_jax.workdir import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -67,3 +67,21 @@ def test_an_unknown_benchmark_is_wrong_usage():
     )
     assert done.returncode == 2
     assert "name one benchmark: train, conv, likelihood, evaluation, again" in done.stderr
+
+
+def test_scaling_tells_time_and_memory_as_multiples_of_the_first_point(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(scaling, "_point", lambda images, axis, value: scaling.Point(value, 0.5 * value, 1 + value / 8))
+    monkeypatch.setattr(scaling, "_cluster_point", lambda images, workers: scaling.Point(workers, 10.0 / workers))
+    scaling.benchmark_scaling("mnist_5k", tmp_path, {"latent_dim": (2, 8)})
+    said = capsys.readouterr().out
+    assert "latent_dim 8: 4 s, 2.00 GiB; x 4 of it takes x 4.00" in said
+    assert "workers of a cluster 2: 5 s; x 2 of it takes x 0.50" in said
+    assert json.loads((tmp_path / "scaling.json").read_text())["latent_dim"][1] == [8, 4.0, 2.0]
+    with Image.open(tmp_path / "scaling.png") as image:
+        assert image.width > 2 * image.height
+
+
+def test_a_data_set_is_resized_by_repeating_its_images(tmp_path):
+    images = np.arange(3 * 16, dtype=np.uint8).reshape(3, 4, 4)
+    arrays = np.load(scaling._resized(images, 7, tmp_path).removeprefix("npz:"))
+    np.testing.assert_array_equal(arrays["x_train"], images[[0, 1, 2, 0, 1, 2, 0]])

@@ -7,6 +7,7 @@
     python -m scripts.benchmark again [--tiny_runs=100]
     python -m scripts.benchmark sweep
     python -m scripts.benchmark group [--runs=1,8,32,90] [--epochs=5]
+    python -m scripts.benchmark scaling [--dataset=idx:DIR]
     python -m scripts.benchmark checkpoints
     python -m scripts.benchmark versions --other=DIR [--repeats=3]
 
@@ -22,6 +23,8 @@ again: a launch with nothing to do in a workdir of tiny runs, and one that draws
 sweep: 30 runs (5 KL weights, 2 latent sizes, 3 seeds; 20 epochs) as one sweep, against a process for each; and the
 speed of training as a share of the matrix-product peak, beside the speed of a step's products alone.
 group: images per second of 784-512-2 VAEs that a device trains together, for each number of runs, and their memory.
+scaling: an epoch's time and the memory of a launch against images, width, latent dimensions and runs, and a sweep's
+time against the workers of a local cluster (extra `cluster`); writes --out/scaling.json and .png.
 checkpoints: a run that saves after every epoch, against one that does not; the share of one checkpoint a minute.
 versions: this version against the checkout of another in DIR: an epoch of one run, and the sweep, alternating.
 """
@@ -34,7 +37,7 @@ import numpy as np
 from absl import flags
 
 from scripts import command
-from scripts.benchmark import contestants, estimates, groups, launches, report
+from scripts.benchmark import contestants, estimates, groups, launches, report, scaling
 from scripts.benchmark.measuring import Table, race
 from vae_jax import data
 
@@ -74,6 +77,7 @@ def _benchmark(values: flags.FlagValues, positional: list[str]) -> None:
     prints: dict[str, Callable[[], None]] = {
         "sweep": lambda: launches.benchmark_sweep(values.dataset),
         "group": lambda: groups.benchmark_group(values.dataset, [int(text) for text in values.runs], values.epochs),
+        "scaling": lambda: scaling.benchmark_scaling(values.dataset, Path(values.out)),
         "checkpoints": lambda: groups.benchmark_checkpoints(values.dataset),
         "versions": lambda: launches.benchmark_versions(values.dataset, Path(values.other), values.repeats),
     }

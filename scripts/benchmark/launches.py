@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -79,18 +80,21 @@ def _seconds_of_sweep(checkout: Path, dataset: str, grid: Sequence[str]) -> floa
 
 def launch(checkout: Path, dataset: str, workdir: Path, grid: Sequence[str]) -> None:
     """Launches runs without figures and evaluations."""
+    done = subprocess.run(**launch_of(checkout, dataset, workdir, grid), capture_output=True, text=True)
+    if done.returncode != 0:
+        raise UserError(f"the launch in {checkout} ended with {done.returncode}: {done.stderr[-500:]}")
+
+
+def launch_of(checkout: Path, dataset: str, workdir: Path, grid: Sequence[str]) -> dict[str, Any]:
+    """Returns the process of a launch without figures and evaluations: arguments, folder and environment."""
     experiment = workdir.with_name("bare.py")  # without figures
     experiment.write_text(
         "from vae_jax.config import Experiment\n\nEXPERIMENT = Experiment(name='bare', question='How fast?')\n"
     )
     dataset = dataset.replace(",", "\\,")
-    done = subprocess.run(
-        [sys.executable, "-m", "experiments.launch", f"--experiment={experiment}", f"--dataset={dataset}",
-         f"--workdir={workdir}", "--evaluate=false", *grid],
-        cwd=checkout, env=os.environ | {"PYTHONPATH": str(checkout)}, capture_output=True, text=True,
-    )  # fmt: skip
-    if done.returncode != 0:
-        raise UserError(f"the launch in {checkout} ended with {done.returncode}: {done.stderr[-500:]}")
+    command = [sys.executable, "-m", "experiments.launch", f"--experiment={experiment}", f"--dataset={dataset}",
+               f"--workdir={workdir}", "--evaluate=false", *grid]  # fmt: skip
+    return {"args": command, "cwd": checkout, "env": os.environ | {"PYTHONPATH": str(checkout)}}
 
 
 def benchmark_again(num_runs: int, repeats: int) -> Table:
