@@ -13,7 +13,9 @@ EXPERIMENT = Experiment(
     name="ae_vs_vae",
     question="What does turning an autoencoder into a variational autoencoder do to its latent space, and what does it "
     "cost?",
-    base=Config(hidden_dims=(512,), latent_dim=2, learning_rate=1e-3, batch_size=128, num_epochs=50),
+    base=Config(
+        hidden_dims=(512,), latent_dim=2, learning_rate=5e-3, schedule="cosine", batch_size=64, num_epochs=20,
+    ),
     grid={"model": ("ae", "vae"), "seed": (0, 1, 2, 3, 4)},
     figures=(
         "hero", "training_curves", "reconstructions", "latent_space", "posteriors", "manifold", "holes",

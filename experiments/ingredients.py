@@ -35,7 +35,7 @@ EXPERIMENT = Experiment(
     name="ingredients",
     question="Which ingredient of a variational autoencoder does what: the pull to 0, the noise, or that the noise is "
     "learned?",
-    base=Config(hidden_dims=(512,), learning_rate=1e-3, batch_size=128, num_epochs=50),
+    base=Config(hidden_dims=(512,), learning_rate=3e-3, schedule="cosine", batch_size=64, num_epochs=30),
     grid={"latent_dim": (2, 16), "model": ("ae", "rae", "cv_vae", "vae"), "seed": (0, 1, 2, 3, 4)},
     figures=(
         "training_curves", "reconstructions", "latent_space", "posteriors", "manifold", "holes", "plausibility",

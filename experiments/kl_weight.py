@@ -12,7 +12,7 @@ from vae_jax.config import Config, Experiment
 EXPERIMENT = Experiment(
     name="kl_weight",
     question="What does a VAE gain and lose as its KL term weighs more?",
-    base=Config(model="vae", num_epochs=50),
+    base=Config(model="vae", learning_rate=3e-3, schedule="cosine", batch_size=64, num_epochs=30),
     grid={"latent_dim": (2, 16), "kl_weight": (0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)},
     figures=(
         "rate_distortion", "heat_maps", "dose_response", "kl_per_dimension", "training_curves", "reconstructions",

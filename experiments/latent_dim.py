@@ -12,7 +12,7 @@ from vae_jax.config import Config, Experiment
 EXPERIMENT = Experiment(
     name="latent_dim",
     question="How many latent dimensions are enough, for an autoencoder and for a variational autoencoder?",
-    base=Config(num_epochs=50),
+    base=Config(learning_rate=3e-3, schedule="cosine", batch_size=64, num_epochs=30),
     grid={"model": ("ae", "vae"), "latent_dim": (2, 4, 8, 16, 32)},
     figures=(
         "sweep", "training_curves", "kl_per_dimension", "reconstructions", "latent_space", "samples", "samplers",
