@@ -14,7 +14,7 @@ EXPERIMENT = Experiment(
     question="What does turning an autoencoder into a variational autoencoder do to its latent space, and what does it "
     "cost?",
     base=Config(
-        hidden_dims=(512,), latent_dim=2, learning_rate=5e-3, schedule="cosine", batch_size=64, num_epochs=20,
+        hidden_dims=(512,), latent_dim=2, learning_rate=3e-3, schedule="cosine", batch_size=64, num_epochs=20,
     ),
     grid={"model": ("ae", "vae"), "seed": (0, 1, 2, 3, 4)},
     figures=(

@@ -1,7 +1,7 @@
 """Speed as ratios measured in one call, never as a timed test.
 
     python -m scripts.benchmark train [--dataset=idx:DIR] [--epochs=5]
-    python -m scripts.benchmark conv [--dataset=idx:DIR] [--steps=20]
+    python -m scripts.benchmark conv [--dataset=idx:DIR] [--steps=60]
     python -m scripts.benchmark likelihood [--num_samples=500] [--num_images=2000]
     python -m scripts.benchmark evaluation [--dataset=idx:DIR] [--num_images=10000]
     python -m scripts.benchmark again [--tiny_runs=100]
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags.DEFINE_string("dataset", "mnist_5k", "its images, repeated up to the number that is timed", values)
     flags.DEFINE_string("out", "build/benchmark", "folder of benchmark.json and benchmark.png", values)
     integer("epochs", 5, "train, group: timed epochs of each")
-    integer("steps", 20, "conv: gradient steps of a round, of which there are five")
+    integer("steps", 60, "conv: gradient steps of a round, of which there are five")
     flags.DEFINE_list("runs", ["1", "8", "32", "90"], "group: numbers of runs", values)
     integer("num_samples", 500, "likelihood: samples per image")
     integer("num_images", 1000, "likelihood, evaluation: images")

@@ -85,10 +85,12 @@ def _sample(
     per_step = min(num_samples, 64, rows)
     kept = tail_size(num_samples) + 1
     values, ess, tails = [], [], []
-    for index, chunk in enumerate(chunks(pixels, max(1, rows // per_step))):
+    size = max(1, rows // per_step)
+    for index, chunk in enumerate(chunks(pixels, size)):
         chunk_key = jax.random.fold_in(key, index)
-        logs = _log_weights(run.program, run.params, chunk, chunk_key, num_samples=num_samples, per_step=per_step)
-        logs = np.asarray(logs, np.float64).reshape(-1, len(chunk))[:num_samples]
+        full = np.resize(chunk, (size, *chunk.shape[1:]))  # a shorter last one would be compiled anew
+        logs = _log_weights(run.program, run.params, full, chunk_key, num_samples=num_samples, per_step=per_step)
+        logs = np.asarray(logs, np.float64).reshape(-1, size)[:num_samples, : len(chunk)]
         top = logs.max(axis=0)
         weights = np.exp(logs - top)
         total = weights.sum(axis=0)
