@@ -149,6 +149,18 @@ def test_a_missing_number_leaves_the_statement_open():
     ]
 
 
+def test_what_is_resolved_comes_before_what_is_not():
+    results = pair(favourable())
+    for config, row in results.rows.items():
+        if config.model == "vae":
+            row[SAMPLES] = 250.0 + (-1) ** config.seed * 100.0
+    first, second, _ = told(results)
+    assert first.startswith("A small step")
+    assert second.startswith("Five seeds do not resolve whether the VAE’s samples from N(0, I)")
+    nothing = told(results_of({config: {SAMPLES: row[SAMPLES]} for config, row in results.rows.items()}))
+    assert nothing[0].startswith("Five seeds do not resolve whether the VAE’s samples")
+
+
 def test_the_gain_is_the_one_that_is_supported_most_firmly_where_smoothness_is_not():
     assert told(pair(favourable(**{SMOOTH: -1.5})))[1].startswith("A small step")  # which is the least firm
     told_of_gain = told(pair(favourable(**{SMOOTH: 0.1, "silhouette": 0.1})))[1]

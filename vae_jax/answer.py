@@ -38,9 +38,9 @@ def answer(results: Results, verdicts: Sequence[Verdict], language: str = "en") 
         language: a key of `LANGUAGES`.
 
     Returns:
-        Sentences: on samples of N(0, I), on what is gained, and on the price and samplers fitted to the codes, which
-        are two if there are several settings. Without a comparison, a sentence on each model that was trained; none if
-        no run is evaluated.
+        Sentences: on samples of N(0, I) and on what else is gained, the one that is resolved first; and on the price
+        and samplers fitted to the codes, which are two if there are several settings. Without a comparison, a sentence
+        on each model that was trained; none if no run is evaluated.
     """
     texts = LANGUAGES[language]
     rows = _of_main_pair(verdicts)
@@ -48,9 +48,10 @@ def answer(results: Results, verdicts: Sequence[Verdict], language: str = "en") 
         return [_sentence(text) for text in _alone(results, texts)]
     samples = _statements(rows, [SAMPLES], texts) + _neither(rows, verdicts, texts)
     gain = _statements(rows, _gains(rows), texts)
+    benefits = [samples, gain] if _is_resolved(rows, [SAMPLES]) or not _is_resolved(rows, GAINS) else [gain, samples]
     price, fitted = _price(rows, texts), _statements(rows, [FITTED], texts)
     has_settings = any(len(found) > 1 for found in rows.values())
-    parts = [samples, gain, price, fitted] if has_settings else [samples, gain, price + fitted]
+    parts = [*benefits, price, fitted] if has_settings else [*benefits, price + fitted]
     return [_sentence(texts.separator.join(part)) for part in parts if part]
 
 
@@ -80,6 +81,11 @@ def _gains(rows: Rows) -> list[str]:
 def _judged(rows: Rows, names: Iterable[str], verdict: str) -> list[str]:
     """Those of the measurements that have this verdict in at least one setting."""
     return [name for name in names if any(row.verdict == verdict for row in rows.get(name, []))]
+
+
+def _is_resolved(rows: Rows, names: Iterable[str]) -> bool:
+    """Whether a measurement has another verdict than that it is not resolved, in at least one setting."""
+    return any(row.verdict != NOT_RESOLVED for name in names for row in rows.get(name, []))
 
 
 def _price(rows: Rows, texts: Language) -> list[str]:
