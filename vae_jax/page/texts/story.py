@@ -6,7 +6,7 @@ STORY: dict[str, dict[str, str]] = {
         "autoencoder": "An autoencoder",
         "autoencoder_parts": "An autoencoder is two networks. The encoder turns an image into a code, here of"
         " {dims}; the decoder turns the code back into an image. They are trained together, with a single request:"
-        " the image that comes out shall be the one that went in. A code is far smaller than an image, so the two"
+        " the image that comes out should be the one that went in. A code is far smaller than an image, so the two"
         " must find out what images have in common.",
         "numbers_one": "{n} number",
         "numbers_many": "{n} numbers",
