@@ -114,7 +114,7 @@ def test_flags_override_the_experiment(run_main, tmp_path):
     flags = ["--experiment=kl_weight", "--latent_dim=3", "--kl_weight=0.5,2", "--hidden_dims=none,8x4"]
     code, out, _ = run_main(*flags, f"--workdir={tmp_path}", "--dry_run")
     grid = {"latent_dim": (3,), "hidden_dims": ((), (8, 4)), "kl_weight": (0.5, 2.0)}
-    configs = expand(Config(num_epochs=50), grid)
+    configs = expand(Config(num_epochs=30, learning_rate=3e-3, schedule="cosine", batch_size=64), grid)
     assert code == 0
     assert out.splitlines()[-4:] == [f"to do    {config.name}" for config in configs]
 
@@ -389,7 +389,7 @@ def dry_run(run_main, *flags):
 
 
 def test_a_dry_run_shows_what_varies_and_what_was_changed(run_main):
-    flags = ["--latent_dim=2,8", "--hidden_dims=512x256", "--model=ae", "--kl_weight=4", "--num_epochs=50"]
+    flags = ["--latent_dim=2,8", "--hidden_dims=512x256", "--model=ae", "--kl_weight=4", "--num_epochs=20"]
     lines = dry_run(run_main, "--experiment=ae_vs_vae", *flags)
     assert lines[1:7] == [
         "varies   latent_dim: 2, 8",
