@@ -7,9 +7,8 @@ Published: test loss 105.59 nats after 10 epochs (a published log of github.com/
 pixels make it a loss and no likelihood.
 Setting: all 60,000 training images, Adam at 0.001, batches of 128, ten epochs, PyTorch's initialization. No known
 difference, but that the example draws its test codes anew in every epoch.
-Measured: test_loss 105.58 ± 0.23 (mean ± sd over seeds 0, 1, 2), by the same settings with --dataset=idx:DIR on an
-earlier version (README); not run yet by this command. Met.
-Cost: not run yet.
+Measured: test_loss 105.47 ± 0.12 (mean ± sd over seeds 0, 1, 2). Met.
+Cost: two minutes a seed on one core that other work shared, and some minutes of evaluation.
 """
 
 from vae_jax.config import Config, Experiment
