@@ -12,6 +12,7 @@ import hypothesis
 import jax
 import numpy as np
 
+from vae_jax import chunks
 from vae_jax.config import Config, Experiment
 
 # A shared machine may be slow at any moment: a time limit per example would fail for no fault of the code.
@@ -30,6 +31,24 @@ def cache_dir(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("cache")
     os.environ["VAE_JAX_CACHE_DIR"] = str(folder)
     return folder
+
+
+def _disable_optimizations(disabled: bool) -> None:
+    """Sets how programs are compiled from here on, and forgets those that are compiled."""
+    jax.config.update("jax_disable_most_optimizations", disabled)
+    jax.clear_caches()
+    chunks._programs.clear()
+
+
+@pytest.fixture(scope="module")
+def cheap_compilation():
+    """Compiles with few of LLVM's optimizations, in two thirds of the time, for modules whose programs run for moments.
+
+    Modules that compare bits with those of other processes compile as users do.
+    """
+    _disable_optimizations(True)
+    yield
+    _disable_optimizations(False)
 
 
 @pytest.fixture(scope="session")
@@ -76,5 +95,10 @@ def tiny_workdir(tiny_experiment, tmp_path_factory) -> Path:
 
     folder = tmp_path_factory.mktemp("tiny") / "work dir"
     workdir.write_record(folder, tiny_experiment, {})
+    cheap = jax.config.read("jax_disable_most_optimizations")  # whichever module asks for it first
+    if cheap:
+        _disable_optimizations(False)
     sweeps.train_and_evaluate(tiny_experiment.configs, folder, sweeps.Options(evaluate="never"))
+    if cheap:
+        _disable_optimizations(True)
     return folder

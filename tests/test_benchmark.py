@@ -52,6 +52,7 @@ def test_a_table_and_a_picture_are_left_and_other_tables_are_kept(tmp_path):
         assert np.ptp(np.asarray(image.convert("L"))) > 100
 
 
+@pytest.mark.usefixtures("cheap_compilation")
 def test_convolutions_of_flax_and_ours_are_the_same_step():
     """The same network from the same parameters: after a few steps the losses differ by the order of images only."""
     images = np.random.default_rng(0).integers(0, 256, (256, 8, 8), np.uint8)

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from vae_jax import convolutions
 
+pytestmark = pytest.mark.usefixtures("cheap_compilation")
+
 PAIRS = [(convolutions.Conv, nn.Conv), (convolutions.ConvTranspose, nn.ConvTranspose)]
 SIDES = st.tuples(st.integers(1, 7), st.integers(1, 7))
 KERNELS = st.tuples(st.integers(1, 5), st.integers(1, 5))

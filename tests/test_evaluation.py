@@ -19,6 +19,8 @@ from vae_jax.networks import init_params
 from vae_jax.programs import make_program
 from vae_jax.workdir import UserError, read_metrics, run_dir, write_config, write_metrics
 
+pytestmark = pytest.mark.usefixtures("cheap_compilation")
+
 RECORD = set(RECORD_KEYS) - {"failed"}
 
 

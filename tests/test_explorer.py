@@ -30,6 +30,8 @@ from vae_jax.page.texts.explorer import EXPLORER
 from vae_jax.programs import make_program
 from vae_jax.runs import TrainedRun, identity_of, trained_run, write_params
 
+pytestmark = pytest.mark.usefixtures("cheap_compilation")
+
 FOLDER = Path(page.__file__).parent
 SCREENSHOTS = Path(__file__).resolve().parents[1] / "build" / "screenshots"  # git ignores it
 RANDOM = np.random.default_rng(0)

@@ -43,6 +43,8 @@ from vae_jax.results import Results
 from vae_jax.runs import TrainedRun
 from vae_jax.workdir import DataIdentity, UserError, run_dir, write_config, write_metrics
 
+pytestmark = pytest.mark.usefixtures("cheap_compilation")
+
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = Config(hidden_dims=(4,), num_epochs=2)
 

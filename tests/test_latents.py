@@ -17,6 +17,8 @@ from vae_jax.evaluation.classifier import Classifier
 from vae_jax.evaluation.latents import Whitening
 from vae_jax.runs import Codes, TrainedRun
 
+pytestmark = pytest.mark.usefixtures("cheap_compilation")
+
 
 def rng(seed=0):
     return np.random.default_rng(seed)

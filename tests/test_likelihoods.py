@@ -11,6 +11,8 @@ import scipy.stats
 from vae_jax import likelihoods
 from vae_jax.likelihoods import Reconstruction
 
+pytestmark = pytest.mark.usefixtures("cheap_compilation")
+
 RTOL = 1e-5  # float32 has 24 bits; sums over a few hundred terms keep five decimal digits
 
 

@@ -10,6 +10,8 @@ from vae_jax import figures, made, page, results
 from vae_jax.figures import style
 from vae_jax.workdir import read_experiment
 
+pytestmark = pytest.mark.usefixtures("cheap_compilation")
+
 
 @pytest.fixture
 def workdir(tiny_workdir, tmp_path, monkeypatch):

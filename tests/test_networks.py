@@ -11,6 +11,8 @@ from vae_jax.config import Config, ConfigError
 from vae_jax.networks import ACTIVATIONS
 from vae_jax.programs import make_program
 
+pytestmark = pytest.mark.usefixtures("cheap_compilation")
+
 
 def init(config, shape=(8, 12), mean_pixel=None, seed=0):
     network = make_program(config, shape, mean_pixel).network

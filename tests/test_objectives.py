@@ -16,6 +16,8 @@ from vae_jax.likelihoods import Reconstruction
 from vae_jax.models import MODELS
 from vae_jax.objectives import Network, Posterior
 
+pytestmark = pytest.mark.usefixtures("cheap_compilation")
+
 RTOL = 1e-5  # float32 has 24 bits; sums over a few hundred terms keep five decimal digits
 
 

@@ -17,6 +17,8 @@ from vae_jax.config import FIELDS, Config
 from vae_jax.models import MODELS
 from vae_jax.programs import make_program
 
+pytestmark = pytest.mark.usefixtures("cheap_compilation")
+
 CONFIG = Config(hidden_dims=(16,), batch_size=8, num_epochs=4)
 IMAGES = np.random.default_rng(0).integers(0, 256, (21, 6, 6), np.uint8)  # 21 = 8 + 8 + 5: the last batch is short
 
