@@ -3,8 +3,10 @@
 XLA's convolutions, and even more their gradients, take a CPU several times as long as the products they consist of. On
 other devices these layers call XLA's. `python -m scripts.benchmark conv` shows whether they are still worth having.
 
-Pixels that are a stride apart meet the same weights. So both functions treat each block of stride x stride pixels as
-the channels of one pixel, which leaves a convolution of stride 1, whose windows are the rows of a matrix.
+A convolution gathers the patch under each window, and multiplies patches and kernel (im2col). A transposed one
+multiplies pixels and kernel, and adds the patches that this makes where they overlap (col2im). Each is the gradient of
+the other. Pixels a stride apart, which the same weight meets, are split into arrays of their own first, so that all
+else is slices of stride 1; as `lax.split` is joined again in the gradient, XLA makes fast gradients of both by itself.
 """
 
 from typing import NamedTuple
@@ -62,45 +64,40 @@ class ConvTranspose(Conv):
 
 
 class _Side(NamedTuple):
-    """How one side of the images, its height or its width, is divided into blocks."""
+    """How patches lie along one side of the images, its height or its width."""
 
-    stride: int  # pixels in a block
-    num_windows: int
-    window: int  # blocks in a window
+    size: int  # pixels of the images
+    taps: int  # pixels of a patch
+    stride: int  # pixels from one patch to the next
     low: int  # zeros ahead of the images
-    high: int  # zeros after them, or minus the pixels that are cropped
-    shift: int  # zeros ahead of the kernel, which fill its first block
-    size: int  # pixels of the result
+    num_patches: int
+
+    @property
+    def num_blocks(self) -> int:
+        """How many blocks of `stride` pixels the patches touch."""
+        return self.num_patches + -(-self.taps // self.stride) - 1
+
+    @property
+    def high(self) -> int:
+        """Zeros after the images, up to the end of the last block, or minus the pixels that no patch touches."""
+        return self.num_blocks * self.stride - self.size - self.low
 
 
 def conv(images: Array, kernel: Array, strides: tuple[int, int], padding: str) -> Array:
     """Computes `lax.conv_general_dilated` of float32[B, H, W, I] and a kernel float32[K, L, I, O]."""
     pads = lax.padtype_to_pads(images.shape[1:3], kernel.shape[:2], strides, padding)
-    sides = []
-    for size, taps, stride, (low, high) in zip(images.shape[1:3], kernel.shape[:2], strides, pads, strict=True):
-        num_windows, window = (size + low + high - taps) // stride + 1, -(-taps // stride)
-        sides.append(
-            _Side(stride, num_windows, window, low, (num_windows + window - 1) * stride - size - low, 0, num_windows)
-        )
-    weights = _blocks(kernel, sides).transpose(0, 2, 1, 3, 4, 5)
-    down, across = sides
-    blocks = _pad(images, sides).reshape(
-        -1,
-        down.num_windows + down.window - 1,
-        down.stride,
-        across.num_windows + across.window - 1,
-        across.stride,
-        images.shape[3],
-    )
-    blocks = blocks.transpose(0, 1, 3, 2, 4, 5)
-    return _windows(blocks.reshape(*blocks.shape[:3], -1), sides) @ weights.reshape(-1, kernel.shape[3])
+    sides = [
+        _Side(size, taps, stride, low, (size + low + high - taps) // stride + 1)
+        for size, taps, stride, (low, high) in zip(images.shape[1:3], kernel.shape[:2], strides, pads, strict=True)
+    ]
+    return _patches(images, *sides) @ kernel.reshape(-1, kernel.shape[3])
 
 
 def conv_transpose(images: Array, kernel: Array, strides: tuple[int, int], padding: str) -> Array:
     """Computes `lax.conv_transpose` of float32[B, H, W, I] and a kernel float32[K, L, I, O].
 
-    XLA spreads the pixels a stride s apart, with some zeros ahead of the first, and convolves. So pixel s·i + p of the
-    result is the sum over o of pixel i + o times the weights s·o + zeros - p.
+    XLA spreads the pixels a stride apart, puts some zeros ahead of the first, and convolves. So tap k of the kernel
+    takes pixel i to pixel stride * i + zeros - k of the result: a patch of the kernel, turned around.
     """
     sides = []
     for size, taps, stride in zip(images.shape[1:3], kernel.shape[:2], strides, strict=True):
@@ -108,37 +105,38 @@ def conv_transpose(images: Array, kernel: Array, strides: tuple[int, int], paddi
             zeros, length = taps - 1, (size - 1) * stride + max(taps, stride)
         else:
             zeros, length = taps - 1 if stride >= taps else -(-(taps + stride - 2) // 2), size * stride
-        low, num_windows = zeros // stride, -(-length // stride)
-        window = low + (taps + stride - 2 - zeros) // stride + 1
-        shift = stride - 1 - zeros % stride
-        sides.append(_Side(stride, num_windows, window, low, num_windows + window - 1 - size - low, shift, length))
-    weights = _blocks(kernel, sides)[:, ::-1, :, ::-1].transpose(0, 2, 4, 1, 3, 5)
-    down, across = sides
-    products = _windows(_pad(images, sides), sides) @ weights.reshape(-1, down.stride * across.stride * kernel.shape[3])
-    blocks = products.reshape(-1, down.num_windows, across.num_windows, down.stride, across.stride, kernel.shape[3])
-    pixels = blocks.transpose(0, 1, 3, 2, 4, 5).reshape(
-        -1, down.num_windows * down.stride, across.num_windows * across.stride, kernel.shape[3]
-    )
-    return pixels[:, : down.size, : across.size]
+        sides.append(_Side(length, taps, stride, taps - 1 - zeros, size))
+    turned = kernel[::-1, ::-1].transpose(2, 0, 1, 3)
+    return _add_patches(images @ turned.reshape(kernel.shape[2], -1), *sides)
 
 
-def _pad(images: Array, sides: list[_Side]) -> Array:
-    """Pads or crops height and width of [B, H, W, C]."""
-    pads = [(0, 0, 0), *((side.low, side.high, 0) for side in sides), (0, 0, 0)]
-    return lax.pad(images, jnp.zeros((), images.dtype), pads)
+def _patches(images: Array, down: _Side, across: _Side) -> Array:
+    """Gathers the patches of [B, H, W, C]: [B, num_patches, num_patches, taps * taps * C]."""
+    pads = [(0, 0, 0), (down.low, down.high, 0), (across.low, across.high, 0), (0, 0, 0)]
+    padded = lax.pad(images, jnp.zeros((), images.dtype), pads)
+    blocks = padded.reshape(-1, down.num_blocks, down.stride, across.num_blocks, across.stride, images.shape[3])
+    phases = [
+        [column[:, :, 0, :, 0] for column in lax.split(row, [1] * across.stride, axis=4)]
+        for row in lax.split(blocks, [1] * down.stride, axis=2)
+    ]
+    parts = []
+    for i in range(down.taps):
+        for j in range(across.taps):
+            top, left = i // down.stride, j // across.stride
+            phase = phases[i % down.stride][j % across.stride]
+            parts.append(phase[:, top : top + down.num_patches, left : left + across.num_patches])
+    return jnp.concatenate(parts, axis=-1)
 
 
-def _blocks(kernel: Array, sides: list[_Side]) -> Array:
-    """Divides a kernel [K, L, I, O] into the blocks of a window: [window, stride, window, stride, I, O]."""
-    pads = [(s.shift, s.window * s.stride - taps - s.shift) for s, taps in zip(sides, kernel.shape, strict=False)]
-    shape = [number for side in sides for number in (side.window, side.stride)]
-    return jnp.pad(kernel, [*pads, (0, 0), (0, 0)]).reshape(*shape, *kernel.shape[2:])
-
-
-def _windows(images: Array, sides: list[_Side]) -> Array:
-    """Gathers the windows of [B, H, W, C]: [B, num_windows, num_windows, window * window * C]."""
-    down, across = sides
-    corners = [(i, j) for i in range(down.window) for j in range(across.window)]
-    return jnp.concatenate(
-        [images[:, i : i + down.num_windows, j : j + across.num_windows] for i, j in corners], axis=-1
-    )
+def _add_patches(patches: Array, down: _Side, across: _Side) -> Array:
+    """Adds up patches where they overlap, the transpose of `_patches`: from what that returns to [B, H, W, C]."""
+    batch, zero, num_taps = patches.shape[0], jnp.zeros((), patches.dtype), down.taps * across.taps
+    shape = (batch, down.num_blocks, across.num_blocks, patches.shape[3] // num_taps)
+    phases = [[jnp.zeros(shape, patches.dtype)] * across.stride for _ in range(down.stride)]
+    for tap, part in enumerate(lax.split(patches, [shape[3]] * num_taps, axis=3)):
+        (top, i), (left, j) = divmod(tap // across.taps, down.stride), divmod(tap % across.taps, across.stride)
+        below, right = down.num_blocks - down.num_patches - top, across.num_blocks - across.num_patches - left
+        phases[i][j] += lax.pad(part, zero, [(0, 0, 0), (top, below, 0), (left, right, 0), (0, 0, 0)])
+    blocks = jnp.stack([jnp.stack(row, axis=3) for row in phases], axis=2)
+    padded = blocks.reshape(batch, down.num_blocks * down.stride, across.num_blocks * across.stride, shape[3])
+    return lax.pad(padded, zero, [(0, 0, 0), (-down.low, -down.high, 0), (-across.low, -across.high, 0), (0, 0, 0)])
