@@ -11,7 +11,7 @@ from scipy.spatial.distance import cdist
 
 from vae_jax.config import Config
 from vae_jax.data import Dataset, Split
-from vae_jax.evaluation import samples, subsets
+from vae_jax.evaluation import distances, samples, subsets
 from vae_jax.evaluation.classifier import Classifier
 from vae_jax.evaluation.distances import frechet_distance
 from vae_jax.evaluation.plausibility import Plausibility
@@ -360,6 +360,13 @@ def test_what_is_not_finite_or_too_few_has_no_numbers(blobs):
     json.dumps(numbers, allow_nan=False)
 
 
+def test_a_few_samples_have_a_kernel_distance():
+    """Blocks are left out in pairs, so both sets have as many as the smaller one has points."""
+    real, few = np.random.default_rng(6).normal(size=(2, 30, 4))
+    expected = distances.kid(distances.KernelSums.of(real, 7), distances.KernelSums.of(few[:7]))
+    assert samples._kid(distances.KernelSums.of(real), few[:7]) == expected
+
+
 def test_neighbours_are_sought_among_a_random_part_that_is_always_the_same(monkeypatch):
     rows = np.arange(5000)
     part = subsets.subset(rows, 2000)
@@ -368,13 +375,11 @@ def test_neighbours_are_sought_among_a_random_part_that_is_always_the_same(monke
     np.testing.assert_array_equal(part, subsets.subset(rows, 2000))
     np.testing.assert_array_equal(subsets.subset(rows[:2000], 2000), rows[:2000])
     sizes = []
-    for name in ("precision_recall", "density_coverage", "kid"):
-        function = getattr(samples, name)
-        monkeypatch.setattr(
-            samples,
-            name,
-            lambda real, fake, f=function: sizes.append((len(real), len(fake))) or f(real[:50], fake[:50]),
-        )
+    for name in ("Neighbours", "KernelSums"):
+        function = getattr(samples, name).of
+        counted = lambda points, *more, f=function: sizes.append(len(points)) or f(points[:50], *more)  # noqa: E731
+        monkeypatch.setattr(getattr(samples, name), "of", counted)
     features = np.random.default_rng(0).normal(size=(5500, 2)).astype(np.float32)
-    samples._compare(samples.Reference(features, 1.0, 1.0), features[:2500], np.ones((2500, 1), np.float32))
-    assert sizes == [(5000, 2500), (2000, 2000), (2000, 2000)]
+    reference = samples.Reference.of(features)
+    samples._compare(reference, 1.0, features[:2500], np.ones((2500, 1), np.float32))
+    assert sizes == [2000, 5000, 2500, 2000]

@@ -151,7 +151,7 @@ MEASUREMENTS: dict[str, Measurement] = _with_errors({
     **_each(_LIKELIHOODS, {
         "{prefix}_sampled": Measurement("sampled {score}", NATS, "higher", "",
             "Importance-weighted lower bound of log p(x); where the exact value is known, that minus the gap of at "
-            "most 250 images.{caveat}", _BURDA),
+            "most 100 images.{caveat}", _BURDA),
         "{prefix}_sampled_error": Measurement("error of the sampled {score}", NATS, "lower", "",
             "Standard error of the importance-weighted bound over repeated draws, not its distance from "
             "log p(x).{caveat}"),

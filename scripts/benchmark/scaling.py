@@ -1,13 +1,14 @@
 """How time and memory grow with images, width, latent dimensions, runs, and the workers of a cluster."""
 
 import contextlib
+import functools
 import importlib.util
 import json
 import os
 import statistics
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,19 +42,26 @@ class Point(NamedTuple):
 def benchmark_scaling(dataset: str, folder: Path, axes: Mapping[str, Sequence[int]] = AXES) -> None:
     """Prints time and memory along each axis, and writes them as folder/scaling.json and .png."""
     images = data.load(dataset, validation_fraction=0.0).train.images
-    found = {axis: [_point(images, axis, value) for value in values] for axis, values in axes.items()}
+    found = {axis: _along(axis, values, functools.partial(_point, images, axis)) for axis, values in axes.items()}
     if importlib.util.find_spec("distributed"):
-        found["workers of a cluster"] = [_cluster_point(images, workers) for workers in WORKERS]
+        axis = "workers of a cluster"
+        found[axis] = _along(axis, WORKERS, functools.partial(_cluster_point, images))
     else:
         print("skipped: distributed is not installed (extra cluster)")
-    for axis, points in found.items():
-        first = points[0]
-        for point in points:
-            memory = "" if point.gibibytes is None else f", {point.gibibytes:.2f} GiB"
-            ratios = f"x {point.value / first.value:g} of it takes x {point.seconds / first.seconds:.2f}"
-            print(f"{axis} {point.value}: {point.seconds:.3g} s{memory}; {ratios}")
     write_bytes(folder / "scaling.json", json.dumps(found, indent=1).encode())
     write_bytes(folder / "scaling.png", _picture(found))
+
+
+def _along(axis: str, values: Sequence[int], measure: Callable[[int], Point]) -> list[Point]:
+    """Measures and prints the points of an axis, one after the other."""
+    points: list[Point] = []
+    for value in values:
+        point = measure(value)
+        points.append(point)
+        memory = "" if point.gibibytes is None else f", {point.gibibytes:.2f} GiB"
+        ratios = f"x {value / values[0]:g} of it takes x {point.seconds / points[0].seconds:.2f}"
+        print(f"{axis} {value}: {point.seconds:.3g} s{memory}; {ratios}", flush=True)
+    return points
 
 
 def _point(images: np.ndarray, axis: str, value: int) -> Point:

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial.distance import cdist
+from scipy.spatial.distance import cdist, pdist
 from scipy.special import digamma, gammaincinv
 from sklearn import cluster, metrics, neighbors
 from threadpoolctl import threadpool_limits
@@ -134,14 +134,13 @@ def mmd(samples: np.ndarray, reference: np.ndarray) -> float:
         return np.nan
     scales = [2 * samples.shape[1] * scale for scale in MMD_SCALES]
 
-    def kernel_sum(x: np.ndarray, y: np.ndarray) -> float:
-        squared = cdist(x, y, "sqeuclidean")
+    def kernel_sum(squared: np.ndarray) -> float:
         return sum(float(np.sum(c / (c + squared))) for c in scales)
 
-    n, m, itself = len(samples), len(reference), len(scales)  # `itself` is the kernel of a point with itself
-    within = (kernel_sum(samples, samples) / n - itself) / (n - 1)
-    within += (kernel_sum(reference, reference) / m - itself) / (m - 1)
-    return within - 2 * kernel_sum(samples, reference) / (n * m)
+    n, m = len(samples), len(reference)
+    within = kernel_sum(pdist(samples, "sqeuclidean")) / (n * (n - 1) / 2)  # each pair of points once
+    within += kernel_sum(pdist(reference, "sqeuclidean")) / (m * (m - 1) / 2)
+    return within - 2 * kernel_sum(cdist(samples, reference, "sqeuclidean")) / (n * m)
 
 
 def moment_kl(samples: np.ndarray) -> float:

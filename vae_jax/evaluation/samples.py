@@ -12,6 +12,7 @@ References:
 
 import math
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -23,12 +24,15 @@ from vae_jax.data import Dataset
 from vae_jax.evaluation.classifier import Classifier
 from vae_jax.evaluation.distances import (
     DENSITY_K,
+    KID_BLOCKS,
     PRECISION_K,
-    density_coverage,
+    KernelSums,
+    Neighbours,
     frechet_distance,
+    frechet_from_moments,
     kid,
     moments,
-    precision_recall,
+    precision_recall_density_coverage,
 )
 from vae_jax.evaluation.plausibility import Plausibility
 from vae_jax.evaluation.subsets import MAX_IMAGES, limit, subset
@@ -157,11 +161,19 @@ def midpoints(codes: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 
 class Reference(NamedTuple):
-    """What samples are compared with."""
+    """The test images that samples are compared with, in features."""
 
-    features: np.ndarray  # float32[R, F], of test images
-    total_variance: float  # of the features, the trace of their covariance
-    floor: float | None  # Fréchet distance of as many training images as there are samples
+    moments: tuple[np.ndarray, np.ndarray]
+    neighbours: Neighbours  # at most NEIGHBOUR_IMAGES
+    kernel: KernelSums  # at most KID_IMAGES
+
+    @classmethod
+    def of(cls, features: np.ndarray) -> "Reference | None":
+        """Takes features float32[R, F]; None if they are too few for neighbours."""
+        if len(features) <= max(PRECISION_K, DENSITY_K):
+            return None
+        near = Neighbours.of(subset(features, NEIGHBOUR_IMAGES))
+        return cls(moments(features), near, KernelSums.of(subset(features, KID_IMAGES)))
 
 
 @threadpool_limits.wrap(limits=1)  # on matrices this small, threads mostly wait for each other
@@ -176,28 +188,37 @@ def evaluate_samples(
     classifier and one judge compare.
     """
     images = subset(dataset.test.images, limit(MAX_IMAGES, dataset.test.images.shape[1:]))
-    reference = _reference(images, dataset, classifier, max(len(z) for z in samplers.values()))
-    numbers: Numbers = {"classifier_accuracy": classifier.accuracy, "frechet_floor": reference.floor}
+    features = classifier.predict(images / np.float32(255))[0]
+    reference, floor = Reference.of(features), _floor(features, dataset, classifier, samplers)
+    numbers: Numbers = {"classifier_accuracy": classifier.accuracy, "frechet_floor": floor}
     numbers |= {"classifier_digest": classifier.digest, "plausibility_digest": judge.digest}
     codes = run.encode(images).mean.astype(np.float64)
     own = _Share.of(judge, run.decode(codes))
     numbers |= own.named("reconstruction_implausible")
     decoded = {"midpoint": run.decode(midpoints(codes, np.random.default_rng(0)))}
-    for sampler, z in samplers.items():
-        decoded[sampler] = run.decode(z)
-        measured = _compare(reference, *classifier.predict(decoded[sampler]))
-        numbers |= {f"{sampler}_{name}": value for name, value in measured.items()}
+    decoded |= {sampler: run.decode(z) for sampler, z in samplers.items()}
+
+    def compare(sampler: str) -> Numbers:
+        return _compare(reference, floor, *classifier.predict(decoded[sampler]))
+
+    with ThreadPoolExecutor(len(samplers)) as pool:
+        for sampler, measured in zip(samplers, pool.map(compare, samplers), strict=True):
+            numbers |= {f"{sampler}_{name}": value for name, value in measured.items()}
     for name, pixels in decoded.items():
         share = _Share.of(judge, pixels)
         numbers |= share.named(f"{name}_implausible") | (share - own).named(f"{name}_implausible_excess")
     return numbers
 
 
-def _reference(images: np.ndarray, dataset: Dataset, classifier: Classifier, num_samples: int) -> Reference:
-    features, _ = classifier.predict(images / np.float32(255))
+def _floor(
+    features: np.ndarray, dataset: Dataset, classifier: Classifier, samplers: dict[str, np.ndarray]
+) -> float | None:
+    """The Fréchet distance of as many training images as there are samples."""
+    num_samples = max(len(z) for z in samplers.values())
     others, _ = classifier.predict(subset(dataset.train.images, num_samples) / np.float32(255))
-    floor = frechet_distance(features, others) if min(len(features), len(others)) > 1 else None
-    return Reference(features, float(np.trace(moments(features)[1])), floor)
+    if min(len(features), len(others)) < 2:
+        return None
+    return frechet_distance(features, others)
 
 
 class _Share(NamedTuple):
@@ -223,24 +244,32 @@ class _Share(NamedTuple):
         return {name: self.value, f"{name}_error": self.error}
 
 
-def _compare(reference: Reference, features: np.ndarray, probabilities: np.ndarray) -> Numbers:
+@np.errstate(all="ignore")  # of this thread
+def _compare(
+    reference: Reference | None, floor: float | None, features: np.ndarray, probabilities: np.ndarray
+) -> Numbers:
     """The numbers of one sampler."""
     names = (
         "frechet", "frechet_relative", "frechet_over_floor", "kid", "kid_error", "precision", "recall", "density",
         "coverage", "confidence", "class_entropy",
     )  # fmt: skip
-    real = reference.features
-    if min(len(real), len(features)) <= max(PRECISION_K, DENSITY_K) or not np.isfinite(features).all():
+    if reference is None or len(features) <= max(PRECISION_K, DENSITY_K) or not np.isfinite(features).all():
         return dict.fromkeys(names)
-    distance = frechet_distance(real, features)
-    of_pairs = subset(real, NEIGHBOUR_IMAGES), subset(features, NEIGHBOUR_IMAGES)
+    distance = frechet_from_moments(*reference.moments, *moments(features))
     values = (
-        distance, _ratio(distance, reference.total_variance), _ratio(distance, reference.floor),
-        *kid(subset(real, KID_IMAGES), subset(features, KID_IMAGES)),
-        *precision_recall(*of_pairs), *density_coverage(*of_pairs),
+        distance, _ratio(distance, float(np.trace(reference.moments[1]))), _ratio(distance, floor),
+        *_kid(reference.kernel, subset(features, KID_IMAGES)),
+        *precision_recall_density_coverage(reference.neighbours, Neighbours.of(subset(features, NEIGHBOUR_IMAGES))),
         confidence(probabilities), class_entropy(probabilities),
     )  # fmt: skip
     return dict(zip(names, values, strict=True))
+
+
+def _kid(real: KernelSums, features: np.ndarray) -> tuple[float, float]:
+    num_blocks = min(len(real.blocks), len(features), KID_BLOCKS)
+    if num_blocks < len(real.blocks):
+        real = KernelSums.of(np.concatenate(real.blocks), num_blocks)
+    return kid(real, KernelSums.of(features, num_blocks))
 
 
 def _ratio(value: float, unit: float | None) -> float | None:
