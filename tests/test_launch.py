@@ -32,8 +32,8 @@ from vae_jax.workdir import LAUNCH_ENTRIES, is_trained, read_experiment, run_dir
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = (
-    "ae_vs_vae", "ingredients", "kl_weight", "latent_dim", "train", "published/iwae_table_1", "published/jaanli",
-    "published/pythae_vae", "published/pytorch_example", "published/svae_normal",
+    "ae_vs_vae", "fast_recipe", "ingredients", "kl_weight", "latent_dim", "train", "published/iwae_table_1",
+    "published/jaanli", "published/pythae_vae", "published/pytorch_example", "published/svae_normal",
 )  # fmt: skip
 
 
@@ -146,7 +146,7 @@ def test_flags_override_the_experiment(run_main, tmp_path):
         (["--likelihood=bernouli"], "did you mean 'bernoulli'"),
         (["--schedule=warmup_cosine", "--num_epochs=1"], "lr_warmup_epochs (1) must be less than num_epochs (1)"),
         (["--experiment=ae_vs_va"], "unknown experiment 'ae_vs_va'; did you mean 'ae_vs_vae'?"),
-        (["--experiment="], "choose ae_vs_vae, ingredients, kl_weight, latent_dim, train, published/"),
+        (["--experiment="], "choose ae_vs_vae, fast_recipe, ingredients, kl_weight, latent_dim, train, published/"),
         (["--experiment=nowhere/e.py"], "there is no experiment file nowhere/e.py"),
         (["--dataset=mnst"], "did you mean 'mnist'"),
         (["--dataset=idx:"], "dataset must be"),

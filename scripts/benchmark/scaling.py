@@ -82,16 +82,17 @@ def _point(images: np.ndarray, axis: str, value: int) -> Point:
 
 
 def _cluster_point(images: np.ndarray, workers: int) -> Point:
-    """Times a sweep on a local cluster, whose workers have a core each."""
-    from distributed import LocalCluster
+    """Times a sweep on a local cluster, whose workers have a core each where the system can say so."""
+    from distributed import Client, LocalCluster
 
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        before = os.environ.get("XLA_FLAGS")
-        os.environ["XLA_FLAGS"] = f"{before or ''} --xla_cpu_multi_thread_eigen=false"
-        stack.callback(lambda: os.environ.update(XLA_FLAGS=before) if before else os.environ.pop("XLA_FLAGS", None))
         cluster = stack.enter_context(
             LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None)
         )
+        client = stack.enter_context(Client(cluster))
+        if hasattr(os, "sched_setaffinity"):  # before XLA starts a thread for each core that it may use
+            for address, core in zip(client.scheduler_info()["workers"], sorted(os.sched_getaffinity(0)), strict=False):
+                client.run(os.sched_setaffinity, 0, {core}, workers=[address])
         address = f"--cluster={cluster.scheduler_address}"
         dataset = _resized(images, NUM_IMAGES, Path(folder))
 
@@ -113,6 +114,8 @@ def _resized(images: np.ndarray, count: int, folder: Path) -> str:
 
 def _picture(found: Mapping[str, Sequence[Point]]) -> bytes:
     """Draws time and memory against each axis, as multiples of the first point's, beside the proportional line."""
+    from matplotlib.ticker import LogLocator
+
     from vae_jax.figures import rendering, style
 
     with style.in_style():
@@ -128,8 +131,11 @@ def _picture(found: Mapping[str, Sequence[Point]]) -> bytes:
             if first.gibibytes:
                 memory = [(point.gibibytes or 0) / first.gibibytes for point in points]
                 ax.plot(values, memory, color=style.SERIES_COLORS[1], linestyle="--", marker="s", label="memory")
-            ax.set(xscale="log", yscale="log", xlabel=axis, title=f"from {first.seconds:.2g} s")
+            label = axis.replace(" of a", "\nof a")
+            ax.set(xscale="log", yscale="log", xlabel=label, title=f"from {first.seconds:.2g} s")
             ax.set_xticks(values, [f"{value:,}" for value in values])
+            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            ax.yaxis.set_major_formatter("{x:g}")
             ax.minorticks_off()
         axes[0, 0].set_ylabel("multiple of the first point's")
         axes[0, 0].legend()
