@@ -25,9 +25,9 @@ CLAIMED = (*BY_CONSTRUCTION, *CLAIMS, *CLAIMS_ALONE, DOSE_RESPONSE)
 TRANSLATED = [code for code in LANGUAGES if code != "en"]
 # Names, symbols and units that are the same in Korean.
 PROPER = (
-    "AE", "VAE", r"N\(0, [I1]\)", "ELBO", "KL", r"q\(z", r"\| x\)", r"p\(x", "SHA-256", "PNG", "JavaScript", "float16",
-    "MNIST", "Shift", "Home", "nats?", "log_var", "log2?", "exp", r"Ghosh et al\. 2020", "Lakens 2017", 
-    "Kingma & Welling 2014", "test_not_a_likelihood_…", "[pABzkt]",
+    "PyTorch", "Keras", "AE", "VAE", r"N\(0, [I1]\)", "ELBO", "KL", r"q\(z", r"\| x\)", r"p\(x", "SHA-256", "PNG",
+    "JavaScript", "float16", "MNIST", "Shift", "Home", "nats?", "log_var", "log2?", "exp", r"Ghosh et al\. 2020",
+    "Lakens 2017", "Kingma & Welling 2014", "test_not_a_likelihood_…", "[pABzkt]",
 )  # fmt: skip
 
 

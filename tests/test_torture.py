@@ -8,7 +8,8 @@ from scripts import torture
 from vae_jax.workdir import write_record
 
 
-def test_a_kill(capsys):
+def test_a_kill(capsys, monkeypatch):
+    monkeypatch.delenv("XLA_FLAGS", raising=False)  # compiled as users do, not as the other tests
     assert torture.main(["torture", "--kills=1", "--seed=11", "--noevaluate"]) == 0, capsys.readouterr().err
     out = capsys.readouterr().out
     assert "1 kills survived" in out

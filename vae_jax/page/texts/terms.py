@@ -9,6 +9,9 @@ QUESTIONS: dict[str, dict[str, str]] = {
         "and what does it cost?": (
             "오토인코더를 변분 오토인코더로 바꾸면 잠재 공간은 어떻게 달라지고, 그 대가는 무엇일까요?"
         ),
+        "How fast does a VAE of dense layers reach the losses of the examples of PyTorch and Keras?": (
+            "밀집 층으로 된 VAE는 PyTorch와 Keras 예제의 손실에 얼마나 빨리 도달할까요?"
+        ),
         "Which ingredient of a variational autoencoder does what: the pull to 0, the noise, or that "
         "the noise is learned?": (
             "0으로 당기는 힘, 잡음, 잡음의 학습 가운데 변분 오토인코더의 어떤 성질이 어디에서 올까요?"
