@@ -124,7 +124,7 @@ def test_effective_sample_size_and_tail_of_known_weights(monkeypatch):
     logs = np.log(np.concatenate([np.full((90, 2), 1.0), np.arange(2, 22).reshape(10, 2)]))
     # A chunk is filled up by repeating its images.
     monkeypatch.setattr(marginal, "_log_weights", lambda *args, **__: logs[:, np.arange(len(args[2])) % 2])
-    values, ess, tails = marginal._sample(
+    values, ess, tails = marginal.sampled_bounds(
         linear_gaussian(1)[0], np.zeros((2, 3, 2), np.float32), 100, jax.random.key(0)
     )
     weights = np.exp(logs)

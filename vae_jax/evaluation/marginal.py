@@ -66,14 +66,14 @@ def importance_sampled(run: TrainedRun, pixels: np.ndarray, num_samples: int, se
     that all draws are one point. With 5,000 samples, 10,000 images of a 784-200-200-50 model take five to ten minutes
     on two CPU cores; memory does not grow with the number of images but for the tails, 213 numbers each.
     """
-    values, ess, tails = _sample(run, pixels, num_samples, jax.random.key(seed))
+    values, ess, tails = sampled_bounds(run, pixels, num_samples, jax.random.key(seed))
     chosen = subset(np.arange(len(pixels)), max(REPEATED_IMAGES, len(pixels) // 5))
-    again, *_ = _sample(run, pixels[chosen], num_samples, jax.random.fold_in(jax.random.key(seed), len(pixels)))
+    again, *_ = sampled_bounds(run, pixels[chosen], num_samples, jax.random.fold_in(jax.random.key(seed), len(pixels)))
     variance = np.mean(np.square(again - values[chosen])) / 2
     return SampledBound(values, float(np.sqrt(variance / len(values))), ess, pareto_shape(tails))
 
 
-def _sample(
+def sampled_bounds(
     run: TrainedRun, pixels: np.ndarray, num_samples: int, key: Array
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Draws k samples per image: the bounds float64[N], effective sample sizes float64[N] and largest weights.
