@@ -198,11 +198,10 @@ def evaluate_samples(
     decoded = {"midpoint": run.decode(midpoints(codes, np.random.default_rng(0)))}
     decoded |= {sampler: run.decode(z) for sampler, z in samplers.items()}
 
-    def compare(sampler: str) -> Numbers:
-        return _compare(reference, floor, *classifier.predict(decoded[sampler]))
-
+    predicted = [classifier.predict(decoded[sampler]) for sampler in samplers]  # on the device of this thread
     with ThreadPoolExecutor(len(samplers)) as pool:
-        for sampler, measured in zip(samplers, pool.map(compare, samplers), strict=True):
+        compared = pool.map(lambda found: _compare(reference, floor, *found), predicted)
+        for sampler, measured in zip(samplers, compared, strict=True):
             numbers |= {f"{sampler}_{name}": value for name, value in measured.items()}
     for name, pixels in decoded.items():
         share = _Share.of(judge, pixels)
