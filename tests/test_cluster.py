@@ -13,7 +13,7 @@ from test_sweeps import GRID, ROOT, TRAIN, files
 
 from vae_jax import checkpoints, cluster, sweeps
 from vae_jax.session import Stop
-from vae_jax.workdir import UserError, run_dir
+from vae_jax.workdir import TEMPORARY, UserError, run_dir
 
 pytest.importorskip("distributed")
 DASK = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
@@ -69,6 +69,9 @@ def test_a_cluster_trains_the_same_runs_and_survives_a_killed_worker(tmp_path, a
         )
         folder = run_dir(tmp_path / "cluster", LONG[0])
         wait_for(lambda: checkpoints.epochs(folder) or future.done())
+        (
+            folder / f".params.safetensors.0123{TEMPORARY}"
+        ).touch()  # as a worker leaves it that is killed while it writes
         # The worker's nanny starts another one.
         pids = client.run(os.getpid)
         os.kill(min(pids.values()), signal.SIGKILL)

@@ -22,7 +22,16 @@ from vae_jax.chunks import Watch, program_of
 from vae_jax.config import Config, Options, canonical, group
 from vae_jax.runs import check_identity, identity_of, load_dataset
 from vae_jax.session import Progress, Stop, StoppedError
-from vae_jax.workdir import DataIdentity, UserError, is_evaluated, is_trained, read_identity, run_dir, write_json
+from vae_jax.workdir import (
+    DataIdentity,
+    UserError,
+    is_evaluated,
+    is_trained,
+    read_identity,
+    remove_leftovers,
+    run_dir,
+    write_json,
+)
 
 DEFAULTS = Options()
 ATTEMPTS = 3  # of a chunk, before its runs count as failed
@@ -157,6 +166,8 @@ def train_and_evaluate(
     finally:
         if executor is None:
             pool.shutdown(wait=False, cancel_futures=True)
+    if executor:
+        remove_leftovers(workdir)  # of workers that were lost while they wrote
     return failures
 
 
