@@ -24,7 +24,6 @@ from vae_jax.data import Dataset
 from vae_jax.evaluation.classifier import Classifier
 from vae_jax.evaluation.distances import (
     DENSITY_K,
-    KID_BLOCKS,
     PRECISION_K,
     KernelSums,
     Neighbours,
@@ -197,7 +196,6 @@ def evaluate_samples(
     numbers |= own.named("reconstruction_implausible")
     decoded = {"midpoint": run.decode(midpoints(codes, np.random.default_rng(0)))}
     decoded |= {sampler: run.decode(z) for sampler, z in samplers.items()}
-
     predicted = [classifier.predict(decoded[sampler]) for sampler in samplers]  # on the device of this thread
     with ThreadPoolExecutor(len(samplers)) as pool:
         compared = pool.map(lambda found: _compare(reference, floor, *found), predicted)
@@ -265,7 +263,7 @@ def _compare(
 
 
 def _kid(real: KernelSums, features: np.ndarray) -> tuple[float, float]:
-    num_blocks = min(len(real.blocks), len(features), KID_BLOCKS)
+    num_blocks = min(len(real.blocks), len(features))
     if num_blocks < len(real.blocks):
         real = KernelSums.of(np.concatenate(real.blocks), num_blocks)
     return kid(real, KernelSums.of(features, num_blocks))
