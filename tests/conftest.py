@@ -34,10 +34,11 @@ def cache_dir(tmp_path_factory) -> Path:
 
 
 def _disable_optimizations(disabled: bool) -> None:
-    """Sets how programs are compiled from here on, and forgets those that are compiled."""
-    jax.config.update("jax_disable_most_optimizations", disabled)
-    jax.clear_caches()
-    chunks._programs.clear()
+    """Sets how programs are compiled from here on, and forgets those that were compiled in the other way."""
+    if disabled != jax.config.read("jax_disable_most_optimizations"):
+        jax.config.update("jax_disable_most_optimizations", disabled)
+        jax.clear_caches()
+        chunks._programs.clear()
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +97,7 @@ def tiny_workdir(tiny_experiment, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("tiny") / "work dir"
     workdir.write_record(folder, tiny_experiment, {})
     cheap = jax.config.read("jax_disable_most_optimizations")  # whichever module asks for it first
-    if cheap:
-        _disable_optimizations(False)
+    _disable_optimizations(False)
     sweeps.train_and_evaluate(tiny_experiment.configs, folder, sweeps.Options(evaluate="never"))
-    if cheap:
-        _disable_optimizations(True)
+    _disable_optimizations(cheap)
     return folder

@@ -18,6 +18,7 @@ from vae_jax.objectives import gaussian_kl
 from vae_jax.programs import make_program, objective_terms
 
 BATCH = 128
+CONV_WIDTH = 128  # with 16, losses depend on how long training stays on its first plateau
 
 
 def of_training(images: np.ndarray) -> dict[str, Iterator[float]]:
@@ -166,7 +167,7 @@ def keras_epochs(images: np.ndarray) -> Iterator[float]:
 def conv_steps(images: np.ndarray, num_steps: int) -> dict[str, Iterator[float]]:
     """Returns contestants that train a 32-64 convolutional VAE for some steps at a time."""
     images = np.resize(images, (num_steps * BATCH, *images.shape[1:]))
-    config = Config(architecture="conv", hidden_dims=(128,))
+    config = Config(architecture="conv", hidden_dims=(CONV_WIDTH,))
     found = {"vae_jax": ours(images, config), "flax's nn.Conv": flax_conv(images, config)}
     if importlib.util.find_spec("torch"):
         found["PyTorch"] = torch_conv(images)
@@ -220,11 +221,11 @@ def torch_conv(images: np.ndarray) -> Iterator[float]:
     size = small[0] * small[1] * small[2]
     encoder = nn.Sequential(
         nn.Conv2d(1, 32, 3, 2, 1), nn.ReLU(), nn.Conv2d(32, 64, 3, 2, 1), nn.ReLU(), nn.Flatten(),
-        nn.Linear(size, 128), nn.ReLU(),
+        nn.Linear(size, CONV_WIDTH), nn.ReLU(),
     )  # fmt: skip
-    mean_head, logvar_head = nn.Linear(128, 2), nn.Linear(128, 2)
+    mean_head, logvar_head = nn.Linear(CONV_WIDTH, 2), nn.Linear(CONV_WIDTH, 2)
     decoder = nn.Sequential(
-        nn.Linear(2, 128), nn.ReLU(), nn.Linear(128, size), nn.ReLU(), nn.Unflatten(1, small),
+        nn.Linear(2, CONV_WIDTH), nn.ReLU(), nn.Linear(CONV_WIDTH, size), nn.ReLU(), nn.Unflatten(1, small),
         nn.ConvTranspose2d(64, 32, 3, 2, 1, 1), nn.ReLU(), nn.ConvTranspose2d(32, 1, 3, 2, 1, 1),
     )  # fmt: skip
     layers = nn.ModuleList([encoder, mean_head, logvar_head, decoder])
