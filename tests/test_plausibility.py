@@ -1,5 +1,7 @@
 """The judge of plausibility: it rejects what it was not trained with, never sees a test image, and is reproducible."""
 
+import flax.linen as nn
+import jax
 import numpy as np
 import pytest
 from test_classifier import made_up
@@ -63,22 +65,28 @@ def test_log_odds_against_rejection():
     assert list(plausibility._log_odds(np.float32([[0, 0, 1], [0, 1, 0]]))) == [-np.inf, np.inf]
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (4, 4), (7, 10), (28, 28)])
-def test_windows_are_four_by_four_two_apart(shape):
-    random = np.random.default_rng(0)
-    x = random.random((2, *shape, 3)).astype(np.float32)
-    found = np.asarray(plausibility._windows(x))
-    height, width = (max(4, size + size % 2) for size in shape)
-    padded = np.zeros((2, height, width, 3), np.float32)
-    padded[:, : shape[0], : shape[1]] = x
-    assert found.shape == (2, height // 2 - 1, width // 2 - 1, 48)
-    for row in range(found.shape[1]):
-        for column in range(found.shape[2]):
-            window = padded[:, 2 * row : 2 * row + 4, 2 * column : 2 * column + 4]
-            np.testing.assert_array_equal(np.sort(found[:, row, column]), np.sort(window.reshape(2, -1)))
-    # In one order in all of them.
-    step = np.asarray(plausibility._windows(np.roll(x, (2, 2), (1, 2))))
-    np.testing.assert_array_equal(step[:, 1:-1, 1:-1], found[:, :-2, :-2])
+@pytest.mark.parametrize(("shape", "num_places"), [((1, 1), 1), ((2, 9), 1), ((7, 11), 2), ((28, 28), 36)])
+def test_images_of_any_size_have_features(shape, num_places):
+    images = np.random.default_rng(0).random((2, *shape), np.float32)
+    network = plausibility.Network(3)
+    params = network.init(jax.random.key(0), images)["params"]
+    assert params["hidden"]["kernel"].shape == (num_places * 32, 128)
+    features, logits = network.apply({"params": params}, images)
+    assert (features.shape, logits.shape) == ((2, 128), (2, 4))
+    other = images.copy()
+    other[:, -1, -1] = 1 - other[:, -1, -1]
+    is_seen = shape not in ((2, 9), (28, 28))  # or the last pixel is beyond the last window
+    assert np.array_equal(network.apply({"params": params}, other)[1], logits) == (not is_seen)
+
+
+def test_the_judges_convolutions_are_flaxs_on_every_device(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    images = np.random.default_rng(0).random((2, 9, 11, 3), np.float32)
+    layer = plausibility._Conv(4, (3, 3), strides=(2, 2), padding="VALID")
+    params = layer.init(jax.random.key(0), images)
+    expected = nn.Conv(4, (3, 3), strides=(2, 2), padding="VALID").apply(params, images)
+    np.testing.assert_allclose(layer.apply(params, images), expected, atol=1e-6)  # float32 sums of 27 products
+    assert "conv_general" not in str(jax.make_jaxpr(layer.apply)(params, images))
 
 
 @pytest.mark.usefixtures("quick")
@@ -151,8 +159,8 @@ def test_many_or_large_images_are_held_out_in_part(tmp_path, monkeypatch):
 
 
 CONSTANTS = {
-    "FORMAT": 99, "FEATURES": (8, 8), "HIDDEN_DIM": 16, "SCHEDULE": recipe.Schedule(1, 1, 0.1), "COPIES": 2,
-    "MAX_REAL": 100, "HELD_OUT": 5, "MAX_HELD_OUT": 50,
+    "FORMAT": 99, "FEATURES": (8, 8), "MIN_SIDE": 9, "HIDDEN_DIM": 16, "SCHEDULE": recipe.Schedule(1, 1, 0.1),
+    "COPIES": 2, "MAX_REAL": 100, "HELD_OUT": 5, "MAX_HELD_OUT": 50,
 }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from vae_jax.measurements import MEASUREMENTS
 from vae_jax.runs import load_run
 from vae_jax.workdir import UserError, is_trained, read_json, write_json
 
-FORMAT = 5  # of the computation of the numbers; increased whenever one of them is computed in another way
+FORMAT = 6  # of the computation of the numbers; increased whenever one of them is computed in another way
 DEFAULTS = Options()
 
 

@@ -26,7 +26,7 @@ from vae_jax.runs import TrainedRun
 NUM_SAMPLES = 500  # importance samples per image
 MAX_PRODUCTS = 6e12  # multiplications of either estimate; up to two minutes on two CPU cores
 PIXEL_PRODUCTS = 50  # multiplications that the exponentials of one decoded pixel cost as much time as
-REPEATED_IMAGES = 200  # or a fifth of all, if that is more, are sampled twice for the error of the bound
+REPEATED_IMAGES = 50  # or a fifth of all, if that is more, are sampled twice for the error of the bound
 MIN_TAIL = 5  # largest weights that a Pareto distribution is fitted to, at least
 HIGH_PARETO_K = 0.7  # above which a mean of importance weights is not to be relied on (Vehtari et al. 2024)
 LOW_ESS = 5.0  # effective samples

@@ -18,14 +18,16 @@ import numpy as np
 from jax import Array
 
 from vae_jax.arrays import Arrays
+from vae_jax.convolutions import Conv, conv
 from vae_jax.data import Dataset, Split
 from vae_jax.evaluation import cache, outliers, recipe
 from vae_jax.evaluation.subsets import limit, subset
 from vae_jax.networks import Params, dense
 from vae_jax.runs import identity_of
 
-FORMAT = 1  # of the code of this module
-FEATURES = (16, 32)  # of the windows of the two local layers
+FORMAT = 2  # of the code of this module
+FEATURES = (16, 32)  # of the two convolutions
+MIN_SIDE = 7  # pixels, to which smaller images are padded: two convolutions leave one pixel of it
 HIDDEN_DIM = 128
 SCHEDULE = recipe.Schedule(min_epochs=10, min_steps=2_000, learning_rate=4e-3)
 COPIES = 3  # of each real image: one as it is, the others jittered; and as many outliers
@@ -62,32 +64,27 @@ class Plausibility(NamedTuple):
 
 
 class Network(nn.Module):
-    """Two layers of overlapping windows, then dense ones; strokes are told from crossings by what is near each other.
-
-    The windows are a convolution of stride 2 each, written as products: XLA's convolutions on a CPU would take minutes.
-    """
+    """Two convolutions, then dense layers; strokes are told from crossings by what is near each other."""
 
     num_classes: int
 
     @nn.compact
     def __call__(self, images: Array) -> tuple[Array, Array]:
         """Maps float32[B, H, W] in [0, 1] to features float32[B, F] and logits [B, C + 1], the last of rejection."""
-        x = images[..., None]
+        height, width = images.shape[1:]
+        x = jnp.pad(images, ((0, 0), (0, max(0, MIN_SIDE - height)), (0, max(0, MIN_SIDE - width))))[..., None]
         for index, features in enumerate(FEATURES):
-            x = nn.relu(dense(_windows(x), features, f"windows_{index}"))
+            layer = _Conv(features, (3, 3), strides=(2, 2), padding="VALID", name=f"conv_{index}")
+            x = nn.relu(layer(x))
         x = nn.relu(dense(x.reshape(x.shape[0], -1), HIDDEN_DIM, "hidden"))
         return x, dense(x, self.num_classes + 1, "logits")
 
 
-def _windows(x: Array) -> Array:
-    """Windows of 4 x 4 of [B, H, W, F], 2 apart, [B, h, w, 16 F]: blocks of 2 x 2, then squares of four blocks."""
-    batch, height, width, features = x.shape
-    # At least two blocks each way.
-    x = jnp.pad(x, ((0, 0), (0, max(4 - height, height % 2)), (0, max(4 - width, width % 2)), (0, 0)))
-    shape = (batch, x.shape[1] // 2, 2, x.shape[2] // 2, 2, features)
-    blocks = x.reshape(shape).transpose(0, 1, 3, 2, 4, 5).reshape(batch, shape[1], shape[3], 4 * features)
-    corners = blocks[:, :-1, :-1], blocks[:, :-1, 1:], blocks[:, 1:, :-1], blocks[:, 1:, 1:]
-    return jnp.concatenate(corners, axis=-1)
+class _Conv(Conv):
+    """A convolution that is a matrix product on every device: other gradients of one may add up in varying order."""
+
+    def convolve(self, images: Array, kernel: Array) -> Array:
+        return conv(images, kernel, self.strides, self.padding)
 
 
 def load_or_train(dataset: Dataset, folder: Path | None = None, seed: int = 0) -> Plausibility:
@@ -118,7 +115,7 @@ def load_or_train(dataset: Dataset, folder: Path | None = None, seed: int = 0) -
 def constants() -> str:
     """Returns everything that the parameters depend on but data and seed, as one line."""
     kinds = {kind.__name__: share for kind, share in outliers.KINDS.items()}
-    own = (FORMAT, FEATURES, HIDDEN_DIM, tuple(SCHEDULE), COPIES, MAX_REAL, HELD_OUT, MAX_HELD_OUT)
+    own = (FORMAT, FEATURES, MIN_SIDE, HIDDEN_DIM, tuple(SCHEDULE), COPIES, MAX_REAL, HELD_OUT, MAX_HELD_OUT)
     return f"{own} {outliers.FORMAT} {kinds} {recipe.constants()}"
 
 

@@ -8,6 +8,7 @@ import re
 import textwrap
 import urllib.parse
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,7 +87,9 @@ def write(
     Raises:
         UserError: experiment.json or a figure is missing or damaged, or the workdir cannot be written.
     """
-    figures = [(picture, embed(workdir / "figures" / f"{picture.name}.png")) for picture in pictures]
+    with ThreadPoolExecutor() as pool:  # Pillow's work is done outside Python's lock
+        embedded = pool.map(embed, [workdir / "figures" / f"{picture.name}.png" for picture in pictures])
+        figures = list(zip(pictures, embedded, strict=True))
     live = explorer.build(results, workdir, data_dir, explorer.judges_of(results), language)
     sentences = answer(results, judge_claims(results), language)
     html = render(experiment, read_record(workdir), results, figures, live, sentences, language)
