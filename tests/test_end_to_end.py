@@ -10,7 +10,6 @@ from experiments import launch
 from vae_jax import checkpoints, chunks, journal, runs
 from vae_jax.config import FIELDS
 from vae_jax.evaluation import parts, plausibility, recipe
-from vae_jax.figures import style
 from vae_jax.workdir import read_experiment, read_metrics, run_dir
 
 EXPERIMENT = """
@@ -70,14 +69,13 @@ def test_every_pair_of_choices_is_launched():
     assert found == every
 
 
-@pytest.mark.usefixtures("cheap_compilation", "many_programs")
+@pytest.mark.usefixtures("cheap_compilation", "many_programs", "coarse_figures")
 def test_from_flags_to_report(tmp_path, monkeypatch, write_npz, capsys):
     (tmp_path / "walk.py").write_text(EXPERIMENT)
     workdir = tmp_path / "workdir"
     dataset = write_npz(shape=(4, 5))
     command = ["launch", f"--experiment={tmp_path / 'walk.py'}", f"--workdir={workdir}", f"--dataset={dataset}",
                "--num_likelihood_samples=5", "--checkpoint_every_seconds=0"]  # fmt: skip
-    monkeypatch.setattr(style, "DPI", 30)
     monkeypatch.setattr(parts, "MIN_SAMPLES", 20)
     monkeypatch.setattr(recipe, "MIN_STEPS", 50)
     monkeypatch.setattr(plausibility, "SCHEDULE", recipe.Schedule(1, 50, 1e-3))

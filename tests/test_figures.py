@@ -33,7 +33,6 @@ from vae_jax.figures import (
     planes,
     plots,
     rendering,
-    style,
 )
 from vae_jax.figures.inputs import Inputs, spaced
 from vae_jax.measurements import MEASUREMENTS
@@ -834,9 +833,8 @@ def test_every_figure_has_a_title_and_a_caption(name):
 
 
 @pytest.fixture
-def experiment(tmp_path, monkeypatch):
-    """An experiment with three trained runs and one that is missing, at a low resolution."""
-    monkeypatch.setattr(style, "DPI", 40)
+def experiment(tmp_path, coarse_figures):
+    """An experiment with three trained runs and one that is missing, coarsely drawn."""
     made = Experiment(
         name="e", question="?", base=SMALL, grid={"dataset": ("tiny", "one image"), "model": ("ae", "vae")},
         figures=("samples", "latent_space"),
@@ -868,8 +866,8 @@ def test_draw_leaves_a_png_and_a_pdf_of_every_figure(experiment, tmp_path):
     assert "beyond two standard deviations; of N(0, I), 13.5 %" in pictures[1].caption
 
 
-def test_figures_of_a_sweep_are_drawn_before_those_that_are_listed(tmp_path, monkeypatch):
-    monkeypatch.setattr(style, "DPI", 20)
+@pytest.mark.usefixtures("coarse_figures")
+def test_figures_of_a_sweep_are_drawn_before_those_that_are_listed(tmp_path):
     grid = {"dataset": ("tiny",), "latent_dim": (2, 3), "kl_weight": (0.5, 1.0)}
     made = Experiment(name="e", question="?", base=SMALL, grid=grid, figures=("samples", "sweep"))
     for config in made.configs:

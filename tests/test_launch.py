@@ -27,7 +27,7 @@ from experiments import launch
 from vae_jax import provenance, session, sweeps
 from vae_jax.config import FIELDS, Config, expand
 from vae_jax.fields import format_value, format_values
-from vae_jax.figures import FIGURES, style
+from vae_jax.figures import FIGURES
 from vae_jax.workdir import LAUNCH_ENTRIES, is_trained, read_experiment, run_dir, write_record
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,9 +81,8 @@ def launched(tmp_path_factory):
 
 
 @pytest.fixture
-def copied(launched, tmp_path, monkeypatch):
+def copied(launched, tmp_path, coarse_figures):
     """A copy of the launched workdir, coarsely drawn from here on."""
-    monkeypatch.setattr(style, "DPI", 30)
     return shutil.copytree(launched[0], tmp_path / "copied")
 
 

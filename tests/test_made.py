@@ -7,15 +7,13 @@ import pytest
 
 from experiments import launch
 from vae_jax import figures, made, page, results
-from vae_jax.figures import style
 from vae_jax.workdir import read_experiment
 
 pytestmark = pytest.mark.usefixtures("cheap_compilation")
 
 
 @pytest.fixture
-def workdir(tiny_workdir, tmp_path, monkeypatch):
-    monkeypatch.setattr(style, "DPI", 20)
+def workdir(tiny_workdir, tmp_path, coarse_figures):
     return shutil.copytree(tiny_workdir, tmp_path / "workdir")
 
 
