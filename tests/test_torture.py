@@ -10,6 +10,7 @@ from vae_jax.workdir import write_record
 
 def test_a_kill(capsys, monkeypatch):
     monkeypatch.delenv("XLA_FLAGS", raising=False)  # compiled as users do, not as the other tests
+    monkeypatch.setattr(torture, "EXPERIMENT", torture.EXPERIMENT.replace("num_epochs=40", "num_epochs=10"))
     assert torture.main(["torture", "--kills=1", "--seed=11", "--noevaluate"]) == 0, capsys.readouterr().err
     out = capsys.readouterr().out
     assert "1 kills survived" in out
