@@ -18,7 +18,7 @@ Expected (mnist_5k, 30 epochs, mean ± sd over seeds 0 to 4):
 | 2    | negentropy of the codes, nats           | 0.57 ± 0.13   | 0.33 ± 0.05   | 0.15 ± 0.01   | 0.21 ± 0.03   |
 | 2    | distortion of the mean code, nats       | 153.6 ± 2.0   | 155.6 ± 1.7   | 154.6 ± 0.7   | 154.2 ± 1.0   |
 | 2    | cost of the noise, nats                 | 0             | 0             | 2.25 ± 0.05   | 0.93 ± 0.05   |
-| 16   | Fréchet distance of N(0, I) samples     | 577 ± 24      | 33.8 ± 3.9    | 71.4 ± 4.7    | 69.5 ± 3.0    |
+| 16   | Fréchet distance of N(0, I) samples     | 577 ± 24      | 33.8 ± 3.9    | 71.4 ± 4.7    | 69.5 ± 2.9    |
 | 16   | the same of a mixture fitted to codes   | 7.4 ± 0.5     | 7.9 ± 1.2     | 8.5 ± 1.4     | 9.8 ± 1.7     |
 | 16   | negentropy of the codes, nats           | 4.47 ± 0.07   | 4.27 ± 0.04   | 3.05 ± 0.04   | 2.41 ± 0.06   |
 | 16   | distortion of the mean code, nats       | 81.1 ± 0.3    | 81.4 ± 0.3    | 81.1 ± 0.3    | 83.1 ± 0.4    |

@@ -26,7 +26,7 @@ from threadpoolctl import threadpool_limits
 from vae_jax.data import Dataset, Split
 from vae_jax.evaluation.classifier import Classifier
 from vae_jax.evaluation.samples import principal_axes
-from vae_jax.evaluation.subsets import limit
+from vae_jax.evaluation.subsets import chunks, limit
 from vae_jax.runs import Codes, TrainedRun
 
 MAX_TRAIN, MAX_TEST = 5000, 2000  # images, drawn at random
@@ -135,7 +135,8 @@ def mmd(samples: np.ndarray, reference: np.ndarray) -> float:
     scales = [2 * samples.shape[1] * scale for scale in MMD_SCALES]
 
     def kernel_sum(squared: np.ndarray) -> float:
-        return sum(float(np.sum(c / (c + squared))) for c in scales)
+        parts = chunks(squared.ravel(), 1 << 15)  # which stay in the caches, at half the time
+        return sum(float(np.sum(c / (c + part))) for part in parts for c in scales)
 
     n, m = len(samples), len(reference)
     within = kernel_sum(pdist(samples, "sqeuclidean")) / (n * (n - 1) / 2)  # each pair of points once
