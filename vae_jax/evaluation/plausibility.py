@@ -27,9 +27,9 @@ from vae_jax.runs import identity_of
 
 FORMAT = 2  # of the code of this module
 FEATURES = (16, 32)  # of the two convolutions
-MIN_SIDE = 7  # pixels, to which smaller images are padded: two convolutions leave one pixel of it
+MIN_SIDE = 10  # pixels, to which smaller images are padded: two convolutions leave one pixel of it
 HIDDEN_DIM = 128
-SCHEDULE = recipe.Schedule(min_epochs=10, min_steps=2_000, learning_rate=4e-3)
+SCHEDULE = recipe.Schedule(min_epochs=8, min_steps=1_200, learning_rate=4e-3)
 COPIES = 3  # of each real image: one as it is, the others jittered; and as many outliers
 MAX_REAL = 20_000  # real images with their copies
 HELD_OUT = 10  # one of so many training images is not trained on, nor is any validation image
@@ -71,10 +71,10 @@ class Network(nn.Module):
     @nn.compact
     def __call__(self, images: Array) -> tuple[Array, Array]:
         """Maps float32[B, H, W] in [0, 1] to features float32[B, F] and logits [B, C + 1], the last of rejection."""
-        height, width = images.shape[1:]
-        x = jnp.pad(images, ((0, 0), (0, max(0, MIN_SIDE - height)), (0, max(0, MIN_SIDE - width))))[..., None]
+        border = [(0, max(0, MIN_SIDE - side)) for side in images.shape[1:]]
+        x = jnp.pad(images, ((0, 0), *border))[..., None]
         for index, features in enumerate(FEATURES):
-            layer = _Conv(features, (3, 3), strides=(2, 2), padding="VALID", name=f"conv_{index}")
+            layer = _Conv(features, (4, 4), strides=(2, 2), padding="VALID", name=f"conv_{index}")
             x = nn.relu(layer(x))
         x = nn.relu(dense(x.reshape(x.shape[0], -1), HIDDEN_DIM, "hidden"))
         return x, dense(x, self.num_classes + 1, "logits")
