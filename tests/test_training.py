@@ -15,6 +15,7 @@ from experiments.published import iwae_table_1
 from vae_jax import objectives, training
 from vae_jax.config import FIELDS, Config
 from vae_jax.models import MODELS
+from vae_jax.networks import QUICK_COMPILATION
 from vae_jax.programs import make_program
 
 pytestmark = pytest.mark.usefixtures("cheap_compilation")
@@ -400,3 +401,13 @@ def test_a_batch_larger_than_the_data_set_takes_no_more_memory():
     images = np.zeros((60, 28, 28), np.uint8)
     sizes = [memory_of_an_epoch(Config(batch_size=size), 1, images)[0].temp_size_in_bytes for size in (60, 200_000)]
     assert sizes[0] == sizes[1]
+
+
+@pytest.mark.parametrize("architecture", ["mlp", "conv"])
+def test_parameters_are_the_same_bits_however_quickly_their_program_is_compiled(architecture):
+    config = Config(architecture=architecture, hidden_dims=(8,))
+    program, hyperparameters = make_program(config, (28, 28)), training.hyperparameters([config])
+    lowered = training.init_states.lower(program, hyperparameters)
+    slowly, quickly = lowered.compile({"xla_backend_optimization_level": "3"}), lowered.compile(QUICK_COMPILATION)
+    expected, found = slowly(hyperparameters), quickly(hyperparameters)
+    assert jax.tree.all(jax.tree.map(np.array_equal, expected, found))

@@ -21,6 +21,7 @@ from vae_jax.checkpoints import Checkpoint
 from vae_jax.config import Config, ConfigError, Options
 from vae_jax.data import Dataset
 from vae_jax.journal import FinishedElsewhereError, Journal, Saver
+from vae_jax.networks import QUICK_COMPILATION
 from vae_jax.programs import Program, make_program
 from vae_jax.runs import check_identity, load_dataset
 from vae_jax.session import Progress, Stop
@@ -226,7 +227,7 @@ def _compile(
     numbers = placed(training.hyperparameters([program.config] * num_runs))
     states = placed(jax.eval_shape(functools.partial(training.init_states, program), numbers))
     epoch = jax.ShapeDtypeStruct((), np.int32)
-    init = training.init_states.lower(program, numbers).compile()
+    init = training.init_states.lower(program, numbers).compile(QUICK_COMPILATION)
     train = training.train_epoch.lower(program, place(train_shape, np.uint8), states, numbers, epoch).compile()
     if not validation_shape[0]:
         return Compiled(init, train, None)

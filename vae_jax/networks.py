@@ -187,6 +187,10 @@ def decode(network: Autoencoder, params: Params, z: Array) -> Reconstruction:
     return cast(Reconstruction, network.apply({"params": params}, z, method="decode"))
 
 
+# Of programs that draw parameters: they run once, and draw the same bits with fewer of LLVM's optimizations.
+QUICK_COMPILATION: dict[str, str | bool] = {"xla_backend_optimization_level": "1"}
+
+
 def init_params(network: Autoencoder, key: Array) -> Params:
     """Draws initial parameters; the key is consumed."""
     return cast(Params, network.init(key, jnp.zeros((1, *network.image_shape)))["params"])

@@ -15,6 +15,7 @@ import numpy as np
 import optax
 from jax import Array
 
+from vae_jax import networks
 from vae_jax.evaluation.subsets import chunks, subset
 from vae_jax.networks import Params, dense
 from vae_jax.training import batches
@@ -91,7 +92,8 @@ def train(network: nn.Module, images: np.ndarray, labels: np.ndarray, seed: int,
     steps_per_epoch = math.ceil(len(images) / BATCH_SIZE)
     num_epochs = max(schedule.min_epochs, math.ceil(schedule.min_steps / steps_per_epoch))
     decay = schedule.learning_rate, num_epochs * steps_per_epoch
-    state = _init_state(network, decay, images.shape[1:], init_key)
+    init = _init_state.lower(network, decay, images.shape[1:], init_key).compile(networks.QUICK_COMPILATION)
+    state = init(init_key)
     images, labels = jax.device_put((images, labels.astype(np.int32)))
     for epoch in range(num_epochs):
         state = _train_epoch(network, decay, images, labels, state, jax.random.fold_in(train_key, epoch))
