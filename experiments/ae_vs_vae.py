@@ -3,8 +3,8 @@
     python -m experiments.launch --experiment=ae_vs_vae
 
 Expected (mnist_5k, 20 epochs, mean ± sd over seeds 0 to 4; nats per image): AE test loss 154.8 ± 1.6; VAE test loss
-162.2 ± 0.7 = distortion 156.9 ± 0.7 + rate 5.28 ± 0.11. It takes two to three minutes on 2 cores, evaluation and
-figures included.
+162.2 ± 0.7 = distortion 156.9 ± 0.7 + rate 5.28 ± 0.11. It takes about two minutes on 2 cores, evaluation and figures
+included.
 
 With a constant rate of 0.001, batches of 128 and 50 epochs the losses are 157.0 ± 1.7 and 164.1 ± 1.0. A rate of 0.005
 gives lower ones still, 153.2 ± 0.8 and 159.9 ± 0.4, but AEs that differ more from seed to seed (Fréchet distance of

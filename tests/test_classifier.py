@@ -89,11 +89,11 @@ def test_it_knows_the_digits(digits, trained):
     assert features.dtype == probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
     assert found.accuracy == np.mean(probabilities.argmax(axis=1) == digits.test.labels) >= 0.94
-    assert seconds < 60  # of both cores; some 10 where nothing else runs
+    assert seconds < 60  # of both cores; some 6 where nothing else runs
 
 
 def test_images_go_through_in_chunks(digits, trained):
-    images = digits.train.images[:2100] / np.float32(255)  # a chunk is 2,000
+    images = digits.train.images[:2100] / np.float32(255)  # a chunk is 256
     features, probabilities = trained[0].predict(images)
     some = np.array([0, 1999, 2000, 2099])
     few_features, few_probabilities = trained[0].predict(images[some])

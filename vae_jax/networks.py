@@ -187,7 +187,8 @@ def decode(network: Autoencoder, params: Params, z: Array) -> Reconstruction:
     return cast(Reconstruction, network.apply({"params": params}, z, method="decode"))
 
 
-# Of programs that draw parameters: they run once, and draw the same bits with fewer of LLVM's optimizations.
+# Compiler options for a program that draws initial parameters. It runs once, so it needs few of LLVM's optimizations;
+# the parameters are the same bits.
 QUICK_COMPILATION: dict[str, str | bool] = {"xla_backend_optimization_level": "1"}
 
 

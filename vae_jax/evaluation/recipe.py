@@ -29,7 +29,7 @@ MIN_STEPS = 1_500  # 96 % accuracy on mnist_5k, whose epochs are short
 MAX_SHIFT = 2  # pixels, each way; without shifts the network memorizes 3,667 images
 MAX_SIDE = 64  # pixels; larger images are averaged over blocks first
 MAX_TRAIN = 60_000  # training images
-CHUNK = 256  # images that go through a network at once; windows of many more leave the caches, at twice the time
+CHUNK = 256  # images that go through a network at once; patches of many more leave the caches, at twice the time
 
 
 def constants() -> str:
