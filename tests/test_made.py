@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from experiments import launch
-from vae_jax import figures, made, page, results
+from vae_jax import figures, made, page, results, source
 from vae_jax.workdir import read_experiment
 
 pytestmark = pytest.mark.usefixtures("cheap_compilation")
@@ -85,6 +85,6 @@ def test_the_digest_is_of_runs_numbers_question_and_code(workdir, monkeypatch):
     params = workdir / "runs" / config.name / "params.safetensors"
     params.write_bytes(params.read_bytes()[:-1])
     digests.add(made.digest(experiment, workdir, found))
-    monkeypatch.setattr(made, "_code", lambda: "another version")
+    monkeypatch.setattr(source, "digest", lambda **_: "another version")
     digests.add(made.digest(experiment, workdir, found))
     assert len(digests) == 6

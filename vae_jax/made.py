@@ -4,7 +4,6 @@ All of them are made from the same things: the runs, their numbers, the experime
 one digest of these beside the digests of the files that were made.
 """
 
-import functools
 import hashlib
 import importlib.metadata
 import json
@@ -12,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vae_jax import source
 from vae_jax.config import Experiment
 from vae_jax.results import Results
 from vae_jax.workdir import UserError, read_json, run_dir, write_json
@@ -28,7 +28,8 @@ def digest(experiment: Experiment, workdir: Path, results: Results) -> str:
         for config in results.configs
     ]  # fmt: skip
     asked = experiment.name, experiment.question, experiment.base.to_dict(), list(experiment.figures)
-    return _sha256(json.dumps([numbers, asked, _code(), [_version(name) for name in PACKAGES]]).encode())
+    code = source.digest(suffixes=(".py", ".html", ".css", ".js"))
+    return _sha256(json.dumps([numbers, asked, code, [_version(name) for name in PACKAGES]]).encode())
 
 
 class Made:
@@ -74,14 +75,6 @@ class Made:
         """
         now = {name: entry for name, entry in self.entries.items() if self.find(name) is not None}
         write_json(self.workdir / "made.json", now)
-
-
-@functools.cache
-def _code() -> str:
-    """The SHA-256 of this package's files; one process runs one version."""
-    folder = Path(__file__).parent
-    paths = sorted(path for path in folder.rglob("*") if path.suffix in (".py", ".html", ".css", ".js"))
-    return _sha256("".join(f"{path.relative_to(folder)} {_digest_of(path)}\n" for path in paths).encode())
 
 
 def _version(package: str) -> str | None:

@@ -1,0 +1,30 @@
+"""The source of this package by its SHA-256, since a wheel has no commit. Standard library only."""
+
+import functools
+import hashlib
+from pathlib import Path
+
+
+@functools.cache
+def digest(*parts: str, suffixes: tuple[str, ...] = (".py",)) -> str:
+    """Returns the SHA-256 of the package's files and their paths in it; hidden ones, as editors leave, do not count.
+
+    It is computed once: a process goes on with the modules it has imported, whatever happens to their files.
+
+    Args:
+        parts: files and folders below the package, such as `evaluation` or `arrays.py`; none for all of it.
+        suffixes: of the files that count.
+
+    Raises:
+        FileNotFoundError: the package has no such part.
+    """
+    package = Path(__file__).parent
+    paths = dict[str, Path]()
+    for part in parts or (".",):
+        found = package / part
+        if not found.exists():
+            raise FileNotFoundError(found)
+        paths |= {path.relative_to(package).as_posix(): path for path in (found, *found.rglob("*"))}
+    counted = sorted((name, path) for name, path in paths.items() if path.suffix in suffixes and "/." not in f"/{name}")
+    text = "".join(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n" for name, path in counted)
+    return hashlib.sha256(text.encode()).hexdigest()
