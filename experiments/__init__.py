@@ -3,11 +3,13 @@
 A module of a folder, such as `published/jaanli.py`, is named with it: `published/jaanli`.
 """
 
+import contextlib
 import importlib
 import importlib.util
 import os
 import pkgutil
 import re
+import sys
 import traceback
 from pathlib import Path
 
@@ -61,17 +63,24 @@ def check_figures(experiment: Experiment) -> None:
 
 
 def _load_file(text: str) -> Experiment:
-    path = Path(os.path.expanduser(text))
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    """Loads a user's file as Python runs one: it may import its neighbours, and it is a module that others find."""
+    path = Path(os.path.abspath(os.path.expanduser(text)))
+    # A name of its own: under the file's, a random.py would replace the standard library's.
+    spec = importlib.util.spec_from_file_location(f"{__name__}.file", path)
     if spec is None or spec.loader is None or not path.is_file():
         raise ConfigError(f"there is no experiment file {text}")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where a dataclass looks up its annotations
+    sys.path.insert(0, str(path.parent))
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # a user's file may raise anything
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         where = f"{text}, line {lines[-1]}" if lines else text
         raise ConfigError(f"{where}: {_explain(error)}") from error
+    finally:
+        with contextlib.suppress(ValueError):  # the file may have removed it
+            sys.path.remove(str(path.parent))  # what the program imports later is its own
     experiment = getattr(module, "EXPERIMENT", None)
     if not isinstance(experiment, Experiment):
         raise ConfigError(f"{text} defines no EXPERIMENT = Experiment(...)")

@@ -12,6 +12,7 @@ import os
 import shlex
 import sys
 import textwrap
+import time
 import typing
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ from scripts import command
 from vae_jax import environment, session
 from vae_jax.config import Experiment, Options
 from vae_jax.session import Stop, StoppedError
-from vae_jax.workdir import UserError, read_experiment
+from vae_jax.workdir import UserError, exists, read_experiment
 
 if typing.TYPE_CHECKING:
     from vae_jax.results import Results
@@ -76,7 +77,7 @@ def _find(values: FlagValues) -> tuple[Experiment, Path]:
     workdir = Path(os.path.expanduser(values.workdir)) if values.workdir else None
     if workdir and str(workdir).startswith("~"):
         raise UserError(f"cannot expand {workdir}: there is no home directory; give the whole path")
-    if values.experiment is None and workdir and (workdir / "experiment.json").exists():
+    if values.experiment is None and workdir and exists(workdir / "experiment.json"):
         own = read_experiment(workdir)
     else:
         own = experiments.load(DEFAULT_EXPERIMENT if values.experiment is None else values.experiment)
@@ -92,6 +93,7 @@ def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, 
         stop.check()
         progress.drawing(done, total, name)
 
+    start = time.monotonic()
     environment.check_devices()
     configs, progress = experiment.configs, session.Progress()
     with session.hold(workdir), contextlib.ExitStack() as stack:
@@ -115,7 +117,7 @@ def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, 
 
         before_now = made.Made(workdir, made.digest(experiment, workdir, found), options.figures == "again")
         drawn = figures.draw(experiment, found, workdir, options.data_dir, show, before_now)
-        disk.write_record(workdir, experiment, provenance.finish(record))
+        disk.write_record(workdir, experiment, provenance.finish(record, time.monotonic() - start))
         facts = [options.language, *(picture.name for picture in drawn.pictures)]
         if before_now.find("report.html") != facts:
             page.write(experiment, workdir, found, drawn.pictures, options.data_dir, options.language)

@@ -1,5 +1,7 @@
 """Strict JAX for every test: silent rank promotion and a key used twice are errors, as warnings are."""
 
+import builtins
+import errno
 import os
 from pathlib import Path
 
@@ -84,6 +86,29 @@ def write_npz(tmp_path):
         return f"npz:{tmp_path / name}.npz"
 
     return write
+
+
+@pytest.fixture
+def forbid(monkeypatch):
+    """Forbids this process to read a file, or a folder and all below it, as permissions do not where it is root's."""
+
+    def start(forbidden):
+        def refusing(function, refuses):
+            def call(path, *args, **kwargs):
+                if isinstance(path, str | os.PathLike) and refuses(Path(path)):
+                    raise PermissionError(errno.EACCES, "Permission denied", str(path))
+                return function(path, *args, **kwargs)
+
+            return call
+
+        def is_below(path):
+            return forbidden in path.parents
+
+        monkeypatch.setattr(os, "stat", refusing(os.stat, is_below))
+        for module, name in ((builtins, "open"), (os, "open"), (os, "listdir")):
+            monkeypatch.setattr(module, name, refusing(getattr(module, name), lambda p: p == forbidden or is_below(p)))
+
+    return start
 
 
 @pytest.fixture(scope="session")

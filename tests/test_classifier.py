@@ -123,6 +123,18 @@ def test_the_same_seed_is_the_same_classifier_bit_for_bit(tmp_path, capsys):
 
 
 @pytest.mark.usefixtures("quick")
+def test_a_file_that_nobody_may_read_is_not_said_to_be_missing(tmp_path, capsys, forbid):
+    load_or_train(made_up(), tmp_path / "cache")
+    path = only_file(tmp_path / "cache")
+    capsys.readouterr()
+    forbid(tmp_path / "cache")
+    forget()
+    load_or_train(made_up(), tmp_path / "cache")
+    line = f"cannot read {path}: Permission denied: training the classifier of made_up\n"
+    assert capsys.readouterr().err.startswith(line)
+
+
+@pytest.mark.usefixtures("quick")
 def test_every_image_and_label_counts(tmp_path):
     """Also those of a last batch that is short."""
     dataset = made_up()
@@ -200,7 +212,7 @@ def test_a_damaged_file_is_trained_again_and_replaced(damage, tmp_path, capsys):
     forget()
     again = load_or_train(made_up(), tmp_path)
     line, *more = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"{path} ")
+    assert line.startswith(f"cannot read {path}: Is a directory" if damage == "a_folder" else f"{path} ")
     assert line.endswith(": training the classifier of made_up")
     assert again[1:] == first[1:]
     if damage == "a_folder":  # nothing can be written there

@@ -206,6 +206,38 @@ def test_a_wrong_experiment_file_is_exit_code_2(run_main, tmp_path, content, mes
     assert not (tmp_path / "workdir").exists()
 
 
+NEIGHBOUR = """
+from __future__ import annotations
+from dataclasses import dataclass
+
+@dataclass
+class Width:
+    units: int = 8
+"""
+
+
+def test_an_experiment_file_may_define_dataclasses_and_import_its_neighbours(run_main, tmp_path, monkeypatch):
+    """Also where the file is called as a module of the standard library, and its path is relative."""
+    (tmp_path / "neighbour_of_this_test.py").write_text(NEIGHBOUR)
+    (tmp_path / "random.py").write_text(
+        f"{NEIGHBOUR}\nimport neighbour_of_this_test as other\nfrom vae_jax.config import Config, Experiment\n"
+        "widths = ((Width().units,), (other.Width(16).units,))\n"
+        "EXPERIMENT = Experiment(name='wide', question='?', grid={'hidden_dims': widths})\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    path = list(sys.path)
+    code, out, err = run_main("--experiment=random.py", "--dry_run")
+    assert (code, err) == (0, "")
+    assert "varies   hidden_dims: 8, 16" in out
+    assert sys.path == path
+    assert sys.modules["random"].__file__ != str(tmp_path / "random.py")
+    (tmp_path / "neighbour_of_this_test.py").unlink()
+    (tmp_path / "random.py").write_text("import os\nimport no_neighbour\n")
+    code, _, err = run_main("--experiment=random.py", "--dry_run")
+    assert (code, sys.path) == (2, path)
+    assert err == "launch: random.py, line 2: ModuleNotFoundError: No module named 'no_neighbour' (see --help)\n"
+
+
 def test_figures_are_known_by_their_source():
     assert sorted(experiments.figure_names()) == sorted(FIGURES)
 

@@ -14,7 +14,7 @@ import pytest
 import safetensors.numpy
 
 import vae_jax
-from vae_jax import arrays, runs, sweeps, workdir
+from vae_jax import arrays, checkpoints, results, runs, sweeps, workdir
 from vae_jax.config import Config, ConfigError
 from vae_jax.journal import metrics_row
 from vae_jax.likelihoods import LIKELIHOODS
@@ -220,10 +220,42 @@ def damages():
 def test_parameters_that_are_not_those_of_the_run(tiny_experiment, copied, damage):
     folder = run_dir(copied, tiny_experiment.configs[2])
     damages()[damage](folder / "params.safetensors")
-    with pytest.raises(UserError, match=r"params\.safetensors .*; delete .* and launch again$") as caught:
+    with pytest.raises(UserError, match=r"^[^\n]*params\.safetensors [^\n]*; restore it, or move .* and launch again$"):
         load_run(folder)
-    assert "\n" not in str(caught.value)
     assert is_trained(folder)
+
+
+READERS = dict(zip(FILES, (load_run, read_metrics, load_run, read_seconds), strict=True))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_nobody_may_read_is_one_line(tiny_experiment, copied, forbid, name):
+    folder = run_dir(copied, tiny_experiment.configs[2])
+    forbid(folder / name)
+    with pytest.raises(UserError, match=rf"^cannot read {folder / name}: Permission denied$"):
+        READERS[name](folder)
+    assert is_trained(folder)  # it is there
+
+
+@pytest.mark.parametrize("place", ["runs", "run"])
+def test_a_run_in_a_folder_that_nobody_may_read_is_not_said_to_be_missing(tiny_experiment, copied, forbid, place):
+    folder = run_dir(copied, tiny_experiment.configs[2])
+    forbid(folder if place == "run" else folder.parent)
+    functions = [*READERS.values(), is_trained, workdir.is_evaluated, checkpoints.epochs]
+    functions.append(lambda folder: sweeps.train_one(tiny_experiment.configs[2], copied))
+    functions.append(lambda folder: results.collect(copied, tiny_experiment.configs))
+    for function in functions:
+        with pytest.raises(UserError, match=rf"^cannot read {copied}/runs/[^:\n]*: Permission denied$"):
+            function(folder)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_folder_in_place_of_a_file_is_one_line(tiny_experiment, copied, name):
+    folder = run_dir(copied, tiny_experiment.configs[2])
+    (folder / name).unlink()
+    (folder / name).mkdir()
+    with pytest.raises(UserError, match=rf"^cannot read {folder / name}: Is a directory$|is not finished"):
+        READERS[name](folder)
 
 
 def test_a_notebook_needs_two_lines(tiny_experiment, tiny_workdir):

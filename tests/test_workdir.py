@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_config import configs, values_of
 
-from vae_jax import workdir
+from vae_jax import results, workdir
 from vae_jax.config import FIELDS, Config, Experiment
 from vae_jax.workdir import (
     DataIdentity,
@@ -22,12 +22,14 @@ from vae_jax.workdir import (
     read_identity,
     read_json,
     read_metrics,
+    read_seconds,
     run_dir,
     write_bytes,
     write_config,
     write_json,
     write_metrics,
     write_record,
+    write_timing,
 )
 
 json_values = st.recursive(
@@ -169,7 +171,7 @@ def test_a_config_of_version_0_1_0_has_no_identity(tmp_path):
 @pytest.mark.parametrize("data", [None, {}, {"sha256": "1"}, {"beta": 1}, [1, 2, 3]])
 def test_a_damaged_identity(tmp_path, data):
     write_json(tmp_path / "config.json", {"config": EXPERIMENT.base.to_dict(), "data": data})
-    with pytest.raises(UserError, match=r"config\.json is damaged .*; delete .* and launch again"):
+    with pytest.raises(UserError, match=r"config\.json is damaged .*; restore it, or move .* away and launch again$"):
         read_config(tmp_path)
 
 
@@ -189,8 +191,40 @@ def test_metrics_are_one_line_of_json_per_epoch(tmp_path):
     ],
 )  # fmt: skip
 def test_metrics_that_are_not_one_object_per_epoch(tmp_path, rows):
-    with pytest.raises(UserError, match=rf"metrics\.jsonl is damaged .*; delete {tmp_path} and launch again"):
+    with pytest.raises(UserError, match=rf"metrics\.jsonl is damaged .*; restore it, or move {tmp_path} away"):
         read_metrics(write_run(tmp_path, rows))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("", "\n"), ("", "\r\n  \n\t\n"), ("\n", ""), ("\ufeff", ""), ("\ufeff", "\n\n")]
+)  # fmt: skip
+def test_what_an_editor_adds_to_metrics_and_times_is_read_over(tmp_path, before, after):
+    write_run(tmp_path)
+    write_timing(tmp_path, [{"epoch": n, "seconds": 1.5} for n in (1, 2)])
+    for name in ("metrics.jsonl", "timing.jsonl"):
+        path = tmp_path / name
+        path.write_bytes((before + path.read_text() + after).encode())
+    assert read_metrics(tmp_path) == ROWS
+    assert read_seconds(tmp_path) == 3.0
+    path = tmp_path / "config.json"
+    path.write_bytes(("\ufeff" + path.read_text()).encode())
+    assert read_config(tmp_path) == EXPERIMENT.base
+
+
+@pytest.mark.parametrize("name", ["config.json", "metrics.jsonl", "timing.jsonl", "evaluation.json"])
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"3", b"[[1]]"])
+def test_nobody_is_told_to_delete_parameters_beside_a_damaged_file(tmp_path, name, content):
+    write_run(tmp_path)
+    (tmp_path / name).write_bytes(content)
+    read = {
+        "config.json": read_config, "metrics.jsonl": read_metrics, "timing.jsonl": read_seconds,
+        "evaluation.json": lambda run: results._read(run / "evaluation.json"),
+    }[name]  # fmt: skip
+    with pytest.raises(UserError, match=rf"^{tmp_path / name} is damaged ") as caught:
+        read(tmp_path)
+    # Without times a launch goes on, and it makes an evaluation again; without another file it trains the run again.
+    ways_out = {True: "; delete it and launch again", False: f"; restore it, or move {tmp_path} away and launch again"}
+    assert str(caught.value).endswith(ways_out[name in ("timing.jsonl", "evaluation.json")])
 
 
 @st.composite

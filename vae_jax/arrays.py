@@ -104,7 +104,8 @@ _CODES = {
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     try:
-        with safetensors.safe_open(path, framework="numpy") as file:
+        with open(path, "rb"), safetensors.safe_open(path, framework="numpy") as file:
+            # safetensors calls a file that it may not open one that does not exist.
             yield file
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error

@@ -3,8 +3,8 @@
 WORKDIR/runs/NAME/checkpoint-EPOCH.safetensors    the state, and the metrics up to there; the last two are kept
 """
 
-import contextlib
 import functools
+import os
 import re
 import sys
 from pathlib import Path
@@ -17,7 +17,7 @@ from vae_jax.arrays import DamagedError
 from vae_jax.config import Config, ConfigError
 from vae_jax.programs import Program
 from vae_jax.training import TrainState
-from vae_jax.workdir import UserError, is_history, remove
+from vae_jax.workdir import UserError, exists, is_history, remove
 
 FORMAT = 2  # raise it when older checkpoints can no longer be resumed from
 KEPT = 2  # the newest, and one in case that is damaged
@@ -70,7 +70,7 @@ def newest(folder: Path, config: Config, program: Program) -> Checkpoint | None:
             print(f"{path} {error}; not used", file=sys.stderr)
         except UserError:
             # Another worker may have finished the run and deleted its checkpoints.
-            if path.exists():
+            if exists(path):
                 raise
     if found and epochs(folder):
         print(f"{folder} has no undamaged checkpoint; the run starts over", file=sys.stderr)
@@ -78,13 +78,19 @@ def newest(folder: Path, config: Config, program: Program) -> Checkpoint | None:
 
 
 def epochs(folder: Path) -> list[int]:
-    """Returns the epochs of a run's checkpoints, rising."""
-    found = []
-    with contextlib.suppress(OSError):
-        for path in folder.iterdir():
-            if match := re.fullmatch(r"checkpoint-([0-9]{1,9})\.safetensors", path.name):
-                found.append(int(match[1]))
-    return sorted(found)
+    """Returns the epochs of a run's checkpoints, rising.
+
+    Raises:
+        UserError: the folder cannot be read, which does not mean that it holds none.
+    """
+    try:
+        names = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise UserError(f"cannot read {folder}: {error.strerror or error}") from error
+    matches = (re.fullmatch(r"checkpoint-([0-9]{1,9})\.safetensors", name) for name in names)
+    return sorted(int(match[1]) for match in matches if match)
 
 
 def path_of(folder: Path, epoch: int) -> Path:

@@ -26,7 +26,7 @@ from vae_jax.programs import Program, make_program
 from vae_jax.runs import check_identity, load_dataset
 from vae_jax.session import Progress, Stop
 from vae_jax.training import Metrics, TrainState
-from vae_jax.workdir import DataIdentity, UserError, is_trained, read_identity, run_dir
+from vae_jax.workdir import DataIdentity, UserError, exists, is_trained, read_identity, run_dir
 
 
 class Watch(NamedTuple):
@@ -85,7 +85,7 @@ def train(
     for config in configs:
         folder = run_dir(workdir, config)
         if not is_trained(folder):
-            if (folder / "config.json").exists():
+            if exists(folder / "config.json"):
                 check_identity(config.name, read_identity(folder), dataset)
             saved = checkpoints.newest(folder, config, program)
             starts.setdefault(saved.epoch if saved else 0, []).append((config, saved))

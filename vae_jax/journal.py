@@ -19,6 +19,7 @@ from vae_jax.runs import identity_of, write_params
 from vae_jax.training import Metrics, TrainState, final_params
 from vae_jax.workdir import (
     UserError,
+    exists,
     has_ended,
     is_trained,
     remove,
@@ -124,7 +125,7 @@ class Journal:
         if all(is_trained(folder) for folder in self.folders):
             raise FinishedElsewhereError
         for folder, metrics, timing in zip(self.folders, self.metrics, self.timing, strict=True):
-            if not (folder / "config.json").exists():  # a new folder would hold only a part of the run
+            if not exists(folder / "config.json"):  # a new folder would hold only a part of the run
                 raise UserError(f"{folder} has vanished or was emptied; launch again")
             write_metrics(folder, metrics)
             write_timing(folder, timing)

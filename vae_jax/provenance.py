@@ -4,7 +4,6 @@ import importlib.metadata
 import os
 import platform
 import subprocess
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,10 +51,9 @@ def start(experiment: Experiment, command: str, data_dir: str | None, before: Ma
     }
 
 
-def finish(record: dict[str, Any]) -> dict[str, Any]:
-    """Returns the record with the wall-clock time of the launch added."""
-    started = datetime.fromisoformat(record["started"]).timestamp()
-    return record | {"wall_seconds": round(time.time() - started, 1)}
+def finish(record: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """Returns the record with the wall-clock time of the launch added; not from `started`, as a clock may be set."""
+    return record | {"wall_seconds": round(seconds, 1)}
 
 
 def _data(experiment: Experiment, data_dir: str | None) -> dict[str, dict[str, Any]]:

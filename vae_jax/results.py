@@ -90,7 +90,7 @@ def collect(workdir: Path, configs: Sequence[Config]) -> Results:
         folder = disk.run_dir(workdir, config)
         if disk.is_evaluated(folder):
             content = _read(folder / "evaluation.json")
-        elif not disk.is_trained(folder) and (folder / "failed.json").exists():
+        elif not disk.is_trained(folder) and disk.exists(folder / "failed.json"):
             content = _read(folder / "failed.json")
         else:
             continue

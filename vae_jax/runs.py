@@ -19,7 +19,7 @@ from vae_jax.likelihoods import pixel_mean
 from vae_jax.networks import Params, init_params
 from vae_jax.objectives import Posterior
 from vae_jax.programs import Program, make_program, observed_pixels
-from vae_jax.workdir import DataIdentity, UserError, is_trained, read_config, read_identity
+from vae_jax.workdir import DataIdentity, UserError, exists, is_trained, read_config, read_identity, way_out
 
 CHUNK = 2000  # images that go through a network at once outside training
 MAX_SIDE = 1 << 16  # pixels; a damaged header may say anything
@@ -64,9 +64,9 @@ def load_run(run: Path) -> TrainedRun:
         program = make_program(config, (height, width))
         flat, _ = arrays.read(path, param_shapes(program))
     except (DamagedError, MismatchError) as error:
-        raise UserError(f"{path} {error}; delete {run} and launch again") from error
+        raise UserError(f"{path} {error}; {way_out(run)}") from error
     except (ConfigError, LookupError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is damaged ({error}); delete {run} and launch again") from error
+        raise UserError(f"{path} is damaged ({error}); {way_out(run)}") from error
     return trained_run(config, program, flax.traverse_util.unflatten_dict(flat, sep="/"), read_identity(run))
 
 
@@ -143,13 +143,13 @@ def _check_is_run(run: Path) -> None:
     """Raises UserError that says what to load instead, unless this is the folder of a trained run."""
     if is_trained(run):
         return
-    if not run.exists():
+    if not exists(run):
         raise UserError(f"there is no folder {run}; load WORKDIR/runs/NAME")
-    if (run / "experiment.json").exists() or (run / "runs").is_dir():
+    if exists(run / "experiment.json") or (run / "runs").is_dir():
         names = sorted(path.name for path in (run / "runs").glob("*/"))
         example = f", such as {run / 'runs' / names[0]}" if names else ""
         raise UserError(f"{run} is a workdir; load one of its runs{example}")
-    if (run / "config.json").exists():
+    if exists(run / "config.json"):
         raise UserError(f"the run in {run} is not finished; launch its experiment again")
     raise UserError(f"{run} holds no run; load WORKDIR/runs/NAME")
 

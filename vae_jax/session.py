@@ -17,7 +17,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from vae_jax.workdir import UserError, read_json
+from vae_jax.workdir import UserError, exists, read_json
 
 PATIENCE = 10.0  # seconds the work has to reach a point where it can stop
 MAX_LINES = 20  # of progress, where there is no terminal to draw a bar on
@@ -34,7 +34,7 @@ def hold(workdir: Path) -> Iterator[None]:
         UserError: another launch holds the lock, or the workdir cannot be written.
     """
     path = workdir / "lock.json"
-    new = [folder for folder in (workdir, *workdir.parents) if not folder.exists()]
+    new = [folder for folder in (workdir, *workdir.parents) if not exists(folder)]
     handle = _acquire(path)
     try:
         yield

@@ -25,6 +25,7 @@ from vae_jax.session import Progress, Stop, StoppedError
 from vae_jax.workdir import (
     DataIdentity,
     UserError,
+    exists,
     is_evaluated,
     is_trained,
     read_identity,
@@ -98,7 +99,7 @@ def check(
         program_of(config, dataset)
         identities[config] = identity_of(dataset)
         folder = run_dir(workdir, config)
-        if (folder / "config.json").exists():
+        if exists(folder / "config.json"):
             identity = read_identity(folder) or _recorded(record, config, identities[config])
             check_identity(config.name, identity, dataset)
     return identities

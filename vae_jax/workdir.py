@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from vae_jax.config import Config, ConfigError, Experiment
 
 MAX_BYTES = 1 << 26  # of a file that is read whole
+DELETE = "delete it and launch again"  # the way out of a damaged file that a launch makes again
 TEMPORARY = ".tmp"  # suffix of a file that is being written
 
 # What lies beside experiment.json.
@@ -109,16 +110,31 @@ def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
     return content
 
 
-def read_json(path: Path, max_bytes: int = MAX_BYTES) -> Any:
+def read_json(path: Path, max_bytes: int = MAX_BYTES, way_out: str = DELETE) -> Any:
     """Reads a JSON file.
 
     Raises:
-        UserError: as `read_bytes`, or the content is not JSON.
+        UserError: as `read_bytes`, or the content is not JSON; `way_out` then ends the message.
     """
     try:
         return json.loads(read_bytes(path, max_bytes))
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is damaged ({error}); delete it and launch again") from error
+        raise UserError(f"{path} is damaged ({error}); {way_out}") from error
+
+
+def exists(path: Path) -> bool:
+    """Whether there is something at this path.
+
+    Raises:
+        UserError: nobody may look, so that what is there cannot be taken for missing.
+    """
+    try:
+        path.stat()
+        return True
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last of a path that no system takes
+        return False
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def remove(path: Path) -> None:
@@ -136,13 +152,17 @@ def run_dir(workdir: Path, config: Config) -> Path:
 
 
 def is_trained(run: Path) -> bool:
-    """Whether the run in this folder is fully trained and has all its files."""
-    return all((run / name).is_file() for name in TRAINED_FILES)
+    """Whether the run in this folder is fully trained and has all its files; raises UserError as `exists`."""
+    return all(_is_file(run / name) for name in TRAINED_FILES)
 
 
 def is_evaluated(run: Path) -> bool:
-    """Whether the run in this folder has an evaluation."""
-    return (run / "evaluation.json").is_file()
+    """Whether the run in this folder has an evaluation; raises UserError as `exists`."""
+    return _is_file(run / "evaluation.json")
+
+
+def _is_file(path: Path) -> bool:
+    return exists(path) and path.is_file()
 
 
 def write_config(run: Path, config: Config, identity: DataIdentity) -> None:
@@ -170,13 +190,18 @@ def read_identity(run: Path) -> DataIdentity | None:
 
 def _read_config(run: Path) -> tuple[Config, DataIdentity | None]:
     path = run / "config.json"
-    content = read_json(path)
+    content = read_json(path, way_out=way_out(run))
     try:
         if isinstance(content, dict) and "config" in content:
             return Config.from_dict(content["config"]), DataIdentity(**content["data"])
         return Config.from_dict(content), None
     except (ConfigError, LookupError, TypeError) as error:
-        raise UserError(f"{path} is damaged ({error}); delete {run} and launch again") from error
+        raise UserError(f"{path} is damaged ({error}); {way_out(run)}") from error
+
+
+def way_out(run: Path) -> str:
+    """Returns what to do about a damaged file of a run: nothing that deletes another one, such as its parameters."""
+    return f"restore it, or move {run} away and launch again"
 
 
 def write_metrics(run: Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -195,9 +220,10 @@ def read_metrics(run: Path) -> list[dict[str, Any]]:
     Raises:
         UserError: metrics.jsonl or config.json is missing or damaged.
     """
-    rows = _read_lines(run / "metrics.jsonl", f"delete {run}")
+    path = run / "metrics.jsonl"
+    rows = _read_lines(path, way_out(run))
     if not is_history(rows, read_config(run).num_epochs):
-        raise UserError(f"{run / 'metrics.jsonl'} is damaged (not one object per epoch); delete {run} and launch again")
+        raise UserError(f"{path} is damaged (not one object per epoch); {way_out(run)}")
     return rows
 
 
@@ -221,11 +247,11 @@ def read_timing(run: Path) -> list[dict[str, float]] | None:
         UserError: timing.jsonl is damaged.
     """
     path = run / "timing.jsonl"
-    if not path.exists():
+    if not exists(path):
         return None
-    rows = _read_lines(path, "delete it")
+    rows = _read_lines(path, DELETE)
     if not all(isinstance(row, dict) and _is_number(row.get("seconds")) for row in rows):
-        raise UserError(f"{path} is damaged (not one object per epoch); delete it and launch again")
+        raise UserError(f"{path} is damaged (not one object per epoch); {DELETE}")
     return rows
 
 
@@ -240,10 +266,11 @@ def read_seconds(run: Path) -> float | None:
 
 
 def _read_lines(path: Path, way_out: str) -> list[Any]:
+    """The objects of a file with one a line; an editor may have added a byte order mark and blank lines."""
     try:
-        return [json.loads(line) for line in read_bytes(path).decode().splitlines()]
+        return [json.loads(line) for line in read_bytes(path).decode("utf-8-sig").splitlines() if line.strip()]
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is damaged ({error}); {way_out} and launch again") from error
+        raise UserError(f"{path} is damaged ({error}); {way_out}") from error
 
 
 def _is_metrics_row(row: Any, epoch: int) -> bool:
@@ -324,7 +351,7 @@ def read_record(workdir: Path) -> dict[str, Any]:
         UserError: the file is missing or damaged.
     """
     path = workdir / "experiment.json"
-    if not path.exists():
+    if not exists(path):
         raise UserError(f"{workdir} holds no experiment (it has no experiment.json)")
     record = read_json(path)
     if not isinstance(record, dict) or not isinstance(record.get("experiment"), str):

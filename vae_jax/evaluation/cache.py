@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from vae_jax import arrays
 from vae_jax.arrays import Arrays, DamagedError, MismatchError
-from vae_jax.workdir import UserError
+from vae_jax.workdir import UserError, exists
 
 
 class Measure(NamedTuple):
@@ -110,7 +110,7 @@ def _load_or_train(
 def _read(
     path: Path, identity: Mapping[str, Any], shapes: Mapping[str, tuple[tuple[int, ...], Any]]
 ) -> tuple[Arrays, float]:
-    if not os.path.isfile(path):
+    if not exists(path):
         raise MismatchError("does not exist yet")
     found, header = arrays.read(path, shapes)
     accuracy = header.get("accuracy")
