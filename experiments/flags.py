@@ -58,7 +58,8 @@ def define_flags() -> flags.FlagValues:
                       "would change) or again; default: due", values)
     flags.DEFINE_integer(
         "num_likelihood_samples", default.num_likelihood_samples, "samples per image of the importance-sampled bound "
-        "on log p(image), from 1 to 1000000; default: 500", lower_bound=1, upper_bound=1_000_000, flag_values=values)
+        "on log p(image), from 1 to 1000000; default: those of the workdir's evaluations, or 500", lower_bound=1,
+        upper_bound=1_000_000, flag_values=values)
     flags.DEFINE_integer(
         "runs_per_device", default.runs_per_device, "runs that a device vectorizes, at least 1; default: 1 on a CPU, "
         "otherwise as many as fit in memory", lower_bound=1, flag_values=values)

@@ -36,7 +36,9 @@ def _ask(values: flags.FlagValues, positional: list[str]) -> None:
         raise UserError(f"{dataset.name} has no labels to train a judge with")
     judge = load_or_train(dataset, seed=values.seed)
     real = dataset.test.where(_chosen(dataset.test.images))
-    print(f"{dataset.name}, judge {judge.digest[:12]} of seed {judge.seed}; share of images that it calls implausible:")
+    print(
+        f"{dataset.name}, judge {judge.digest[:12]} of seed {values.seed}; share of images that it calls implausible:"
+    )
     for probe in probes(real):
         print(row(probe, judge.implausible(probe.images)))
 

@@ -3,15 +3,16 @@
 import json
 import math
 import shutil
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
-from vae_jax import evaluation, runs
+from vae_jax import evaluation, runs, source
 from vae_jax.config import Config
 from vae_jax.data import Dataset, Split
-from vae_jax.evaluation import classifier, parts, plausibility, quadrature, recipe
+from vae_jax.evaluation import classifier, instruments, parts, plausibility, quadrature, recipe
 from vae_jax.evaluation.classifier import Classifier
 from vae_jax.evaluation.plausibility import Plausibility
 from vae_jax.measurements import MEASUREMENTS, RECORD_KEYS
@@ -33,9 +34,9 @@ def predict(images):
 
 def patch_networks(patch):
     """What needs a training is replaced: the judge likes dark images."""
-    patch.setattr(classifier, "load_or_train", lambda dataset: Classifier(predict, 1.0, 0, "d"))
-    judge = Plausibility(lambda images: -images.mean(axis=(1, 2)), np.linspace(-0.3, 0, 50), 1.0, 0, "e")
-    patch.setattr(plausibility, "load_or_train", lambda dataset: judge)
+    patch.setattr(classifier, "load_or_train", lambda dataset, folder=None: Classifier(predict, 1.0, "d"))
+    judge = Plausibility(lambda images: -images.mean(axis=(1, 2)), np.linspace(-0.3, 0, 50), 1.0, "e")
+    patch.setattr(plausibility, "load_or_train", lambda dataset, folder=None: judge)
 
 
 @pytest.fixture
@@ -99,27 +100,40 @@ def test_evaluating_again_gives_the_same_bytes(evaluated, configs):
 # When it is current.
 
 
-def test_an_evaluation_is_current_while_the_same_numbers_are_computed_in_the_same_way(
-    tiny_workdir, evaluated, configs, monkeypatch
-):
-    assert not evaluation.is_current(run_dir(tiny_workdir, configs[0]))
-    folder = run_dir(evaluated[0], configs[0])
-    assert evaluation.is_current(folder)
-    with monkeypatch.context() as patch:
-        patch.setitem(MEASUREMENTS, "a_new_number", MEASUREMENTS["nmi"])
-        assert not evaluation.is_current(folder)
-    with monkeypatch.context() as patch:
-        patch.setattr(evaluation, "FORMAT", evaluation.FORMAT + 1)
-        assert not evaluation.is_current(folder)
-    assert evaluation.is_current(folder)
+READ_BYTES = Path.read_bytes
+
+
+def test_an_evaluation_is_current_while_it_would_be_made_in_the_same_way(tiny_workdir, evaluated, configs, monkeypatch):
+    assert not evaluation.is_current(run_dir(tiny_workdir, configs[0]), 50)
+    ae, vae = (run_dir(evaluated[0], config) for config in configs)
+    for folder in (ae, vae):
+        assert evaluation.is_current(folder, 50)
+        for name in ("evaluation/latents.py", "training.py"):  # a number is computed in another way
+            with monkeypatch.context() as patch:
+                patch.setattr(Path, "read_bytes", lambda path, n=name: READ_BYTES(path) + str(path).endswith(n) * b"#")
+                source.digest.cache_clear()
+                assert not evaluation.is_current(folder, 50), name
+        source.digest.cache_clear()
+    assert not evaluation.is_current(vae, 51)
+    assert evaluation.is_current(ae, 51)  # it has no bound
+    for kind in instruments.KINDS:  # other instruments are in the workdir
+        with monkeypatch.context() as patch:
+            patch.setattr(instruments, "digests", lambda folder, data, kind=kind: {kind: "another"})
+            assert not evaluation.is_current(ae, 50)
+
+
+def test_the_samples_in_use_are_those_of_the_evaluations_there_are(evaluated, tiny_workdir, configs):
+    folders = [run_dir(evaluated[0], config) for config in configs]
+    assert evaluation.samples_in_use(folders) == 50
+    assert evaluation.samples_in_use([run_dir(tiny_workdir, config) for config in configs]) == 500
 
 
 @pytest.mark.parametrize("content", ["", "[1]", "{}", '{"evaluation": 1}', '{"test_loss": 1.0}', "\0", "[" * 100_000])
 def test_a_damaged_evaluation_or_one_of_an_earlier_version_is_not_current(content, tmp_path):
     (tmp_path / "evaluation.json").write_text(content)
-    assert not evaluation.is_current(tmp_path)
+    assert not evaluation.is_current(tmp_path, 500)
     shutil.rmtree(tmp_path)
-    assert not evaluation.is_current(tmp_path)
+    assert not evaluation.is_current(tmp_path, 500)
 
 
 # What goes wrong.
@@ -144,7 +158,7 @@ def test_a_part_that_fails_leaves_the_other_numbers(folders, configs, monkeypatc
     assert numbers == stored(folder)
     assert numbers["failed"] == f"{part}: MemoryError: no room for it"
     assert {"test_loss", "prior_frechet", "nmi"} - numbers.keys() == {gone}
-    assert not evaluation.is_current(folder)
+    assert not evaluation.is_current(folder, 500)
 
 
 @pytest.mark.usefixtures("judge")
@@ -184,7 +198,7 @@ def test_a_run_that_cannot_be_loaded_says_why_and_raises_nothing(folders, config
     assert numbers.keys() == {"evaluation", "failed"}
     assert reason in numbers["failed"]
     assert "\n" not in numbers["failed"]
-    assert not evaluation.is_current(folder)
+    assert not evaluation.is_current(folder, 500)
 
 
 def test_a_folder_without_a_trained_run_is_an_error(folders, tmp_path):
@@ -207,8 +221,9 @@ def test_a_diverged_run_has_the_epoch_and_no_numbers(folders, configs):
     rows = read_metrics(folder)
     write_metrics(folder, [*rows[:-1], rows[-1] | {"train_loss": None, "diverged": True}])
     numbers = evaluation.evaluate_run(folder)
-    assert numbers == stored(folder) == {"evaluation": evaluation.digest(), "diverged_epoch": 2}
-    assert evaluation.is_current(folder)
+    assert numbers == stored(folder)
+    assert numbers == {"evaluation": {"source": source.digest(*evaluation.SOURCES)}, "diverged_epoch": 2}
+    assert evaluation.is_current(folder, 500)
 
 
 # Any data and any parameters: numbers or None, never an error, a warning or a wait.
@@ -234,7 +249,7 @@ def untrained(folder, monkeypatch, dataset, change=lambda params: None, **fields
     program = make_program(config, shape)
     params = jax.tree.map(np.array, init_params(program.network, jax.random.key(0)))
     change(params)
-    folder = folder / config.name
+    folder = folder / "runs" / config.name
     write_config(folder, config, runs.identity_of(dataset))
     row = {"epoch": 1, "train_loss": 1.0}
     write_metrics(folder, [row])
@@ -278,6 +293,22 @@ def test_odd_data_sets_have_numbers(name, model, tmp_path, monkeypatch):
     assert {"test_loss", "classifier_accuracy", "knn_accuracy", "prior_implausible_excess"} <= {
         name for name, value in numbers.items() if value is not None
     }
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_workdir_on_another_machine_goes_on_with_its_own_instruments(tmp_path, monkeypatch):
+    folder = untrained(tmp_path / "here", monkeypatch, noise(), model="ae")
+    numbers = evaluation.evaluate_run(folder)
+    monkeypatch.setenv("VAE_JAX_CACHE_DIR", str(tmp_path / "cache"))
+    assert numbers["evaluation"].keys() == {"source", "classifier", "judge"}
+    shutil.move(tmp_path / "here", tmp_path / "moved")
+    folder = tmp_path / "moved" / folder.relative_to(tmp_path / "here")
+    assert evaluation.is_current(folder, 500)
+    monkeypatch.delattr(recipe, "train")
+    assert evaluation.evaluate_run(folder) == numbers
+    for path in (tmp_path / "moved" / "instruments").glob("*.safetensors"):
+        path.unlink()
+    assert not evaluation.is_current(folder, 500)
 
 
 @pytest.mark.usefixtures("quick")

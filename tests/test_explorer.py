@@ -332,7 +332,7 @@ def test_the_judges_of_a_page_are_those_of_its_evaluations(digits, monkeypatch):
         def scores(images: np.ndarray) -> np.ndarray:
             return np.array([0.0, 0.02, 0.04, 0.08, 1.0])
 
-    monkeypatch.setattr(explorer.plausibility, "load_or_train", lambda dataset: Judge)
+    monkeypatch.setattr(explorer.plausibility, "load_or_train", lambda dataset, folder: Judge)
     config, dataset = Config(dataset=digits), data.load(digits)
     judged = explorer.judges_of(results.Results((config,), {config: {"reconstruction_implausible": 0.0}}, {}))(dataset)
     assert judged is not None

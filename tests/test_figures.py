@@ -116,7 +116,7 @@ def in_memory(monkeypatch):
     """Data sets in memory, and a judge of plausibility that needs no training: the brighter, the better."""
 
     def judge(dataset):
-        return Plausibility(lambda pixels: pixels.mean(axis=(1, 2)), np.linspace(0, 1, 1000), 1.0, 0, "")
+        return Plausibility(lambda pixels: pixels.mean(axis=(1, 2)), np.linspace(0, 1, 1000), 1.0, "")
 
     monkeypatch.setattr(inputs, "dataset_of", lambda run, data_dir: DATASETS[run.config.dataset])
     monkeypatch.setattr(latents, "load_or_train", judge)

@@ -37,7 +37,7 @@ from vae_jax import checkpoints, data, page, results, session, sweeps, training,
 from vae_jax.checkpoints import Checkpoint
 from vae_jax.config import Config, Experiment, Options
 from vae_jax.data import preparation, tfds
-from vae_jax.evaluation import cache, classifier, recipe
+from vae_jax.evaluation import classifier, instruments, recipe
 from vae_jax.measurements import MEASUREMENTS
 from vae_jax.programs import make_program
 from vae_jax.runs import load_run
@@ -368,17 +368,21 @@ def cache_of_a_prepared_set(folder, tiny):
 def classifier_safetensors(folder, tiny):
     """It may be lost: it is trained again, to the same numbers (here, without a training)."""
     digits = made_up()
-    whole = classifier.load_or_train(digits, folder)
+
+    def load(folder):
+        with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(io.StringIO()):
+            patch.setattr(instruments, "cache_dir", lambda: folder)
+            return classifier.load_or_train(digits)
+
+    whole = load(folder)
 
     def read(folder):
-        cache._loaded.clear()  # or it would not be read again
-        with contextlib.redirect_stderr(io.StringIO()):
-            found = classifier.load_or_train(digits, folder)
+        found = load(folder)
         assert (found.digest, found.accuracy) == (whole.digest, whole.accuracy)
         features, probabilities = found.predict(digits.test.images / np.float32(255))
         assert (features.shape, probabilities.shape) == ((30, 128), (30, 3))
 
-    return Format(folder, "*", read)
+    return Format(folder, "*.safetensors", read)
 
 
 def untrained(network, images, labels, seed, schedule):

@@ -377,7 +377,7 @@ def classify(images):
     return np.stack([(1 - left) * (1 - right), left * (1 - right), (1 - left) * right, left * right], axis=1)
 
 
-JUDGE = Classifier(lambda images: (featurize(images), classify(images)), 1.0, 0, "toy")
+JUDGE = Classifier(lambda images: (featurize(images), classify(images)), 1.0, "toy")
 
 
 def evaluate(run, dataset=None, seed=0, gaussian=None):

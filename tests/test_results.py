@@ -76,6 +76,34 @@ def test_collect_reads_what_every_run_has(workdir):
     assert collect(workdir / "nowhere", EXPERIMENT.configs).rows == {}
 
 
+MADE = {"source": "a", "classifier": "b", "judge": "c"}
+BOUND = {"num_likelihood_samples": 500}
+
+
+@pytest.mark.parametrize(
+    ("change", "left_out"),
+    [
+        ({}, []),
+        ({AE1: MADE | {"classifier": "other"}}, [AE1]),
+        ({AE1: MADE | {"judge": "other"}}, [AE1]),
+        ({AE1: MADE | {"source": "other"}}, [AE1]),
+        ({AE1: {}}, [AE1]),
+        ({WEAK1: MADE | {"num_likelihood_samples": 1}, AE1: MADE | BOUND}, [WEAK1]),
+    ],
+)
+def test_numbers_of_different_instruments_never_meet(change, left_out, tmp_path):
+    """What makes the fewer evaluations is left out; a diverged run, of which nothing is measured, never is."""
+    usual = {AE0: MADE, AE1: MADE, WEAK0: MADE | BOUND, WEAK1: MADE | BOUND, VAE0: MADE | BOUND}
+    for config, made_by in (usual | change).items():
+        write_json(run_dir(tmp_path, config) / "evaluation.json", {"evaluation": made_by, **numbers(100.0)})
+    write_json(run_dir(tmp_path, VAE1) / "evaluation.json", {"evaluation": {"source": "a"}, "diverged_epoch": 3})
+    found = collect(tmp_path, EXPERIMENT.configs)
+    assert list(found.reasons) == left_out
+    assert found.rows.keys() | set(left_out) == set(EXPERIMENT.configs)
+    assert found.rows[AE0] == numbers(100.0)
+    assert all("evaluated by other" in reason for reason in found.reasons.values())
+
+
 def test_the_numbers_of_training_are_the_last_elbo_and_the_time(workdir):
     for config in (WEAK0, VAE0):
         train(workdir, config)

@@ -25,7 +25,7 @@ COMPARED = {
 JUDGED = {"implausible", "implausible_error", "implausible_excess", "implausible_excess_error"}
 NUMBERS = COMPARED | JUDGED
 OF_RUN = {
-    "frechet_floor", "classifier_accuracy", "classifier_digest", "plausibility_digest",
+    "frechet_floor", "classifier_accuracy",
     "reconstruction_implausible", "reconstruction_implausible_error", *(f"midpoint_{name}" for name in JUDGED),
 }  # fmt: skip
 NO_IMAGES = np.zeros((0, 6, 6), np.uint8)
@@ -244,7 +244,7 @@ def test_confidence_and_class_entropy_by_hand():
 
 
 # Spots are dark on the whole, noise is not.
-JUDGE = Plausibility(lambda images: 0.3 - images.mean(axis=(1, 2)), np.linspace(0, 0.3, 10), 1.0, 0, "def")
+JUDGE = Plausibility(lambda images: 0.3 - images.mean(axis=(1, 2)), np.linspace(0, 0.3, 10), 1.0, "def")
 
 
 @pytest.fixture
@@ -267,7 +267,7 @@ def blobs():
         right = images[:, :, 4:].sum(axis=(1, 2)) / np.maximum(images.sum(axis=(1, 2)), 1e-6)
         return images.reshape(len(images), -1) @ project, np.stack([1 - right, right], axis=1)
 
-    return Dataset("blobs", train, test, test, {}), Classifier(predict, 0.9, 0, "abc"), JUDGE
+    return Dataset("blobs", train, test, test, {}), Classifier(predict, 0.9, "abc"), JUDGE
 
 
 def test_a_decoder_of_real_images_and_one_of_noise(blobs):

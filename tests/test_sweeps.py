@@ -17,7 +17,7 @@ from vae_jax import checkpoints, chunks, evaluation, journal, runs, sweeps
 from vae_jax.config import Config, ConfigError, expand
 from vae_jax.session import Stop, StoppedError
 from vae_jax.sweeps import Failure, Options, train_and_evaluate
-from vae_jax.workdir import UserError, is_trained, read_metrics, run_dir
+from vae_jax.workdir import UserError, is_trained, read_metrics, run_dir, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 BASE = Config(hidden_dims=(8,), num_epochs=4, batch_size=1024)
@@ -259,7 +259,7 @@ def test_a_run_that_cannot_be_evaluated_is_returned_and_the_others_go_on(uninter
         return {"failed": "no digits"} if folder.name == GRID[0].name else {}
 
     monkeypatch.setattr(evaluation, "evaluate_run", evaluate_run)
-    monkeypatch.setattr(evaluation, "is_current", lambda folder: False)
+    monkeypatch.setattr(evaluation, "is_current", lambda folder, samples: False)
     failures = train_and_evaluate(GRID, tmp_path)
     assert failures == [Failure(GRID[0].name, "evaluation: no digits")]
     assert sorted(evaluated) == sorted(config.name for config in GRID)
@@ -270,9 +270,23 @@ def test_which_runs_are_evaluated(uninterrupted, tmp_path, monkeypatch, evaluate
     shutil.copytree(uninterrupted, tmp_path, dirs_exist_ok=True)
     evaluated = []
     monkeypatch.setattr(evaluation, "evaluate_run", lambda folder, **kwargs: evaluated.append(folder) or {})
-    monkeypatch.setattr(evaluation, "is_current", lambda folder: folder.name == GRID[1].name)
+    monkeypatch.setattr(evaluation, "is_current", lambda folder, samples: folder.name == GRID[1].name)
     assert train_and_evaluate(GRID[:2], tmp_path, Options(evaluate=evaluate)) == []
     assert len(evaluated) == expected
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(None, 7), (3, 3)])
+def test_a_launch_keeps_the_number_of_samples_in_use_unless_it_is_told_another(
+    uninterrupted, tmp_path, monkeypatch, asked, expected
+):
+    shutil.copytree(uninterrupted, tmp_path, dirs_exist_ok=True)
+    write_json(run_dir(tmp_path, GRID[0]) / "evaluation.json", {"evaluation": {"num_likelihood_samples": 7}})
+    samples = []
+    monkeypatch.setattr(
+        evaluation, "evaluate_run", lambda folder, **kwargs: samples.append(kwargs["num_likelihood_samples"]) or {}
+    )
+    assert train_and_evaluate(GRID[:2], tmp_path, Options(num_likelihood_samples=asked)) == []
+    assert samples == [expected, expected]
 
 
 @pytest.mark.parametrize(("evaluate", "expected"), [("due", 1), ("never", 0)])

@@ -15,7 +15,7 @@ import platform
 from collections.abc import Iterator
 from pathlib import Path
 
-from vae_jax.evaluation.cache import cache_dir
+from vae_jax.evaluation.instruments import cache_dir
 from vae_jax.workdir import UserError, read_json, remove, write_json
 
 RECORD = "digests.json"

@@ -306,7 +306,7 @@ class Options(NamedTuple):
     train: bool = True  # whether to train unfinished runs
     evaluate: str = "due"  # `due` evaluates what is not evaluated yet, `again` everything, `never` nothing
     figures: str = "due"  # `due` draws figures and page where they would change, `again` all
-    num_likelihood_samples: int = 500  # samples per image of the importance-sampled bound
+    num_likelihood_samples: int | None = None  # per image, of the importance-sampled bound; None for those in use
     tensorboard: bool = False  # whether to write TensorBoard event files
     runs_per_device: int | None = None  # None for 1 on a CPU, and otherwise as many as fit in its memory
     checkpoint_every_seconds: float = 60.0  # the least time between two checkpoints of a run

@@ -280,5 +280,5 @@ MEASUREMENTS: dict[str, Measurement] = _with_errors({
         "Epoch in which the loss of the run stopped being finite.", kind=int),
 })  # fmt: skip
 
-RECORD_KEYS = ("evaluation", "failed", "classifier_digest", "plausibility_digest")
+RECORD_KEYS = ("evaluation", "failed")
 """Keys of evaluation.json that are no measurements."""

@@ -1,7 +1,9 @@
 """All numbers of an experiment's runs, read once, and the tables made of them."""
 
+import collections
 import csv
 import io
+import json
 import math
 import statistics
 import textwrap
@@ -80,12 +82,14 @@ def collect(workdir: Path, configs: Sequence[Config]) -> Results:
 
     They are those of evaluation.json, those of the validation images after the epoch whose parameters were kept, and
     `train_seconds`. A diverged run has only `diverged_epoch` and `train_seconds`, and a failed run has a reason in
-    place of numbers.
+    place of numbers. So has a run whose evaluation was made by other instruments, code or sample counts than those of
+    most runs of its data: numbers of different instruments never meet in a mean.
 
     Raises:
         UserError: a file of a run is damaged.
     """
     rows, reasons = dict[Config, dict[str, Any]](), dict[Config, str]()
+    made = dict[Config, dict[str, Any]]()
     for config in configs:
         folder = disk.run_dir(workdir, config)
         if disk.is_evaluated(folder):
@@ -97,8 +101,35 @@ def collect(workdir: Path, configs: Sequence[Config]) -> Results:
         if "failed" in content:
             reasons[config] = content["failed"]
         else:
+            made[config] = content.pop("evaluation")
             rows[config] = content | _numbers_of_training(config, folder, "diverged_epoch" in content)
+    for config in _measured_otherwise({c: made[c] for c, row in rows.items() if "diverged_epoch" not in row}):
+        del rows[config]
+        reasons[config] = (
+            "evaluated by other code or instruments, or with other sample counts; launch to evaluate again"
+        )
     return Results(tuple(configs), rows, reasons)
+
+
+def _measured_otherwise(made: Mapping[Config, Mapping[str, Any]]) -> set[Config]:
+    """The runs whose evaluation was not made as those of most runs of their data were.
+
+    Args:
+        made: what made each run's evaluation, as `evaluation.made_by` returns it.
+    """
+    others = set[Config]()
+    groups: dict[tuple[Any, ...], dict[Config, str]] = {}
+    for config, entry in made.items():
+        data = tuple(getattr(config, name) for name in COMPARABLE_FIELDS)
+        samples = entry.get("num_likelihood_samples")
+        rest = {name: value for name, value in entry.items() if name != "num_likelihood_samples"}
+        groups.setdefault((*data, "by"), {})[config] = json.dumps(rest, sort_keys=True)
+        if samples is not None:
+            groups.setdefault((*data, "samples"), {})[config] = str(samples)
+    for group in groups.values():
+        (usual, _), *_ = collections.Counter(group.values()).most_common(1)
+        others |= {config for config, value in group.items() if value != usual}
+    return others
 
 
 def write_csv(path: Path, results: Results) -> None:
@@ -293,18 +324,20 @@ def _validation_loss(row: Mapping[str, Any]) -> float:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """The numbers of evaluation.json; or only `failed`, the reason in evaluation.json or failed.json."""
+    """The numbers of evaluation.json and what made them; or only `failed`, the reason in it or in failed.json."""
     content = disk.read_json(path)
     if isinstance(content, dict) and isinstance(content.get("failed"), str):
         return {"failed": content["failed"].strip() or "unknown reason"}
     is_valid = isinstance(content, dict) and "failed" not in content and path.name == "evaluation.json"
     if not is_valid or not all(_is_valid(entry.kind, content.get(name)) for name, entry in MEASUREMENTS.items()):
         raise disk.UserError(f"{path} is damaged (it holds neither numbers nor a reason); delete it and launch again")
-    return {
+    numbers = {
         name: float(content[name]) if entry.kind is float and content[name] is not None else content[name]
         for name, entry in MEASUREMENTS.items()
         if name in content
     }
+    made_by = content.get("evaluation")
+    return numbers | {"evaluation": made_by if isinstance(made_by, dict) else {}}
 
 
 def _is_valid(kind: type, value: Any) -> bool:

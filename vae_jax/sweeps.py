@@ -129,6 +129,9 @@ def train_and_evaluate(
     """
     stop, progress = stop or Stop(), progress or Progress()
     identities = identities or check(configs, workdir, options.data_dir)
+    if options.num_likelihood_samples is None:
+        used = evaluation.samples_in_use(run_dir(workdir, config) for config in configs)
+        options = options._replace(num_likelihood_samples=used)
     dealt = _chunks(configs, identities, workdir, options, is_local=executor is None)
     _begin(progress, dealt, workdir, options)
     pool = executor or LocalDevices()
@@ -213,6 +216,7 @@ def work(chunk: Chunk, workdir: Path, options: Options, watch: Watch | None = No
         if watch:
             watch.stop.check()
             watch.progress.doing("evaluating")
+        assert options.num_likelihood_samples is not None  # `train_and_evaluate` has filled it in
         numbers = evaluation.evaluate_run(
             folder, data_dir=options.data_dir, num_likelihood_samples=options.num_likelihood_samples
         )
@@ -226,7 +230,8 @@ def work(chunk: Chunk, workdir: Path, options: Options, watch: Watch | None = No
 def _needs_evaluation(folder: Path, options: Options) -> bool:
     if options.evaluate == "never" or not is_trained(folder):
         return False
-    return options.evaluate == "again" or not evaluation.is_current(folder)
+    assert options.num_likelihood_samples is not None
+    return options.evaluate == "again" or not evaluation.is_current(folder, options.num_likelihood_samples)
 
 
 def _chunks(
@@ -269,7 +274,10 @@ def _begin(progress: Progress, dealt: Sequence[Chunk], workdir: Path, options: O
             images += chunk.identity.counts["train"] * config.num_epochs
             done += chunk.identity.counts["train"] * max(checkpoints.epochs(folder), default=0)
     if stale:
-        progress.say(f"{stale} evaluations are not of this version, or failed; evaluating these runs again")
+        progress.say(
+            f"{stale} evaluations failed, or are of other code, instruments or sample counts than today's; "
+            "evaluating these runs again"
+        )
     progress.begin(to_train, to_evaluate, images, done)
 
 

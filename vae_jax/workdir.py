@@ -1,6 +1,7 @@
 """What is on disk: paths, whole-file writes, a run's Config and metrics, the experiment's record.
 
     WORKDIR/experiment.json  results.csv  report.html  figures/  made.json  lock.json
+    WORKDIR/instruments/  the networks that measure its runs
     WORKDIR/runs/NAME-HASH/config.json  metrics.jsonl  params.safetensors  evaluation.json  timing.jsonl
                            checkpoint-EPOCH.safetensors (while it trains)
 
@@ -24,7 +25,7 @@ DELETE = "delete it and launch again"  # the way out of a damaged file that a la
 TEMPORARY = ".tmp"  # suffix of a file that is being written
 
 # What lies beside experiment.json.
-LAUNCH_ENTRIES = {"runs", "figures", "results.csv", "report.html", "made.json", "lock.json"}
+LAUNCH_ENTRIES = {"runs", "instruments", "figures", "results.csv", "report.html", "made.json", "lock.json"}
 LEGACY_ENTRIES = {"checkpoints", "classifiers", "lock-0.json"}  # of version 0.1.0
 ENDINGS = ("diverged", "stopped")  # what marks a run's last row of metrics.jsonl, if it ended before its last epoch
 TRAINED_FILES = ("config.json", "metrics.jsonl", "params.safetensors")  # the last is written last

@@ -4,25 +4,29 @@ This module is imported before training starts, and `parts` with the libraries t
 there is a run to evaluate.
 """
 
-import hashlib
 import importlib
-import json
 import math
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from vae_jax.config import Options
-from vae_jax.measurements import MEASUREMENTS
+from vae_jax import source
+from vae_jax.evaluation import instruments
+from vae_jax.models import MODELS
 from vae_jax.runs import load_run
-from vae_jax.workdir import UserError, is_trained, read_json, write_json
+from vae_jax.workdir import UserError, is_trained, read_config, read_identity, read_json, write_json
 
-FORMAT = 6  # of the computation of the numbers; increased whenever one of them is computed in another way
-DEFAULTS = Options()
+NUM_SAMPLES = 500  # of the importance-sampled bound, per image
+SOURCES = (
+    "convolutions.py", "evaluation", "likelihoods.py", "measurements.py", "networks.py", "objectives.py", "programs.py",
+    "runs.py", "training.py",
+)  # fmt: skip
+"""The code that the numbers of a trained run depend on."""
 
 
 def evaluate_run(
-    folder: Path, *, data_dir: str | None = None, num_likelihood_samples: int = DEFAULTS.num_likelihood_samples
+    folder: Path, *, data_dir: str | None = None, num_likelihood_samples: int = NUM_SAMPLES
 ) -> dict[str, Any]:
     """Evaluates the trained run in WORKDIR/runs/NAME, writes its evaluation.json and returns the numbers.
 
@@ -36,7 +40,7 @@ def evaluate_run(
         num_likelihood_samples: of the importance-sampled bound, per image.
 
     Returns:
-        JSON-ready numbers by name, None where one is not finite, and `evaluation`, the digest that `is_current` checks.
+        JSON-ready numbers by name, None where one is not finite, and `evaluation`, what made them; see `made_by`.
 
     Raises:
         UserError: the folder holds no trained run, or evaluation.json cannot be written.
@@ -45,7 +49,7 @@ def evaluate_run(
         load_run(folder)  # raises an error that says why
     from vae_jax.evaluation import parts
 
-    numbers: dict[str, Any] = {"evaluation": digest()}
+    numbers: dict[str, Any] = {}
     failures = []
     try:
         for part, compute in parts.of_run(folder, data_dir, num_likelihood_samples):
@@ -58,6 +62,7 @@ def evaluate_run(
     if failures:
         numbers["failed"] = "; ".join(failures)
     numbers = {name: _json_ready(value) for name, value in numbers.items()}
+    numbers["evaluation"] = made_by(folder, num_likelihood_samples, "diverged_epoch" in numbers)
     write_json(folder / "evaluation.json", numbers)
     return numbers
 
@@ -67,18 +72,46 @@ def prepare() -> None:
     threading.Thread(target=importlib.import_module, args=[f"{__name__}.parts"], daemon=True).start()
 
 
-def is_current(folder: Path) -> bool:
-    """Whether the run in this folder has an evaluation that did not fail and has today's numbers."""
+def is_current(folder: Path, num_likelihood_samples: int) -> bool:
+    """Whether the run in this folder has an evaluation that did not fail and that would be made in the same way now."""
+    numbers = _read(folder)
+    is_whole = isinstance(numbers.get("evaluation"), dict) and "failed" not in numbers
+    return is_whole and numbers["evaluation"] == made_by(folder, num_likelihood_samples, "diverged_epoch" in numbers)
+
+
+def made_by(folder: Path, num_likelihood_samples: int, diverged: bool = False) -> dict[str, Any]:
+    """Returns what makes a run's evaluation today: only numbers that were made by the same may meet in a mean.
+
+    These are the digest of the code that measures, the digests of the workdir's instruments for the run's data set, and
+    the samples per image of the importance-sampled bound for a model that has one. A run that diverged is not measured.
+
+    Raises:
+        UserError: config.json is damaged.
+    """
+    made: dict[str, Any] = {"source": source.digest(*SOURCES)}
+    if diverged:
+        return made
+    if identity := read_identity(folder):
+        made |= instruments.digests(folder.parents[1] / instruments.FOLDER, identity)
+    if MODELS[read_config(folder).model].has_variance:
+        made["num_likelihood_samples"] = num_likelihood_samples
+    return made
+
+
+def samples_in_use(folders: Iterable[Path]) -> int:
+    """Returns the samples per image that the evaluations in these folders have: the most, or `NUM_SAMPLES` if none."""
+    made = (_read(folder).get("evaluation") for folder in folders)
+    used = [entry.get("num_likelihood_samples") for entry in made if isinstance(entry, dict)]
+    return max((count for count in used if type(count) is int), default=NUM_SAMPLES)
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    """The content of evaluation.json; empty if it is missing or damaged."""
     try:
-        numbers = read_json(folder / "evaluation.json")
-    except UserError:  # missing or damaged
-        return False
-    return isinstance(numbers, dict) and numbers.get("evaluation") == digest() and "failed" not in numbers
-
-
-def digest() -> str:
-    """Returns what identifies the numbers of an evaluation: their names, and how they are computed."""
-    return hashlib.sha256(json.dumps([FORMAT, sorted(MEASUREMENTS)]).encode()).hexdigest()[:12]
+        content = read_json(folder / "evaluation.json")
+    except UserError:
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _json_ready(value: Any) -> Any:

@@ -1,21 +1,20 @@
 """A small digit classifier: sets of images are compared in its features, and it says which class a sample shows.
 
-A Fréchet distance has a meaning within one feature space only. So the classifier of a data set is trained once, cached
-in a file that all workdirs share, and identified by the digest of its parameters. The features of Inception, made for
-photographs, say little about digits; a classifier of the data set itself is the usual replacement.
+The features of Inception, made for photographs, say little about digits; a classifier of the data set itself is the
+usual replacement.
 """
 
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import flax.traverse_util
 import numpy as np
 
 from vae_jax.arrays import Arrays
 from vae_jax.data import Dataset
-from vae_jax.evaluation import cache, recipe
+from vae_jax.evaluation import instruments, recipe
 from vae_jax.evaluation.subsets import MAX_IMAGES, limit, subset
 from vae_jax.runs import identity_of
 
@@ -28,7 +27,6 @@ class Classifier(NamedTuple):
     predict: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
     """float32[N, H, W] in [0, 1] to features float32[N, F] and probabilities float32[N, C]."""
     accuracy: float  # share of the test images
-    seed: int
     digest: str  # SHA-256 of its parameters
 
 
@@ -39,34 +37,35 @@ def is_classifiable(dataset: Dataset) -> bool:
 
 
 def load_or_train(dataset: Dataset, folder: Path | None = None, seed: int = 0) -> Classifier:
-    """Loads the data set's classifier from its file, or trains it on the training split and writes the file.
+    """Loads the data set's classifier, or trains it on the training split in seconds; see `instruments.load_or_train`.
 
-    Training takes seconds. On one machine, the same seed gives the same digest. See `cache.load_or_train`.
+    On one machine, the same seed gives the same digest.
 
     Args:
         dataset: that `is_classifiable`.
-        folder: of the files; None for `cache.cache_dir()`.
+        folder: WORKDIR/instruments; None to use the user's cache alone.
         seed: of the initial parameters, the order of the images and their shifts.
     """
     if not is_classifiable(dataset):
         raise ValueError(f"{dataset.name} has no labels of at most {MAX_CLASSES} classes to train a classifier with")
     network = _network(dataset)
     shapes = recipe.param_shapes(network, dataset.train.images)
-    found = cache.load_or_train(
-        "classifier", dataset.name, _identity(dataset, seed), shapes, partial(_trained, dataset, seed), folder
+    found = instruments.load_or_train(
+        instruments.CLASSIFIER,
+        dataset.name,
+        identity_of(dataset),
+        seed,
+        shapes,
+        partial(_trained, dataset, seed),
+        folder,
     )
     predict = partial(recipe.predict, network, flax.traverse_util.unflatten_dict(found.arrays, sep="/"))
-    return Classifier(predict, found.accuracy, seed, found.digest)
+    return Classifier(predict, found.accuracy, found.digest)
 
 
 def _network(dataset: Dataset) -> recipe.Network:
     assert dataset.train.labels is not None
     return recipe.Network(len(np.unique(dataset.train.labels)))
-
-
-def _identity(dataset: Dataset, seed: int) -> dict[str, Any]:
-    """Everything the parameters depend on."""
-    return {"recipe": recipe.constants(), "seed": seed, "data": list(identity_of(dataset))}
 
 
 def _trained(dataset: Dataset, seed: int) -> tuple[Arrays, float]:

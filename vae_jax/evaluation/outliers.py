@@ -6,7 +6,6 @@ overlaid with something that is no real image. What `probes` asks about is never
 patches, inverted images, and two real images mixed or superposed as they are.
 
 Images are float32[N, H, W] in [0, 1]. Lengths are in pixels of an image of 28 x 28, and grow with larger ones.
-Whoever changes the code of this module increases `FORMAT`.
 """
 
 import math
@@ -17,7 +16,6 @@ from scipy.fft import irfft2, rfft2
 
 from vae_jax.evaluation.subsets import chunks
 
-FORMAT = 2  # of the code of this module
 ROWS = 2_000  # images at once, which bounds the memory
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from vae_jax.evaluation import classifier, plausibility
+from vae_jax.evaluation import classifier, instruments, plausibility
 from vae_jax.evaluation.density import evaluate_density
 from vae_jax.evaluation.latents import evaluate_latents
 from vae_jax.evaluation.likelihood import evaluate_likelihood
@@ -33,9 +33,9 @@ def of_run(
     yield "likelihood", lambda: evaluate_likelihood(run, test, train, num_samples=num_likelihood_samples)
     yield "density of the codes", lambda: evaluate_density(run, train)
     if classifier.is_classifiable(dataset):
-        features = classifier.load_or_train(dataset)
+        place = folder.parents[1] / instruments.FOLDER
+        features, judge = classifier.load_or_train(dataset, place), plausibility.load_or_train(dataset, place)
         num_samples = min(max(len(test), MIN_SAMPLES), MAX_SAMPLES)
         samplers = draw_samplers(run, train, num_samples, seed=0)
-        judge = plausibility.load_or_train(dataset)
         yield "samples", lambda: evaluate_samples(run, dataset, features, judge, samplers)
         yield "latent space", lambda: evaluate_latents(run, dataset, features, samplers["gaussian"])

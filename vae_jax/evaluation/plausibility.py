@@ -20,12 +20,11 @@ from jax import Array
 from vae_jax.arrays import Arrays
 from vae_jax.convolutions import Conv, conv
 from vae_jax.data import Dataset, Split
-from vae_jax.evaluation import cache, outliers, recipe
+from vae_jax.evaluation import instruments, outliers, recipe
 from vae_jax.evaluation.subsets import limit, subset
 from vae_jax.networks import Params, dense
 from vae_jax.runs import identity_of
 
-FORMAT = 2  # of the code of this module
 FEATURES = (16, 32)  # of the two convolutions
 MIN_SIDE = 10  # pixels, to which smaller images are padded: two convolutions leave one pixel of it
 HIDDEN_DIM = 128
@@ -45,7 +44,6 @@ class Plausibility(NamedTuple):
     ]  # float32[N, H, W] in [0, 1] to the log odds against rejection, float64[N]
     held_out: np.ndarray  # float32[R], ascending logits of real images that were not trained on
     accuracy: float  # share of them whose class is told, too
-    seed: int
     digest: str  # SHA-256 of the parameters and `held_out`
     threshold: float = THRESHOLD  # a lower score is implausible
 
@@ -88,14 +86,14 @@ class _Conv(Conv):
 
 
 def load_or_train(dataset: Dataset, folder: Path | None = None, seed: int = 0) -> Plausibility:
-    """Loads the judge of a data set from its file, or trains it in seconds; see `cache.load_or_train`.
+    """Loads the judge of a data set, or trains it in seconds; see `instruments.load_or_train`.
 
     It sees images of the training and validation splits only. With so few images that none can be held out, those
     trained on stand in for them.
 
     Args:
         dataset: that `classifier.is_classifiable`.
-        folder: of the files; None for `cache.cache_dir()`.
+        folder: WORKDIR/instruments; None to use the user's cache alone.
         seed: of what is held out, the outliers, the initial parameters and the order of the images.
     """
     assert dataset.train.labels is not None
@@ -103,20 +101,13 @@ def load_or_train(dataset: Dataset, folder: Path | None = None, seed: int = 0) -
     network = Network(len(classes))
     num_held = sum(_num_held_out(dataset)) or len(dataset.train.images)
     shapes = recipe.param_shapes(network, dataset.train.images) | {"held_out": ((num_held,), np.dtype(np.float32))}
-    identity = {"recipe": constants(), "seed": seed, "data": list(identity_of(dataset))}
-    found = cache.load_or_train(
-        "judge", dataset.name, identity, shapes, partial(_trained, dataset, network, classes, seed), folder
+    train = partial(_trained, dataset, network, classes, seed)
+    found = instruments.load_or_train(
+        instruments.JUDGE, dataset.name, identity_of(dataset), seed, shapes, train, folder
     )
     params = {name: array for name, array in found.arrays.items() if name != "held_out"}
     logits = partial(_logits, network, flax.traverse_util.unflatten_dict(params, sep="/"))
-    return Plausibility(logits, found.arrays["held_out"], found.accuracy, seed, found.digest)
-
-
-def constants() -> str:
-    """Returns everything that the parameters depend on but data and seed, as one line."""
-    kinds = {kind.__name__: share for kind, share in outliers.KINDS.items()}
-    own = (FORMAT, FEATURES, MIN_SIDE, HIDDEN_DIM, tuple(SCHEDULE), COPIES, MAX_REAL, HELD_OUT, MAX_HELD_OUT)
-    return f"{own} {outliers.FORMAT} {kinds} {recipe.constants()}"
+    return Plausibility(logits, found.arrays["held_out"], found.accuracy, found.digest)
 
 
 def _num_held_out(dataset: Dataset) -> tuple[int, int]:

@@ -1,7 +1,4 @@
-"""The network of the digit classifier and how it is trained: arrays in, parameters out.
-
-Whoever changes the code of this module increases `FORMAT`, so that cached classifiers are trained again.
-"""
+"""The network of the digit classifier and how it is trained: arrays in, parameters out."""
 
 import math
 from functools import partial
@@ -20,7 +17,6 @@ from vae_jax.evaluation.subsets import chunks, subset
 from vae_jax.networks import Params, dense
 from vae_jax.training import batches
 
-FORMAT = 4  # of the code of this module
 HIDDEN_DIMS = (512, 128)  # the last one is the feature space
 BATCH_SIZE = 128
 LEARNING_RATE = 2e-3
@@ -30,11 +26,6 @@ MAX_SHIFT = 2  # pixels, each way; without shifts the network memorizes 3,667 im
 MAX_SIDE = 64  # pixels; larger images are averaged over blocks first
 MAX_TRAIN = 60_000  # training images
 CHUNK = 256  # images that go through a network at once; patches of many more leave the caches, at twice the time
-
-
-def constants() -> str:
-    """Returns everything in this module that the parameters depend on, as one line."""
-    return repr((FORMAT, HIDDEN_DIMS, BATCH_SIZE, LEARNING_RATE, MIN_EPOCHS, MIN_STEPS, MAX_SHIFT, MAX_SIDE, MAX_TRAIN))
 
 
 class Network(nn.Module):

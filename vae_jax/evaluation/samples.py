@@ -44,7 +44,7 @@ NEIGHBOUR_IMAGES = 2_000  # of each side that are compared in pairs, at most
 KID_IMAGES = 5_000  # the same, for the kernel distance
 NUM_PAIRS = 1_000  # of test images, between whose codes the midpoints lie
 
-Numbers = dict[str, float | str | None]
+Numbers = dict[str, float | None]
 
 
 @threadpool_limits.wrap(limits=1)  # on matrices this small, threads mostly wait for each other
@@ -183,14 +183,12 @@ def evaluate_samples(
     """Compares the decodes of each sampler's codes float32[M, D] with at most 10,000 test images.
 
     A number is None if a pixel is not finite or there are too few images. `frechet_floor` is the distance of M training
-    images from the test images, which no sampler is expected to beat. The digests are there because only numbers of one
-    classifier and one judge compare.
+    images from the test images, which no sampler is expected to beat.
     """
     images = subset(dataset.test.images, limit(MAX_IMAGES, dataset.test.images.shape[1:]))
     features = classifier.predict(images / np.float32(255))[0]
     reference, floor = Reference.of(features), _floor(features, dataset, classifier, samplers)
     numbers: Numbers = {"classifier_accuracy": classifier.accuracy, "frechet_floor": floor}
-    numbers |= {"classifier_digest": classifier.digest, "plausibility_digest": judge.digest}
     codes = run.encode(images).mean.astype(np.float64)
     own = _Share.of(judge, run.decode(codes))
     numbers |= own.named("reconstruction_implausible")

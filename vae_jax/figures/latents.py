@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 
 from vae_jax.config import FIELDS, Config
 from vae_jax.evaluation.classifier import is_classifiable
+from vae_jax.evaluation.instruments import FOLDER
 from vae_jax.evaluation.plausibility import THRESHOLD, load_or_train
 from vae_jax.figures import planes
 from vae_jax.figures.grids import by_dataset, lines_of
@@ -194,7 +195,8 @@ def _plane(inputs: Inputs, config: Config) -> Plane:
 
 def _plausibility_map(inputs: Inputs, config: Config) -> tuple[np.ndarray, float, np.ndarray, np.ndarray | None, float]:
     """Returns scores over the plane and their threshold, codes, their labels, and where the plane ends."""
-    run, judge, test = inputs.run(config), load_or_train(inputs.dataset(config)), inputs.test(config, MAX_CODES_ON_MAP)
+    run, test = inputs.run(config), inputs.test(config, MAX_CODES_ON_MAP)
+    judge = load_or_train(inputs.dataset(config), inputs.workdir / FOLDER)
     codes = run.encode(test.images).mean
     finite = codes[np.isfinite(codes).all(axis=1)]
     limit = max(3.0, 1.05 * float(np.quantile(np.abs(finite), 0.995))) if len(finite) else 3.0

@@ -90,7 +90,7 @@ def write(
     with ThreadPoolExecutor() as pool:  # Pillow's work is done outside Python's lock
         embedded = pool.map(embed, [workdir / "figures" / f"{picture.name}.png" for picture in pictures])
         figures = list(zip(pictures, embedded, strict=True))
-    live = explorer.build(results, workdir, data_dir, explorer.judges_of(results), language)
+    live = explorer.build(results, workdir, data_dir, explorer.judges_of(results, workdir), language)
     sentences = answer(results, judge_claims(results), language)
     html = render(experiment, read_record(workdir), results, figures, live, sentences, language)
     write_text(workdir / "report.html", html)

@@ -15,6 +15,7 @@ from vae_jax.config import Config, varying_fields
 from vae_jax.data import Dataset
 from vae_jax.evaluation import plausibility
 from vae_jax.evaluation.classifier import is_classifiable
+from vae_jax.evaluation.instruments import FOLDER
 from vae_jax.evaluation.subsets import subset
 from vae_jax.fields import format_value
 from vae_jax.models import MODEL_FIELDS, MODELS
@@ -33,7 +34,7 @@ Judge = Callable[[np.ndarray], np.ndarray]
 """Maps images float32[N, H, W] in [0, 1] to how plausible each is, float[N] in [0, 1]; one scale for all runs."""
 
 
-def judges_of(results: Results) -> Callable[[Dataset], Judge | None]:
+def judges_of(results: Results, workdir: Path) -> Callable[[Dataset], Judge | None]:
     """Makes the judges of those data sets whose runs were judged when they were evaluated: none is trained here.
 
     A score of twice the threshold or more counts as 1: ranks among real images say nothing further above.
@@ -43,7 +44,7 @@ def judges_of(results: Results) -> Callable[[Dataset], Judge | None]:
     def judge_of(dataset: Dataset) -> Judge | None:
         if dataset.name not in judged or not is_classifiable(dataset):
             return None
-        judge = plausibility.load_or_train(dataset)
+        judge = plausibility.load_or_train(dataset, workdir / FOLDER)
         return lambda images: np.minimum(1, judge.scores(images) / (2 * judge.threshold))
 
     return judge_of
