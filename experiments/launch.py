@@ -25,7 +25,7 @@ from scripts import command
 from vae_jax import environment, session
 from vae_jax.config import Experiment, Options
 from vae_jax.session import Stop, StoppedError
-from vae_jax.workdir import UserError, exists, read_experiment
+from vae_jax.workdir import UserError, check_workdir, exists, read_experiment
 
 if typing.TYPE_CHECKING:
     from vae_jax.results import Results
@@ -50,6 +50,7 @@ def _main(argv: list[str]) -> None:
     if values.list:
         return print("\n".join(f"{name:25} {experiments.load(name).question}" for name in experiments.names()))
     from vae_jax import data  # NumPy takes long to import, which --help must not wait for
+    from vae_jax.data.identity import check_runs, load_dataset
 
     ignored = environment.isolate()  # before a user's file imports JAX
     own, workdir = _find(values)
@@ -60,12 +61,14 @@ def _main(argv: list[str]) -> None:
         data.check_name(name)
     for line in flags.repetitions(values):
         print(f"{command.program(argv)}: {line}", file=sys.stderr)
-    if values.dry_run:
-        return print("\n".join(plan.describe(own, experiment, workdir)))
-    if ignored:
-        print(f"{command.program(argv)}: ignoring {', '.join(ignored)}: results depend on flags only", file=sys.stderr)
     if not options.train and not any(plan.is_done(workdir, config) for config in experiment.configs):
         raise UserError(f"{workdir} holds no trained run of {experiment.name}; launch without --train=false")
+    if values.dry_run:  # refuses what the launch would refuse
+        check_runs(experiment.configs, workdir, options.data_dir, check_workdir(workdir, experiment))
+        datasets = [load_dataset(config, options.data_dir) for config in experiment.configs]
+        return print("\n".join(plan.describe(own, experiment, workdir, datasets)))
+    if ignored:
+        print(f"{command.program(argv)}: ignoring {', '.join(ignored)}: results depend on flags only", file=sys.stderr)
     text = shlex.join(["python", "-m", "experiments.launch", *argv[1:]]).encode(errors="backslashreplace").decode()
     session.run(lambda stop: _launch(experiment, workdir, options, text, stop))
     return None
@@ -88,6 +91,7 @@ def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, 
     """Trains, evaluates, draws and reports, in the only launch of this workdir."""
     from vae_jax import cluster, compilation, made, provenance, results, sweeps
     from vae_jax import workdir as disk
+    from vae_jax.data.identity import check_runs
 
     def show(done: int, total: int, name: str) -> None:
         stop.check()
@@ -102,7 +106,7 @@ def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, 
         before = disk.check_workdir(workdir, experiment)
         disk.adopt_runs(workdir, configs)
         disk.remove_leftovers(workdir)
-        identities = sweeps.check(configs, workdir, options.data_dir, before)
+        identities = check_runs(configs, workdir, options.data_dir, before)
         executor = stack.enter_context(cluster.connect(options.cluster)) if options.cluster else None
         record = provenance.start(experiment, text, options.data_dir, before)
         disk.write_record(workdir, experiment, record)

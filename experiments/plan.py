@@ -1,22 +1,31 @@
 """The dry run: prints what a launch would do."""
 
+import typing
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from vae_jax.config import FIELDS, Config, Experiment, Options, group, varying_fields
 from vae_jax.fields import format_value
-from vae_jax.workdir import is_trained
+from vae_jax.workdir import find_run_dir, is_trained
+
+if typing.TYPE_CHECKING:
+    from vae_jax.data import Dataset
 
 
 def is_done(workdir: Path, config: Config) -> bool:
     """Whether the run is trained, under its name or under the one that version 0.1.0 gave it."""
-    return any(is_trained(workdir / "runs" / name) for name in (config.name, config.legacy_name) if name)
+    return is_trained(find_run_dir(workdir, config))
 
 
-def describe(own: Experiment, experiment: Experiment, workdir: Path) -> list[str]:
-    """Describes a launch in lines of text: of `experiment`, which is `own` with the fields of the command line.
+def describe(own: Experiment, experiment: Experiment, workdir: Path, datasets: Iterable["Dataset"]) -> list[str]:
+    """Describes a launch in lines of text.
 
-    The workdir does not have to exist.
+    Args:
+        own: the experiment.
+        experiment: the experiment with the fields of the command line.
+        workdir: of the launch; does not have to exist.
+        datasets: of the runs.
     """
     done = {config: is_done(workdir, config) for config in experiment.configs}
     lines = [f"{experiment.name}: {experiment.question}"]
@@ -28,6 +37,7 @@ def describe(own: Experiment, experiment: Experiment, workdir: Path) -> list[str
         if before != after:
             unread = "" if any(config.uses(name) for config in done) else " (no run reads it)"
             lines.append(f"{'changed':8} {name}: {_join(before)} -> {_join(after)}{unread}")
+    lines += dict.fromkeys(f"{'data':8} {dataset.describe()}" for dataset in datasets)
     counts = f"{_count(len(done), 'run')} of {_count(len(group(done)), 'program')}, {sum(done.values())} trained"
     lines.append(f"{counts}, in {workdir}")
     return lines + [f"{'trained' if trained else 'to do':8} {config.name}" for config, trained in done.items()]

@@ -12,6 +12,7 @@ import pytest
 from vae_jax import evaluation, runs, source
 from vae_jax.config import Config
 from vae_jax.data import Dataset, Split
+from vae_jax.data.identity import identity_of
 from vae_jax.evaluation import classifier, instruments, parts, plausibility, quadrature, recipe
 from vae_jax.evaluation.classifier import Classifier
 from vae_jax.evaluation.plausibility import Plausibility
@@ -250,7 +251,7 @@ def untrained(folder, monkeypatch, dataset, change=lambda params: None, **fields
     params = jax.tree.map(np.array, init_params(program.network, jax.random.key(0)))
     change(params)
     folder = folder / "runs" / config.name
-    write_config(folder, config, runs.identity_of(dataset))
+    write_config(folder, config, identity_of(dataset))
     row = {"epoch": 1, "train_loss": 1.0}
     write_metrics(folder, [row])
     runs.write_params(folder, config, params, shape)

@@ -22,13 +22,14 @@ from PIL import Image
 
 from vae_jax import data, networks, page, results, workdir
 from vae_jax.config import LANGUAGES, Config, Experiment
+from vae_jax.data.identity import identity_of
 from vae_jax.evaluation.subsets import subset
 from vae_jax.likelihoods import LIKELIHOODS
 from vae_jax.models import MODELS
 from vae_jax.page import explorer, weights
 from vae_jax.page.texts.explorer import EXPLORER
 from vae_jax.programs import make_program
-from vae_jax.runs import TrainedRun, identity_of, trained_run, write_params
+from vae_jax.runs import TrainedRun, trained_run, write_params
 
 pytestmark = pytest.mark.usefixtures("cheap_compilation")
 

@@ -26,9 +26,19 @@ from experiments import flags as launch_flags
 from experiments import launch
 from vae_jax import provenance, session, sweeps
 from vae_jax.config import FIELDS, Config, expand
+from vae_jax.data.identity import identity_of, load_dataset
 from vae_jax.fields import format_value, format_values
 from vae_jax.figures import FIGURES
-from vae_jax.workdir import LAUNCH_ENTRIES, is_trained, read_experiment, run_dir, write_record
+from vae_jax.workdir import (
+    LAUNCH_ENTRIES,
+    DataIdentity,
+    is_trained,
+    read_experiment,
+    run_dir,
+    write_config,
+    write_json,
+    write_record,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = (
@@ -383,7 +393,8 @@ def test_the_list_has_every_experiment_and_its_question(run_main):
 
 
 def test_a_published_table_is_an_experiment_in_a_folder(run_main, tmp_path):
-    code, out, _ = run_main("--experiment=published/pytorch_example", f"--workdir={tmp_path}", "--dry_run")
+    flags = ["--dataset=mnist_5k", f"--workdir={tmp_path}"]
+    code, out, _ = run_main("--experiment=published/pytorch_example", *flags, "--dry_run")
     assert code == 0
     assert out.startswith("pytorch_example: Does the VAE of the PyTorch examples reach")
     code, _, err = run_main("--experiment=published/pytorch_exmaple", "--dry_run")
@@ -407,9 +418,9 @@ def test_a_flag_given_twice_is_reported(run_main):
     code, out, err = run_main(*flags, "--dry_run")
     assert (code, err) == (0, "launch: --seed given twice; using the last, 3,2\n")
     assert "varies   seed: 3, 2\n" in out
-    *_, err = run_main(*flags, "--seed=4", "--train", "--notrain", "--dry_run")
+    *_, err = run_main(*flags, "--seed=4", "--notrain", "--train", "--dry_run")
     assert err.splitlines() == [
-        "launch: --train given twice; using the last, false", "launch: --seed given 3 times; using the last, 4",
+        "launch: --train given twice; using the last, true", "launch: --seed given 3 times; using the last, 4",
     ]  # fmt: skip
 
 
@@ -430,8 +441,54 @@ def test_a_dry_run_shows_what_varies_and_what_was_changed(run_main):
         "changed  latent_dim: 2 -> 2, 8",
         "changed  kl_weight: 1 -> 4 (no run reads it)",
     ]
-    assert lines[7] == "10 runs of 2 programs, 0 trained, in nowhere"
-    assert len(lines) == 8 + 10
+    size = "images of 28 x 28 pixels, 1 channel, 10 classes"
+    assert lines[7] == f"data     mnist_5k: 3667 train, 333 validation, 1000 test {size}"
+    assert lines[8] == "10 runs of 2 programs, 0 trained, in nowhere"
+    assert len(lines) == 9 + 10
+
+
+def test_a_dry_run_shows_each_data_set_and_split_once(run_main, write_npz):
+    names = [write_npz(), write_npz(num_train=9, num_test=1, shape=(5, 4), labels=False, name="other")]
+    flags = [f"--dataset={','.join(names)}", "--validation_fraction=0,0.25", "--seed=0,1"]
+    lines = dry_run(run_main, "--experiment=train", *flags)
+    first, second = "8 test images of 8 x 8 pixels, 1 channel, 3 classes", "1 test images of 5 x 4 pixels, 1 channel"
+    assert [line for line in lines if line.startswith("data ")] == [
+        f"data     {names[0]}: 24 train, 0 validation, {first} (NPZ file with uint8 pixels)",
+        f"data     {names[0]}: 18 train, 6 validation, {first} (NPZ file with uint8 pixels)",
+        f"data     {names[1]}: 9 train, 0 validation, {second}, no labels (NPZ file with uint8 pixels)",
+        f"data     {names[1]}: 7 train, 2 validation, {second}, no labels (NPZ file with uint8 pixels)",
+    ]
+
+
+def test_a_dry_run_refuses_what_the_launch_refuses(run_main, write_npz, tiny_experiment, tmp_path):
+    tiny = write_npz(shape=(3, 4), name="tiny")
+    np.savez(tmp_path / "flat.npz", x_train=np.zeros((9, 16), np.uint8), x_test=np.zeros((9, 16), np.uint8))
+    np.savez(tmp_path / "few.npz", images=np.full((4, 8, 8), 255, np.uint8))
+    folder = tmp_path / "changed"
+    config = Config(dataset=write_npz())
+    write_config(run_dir(folder, config), config, DataIdentity("0", None, {}))
+    write_record(tmp_path / "other", tiny_experiment, {})
+    cases = {
+        "nowhere.npz is not there": ["--dataset=npz:nowhere.npz"],
+        "cannot list nowhere": ["--dataset=idx:nowhere"],
+        "mnist is not prepared": ["--dataset=mnist", f"--data_dir={tmp_path}"],
+        "has too few images (4)": [f"--dataset=npz:{tmp_path}/few.npz"],
+        "leaves 1 of 1 train images": [f"--dataset={write_npz(num_train=1, name='one')}"],
+        "has uint8 elements of shape 9 x 16": [f"--dataset=npz:{tmp_path}/flat.npz"],
+        "conv needs images of at least 4 x 4 pixels, not 3 x 4": [f"--dataset={tiny}", "--architecture=mlp,conv"],
+        "patience needs validation images": ["--patience=0,3", "--validation_fraction=0"],
+        "was trained on other data": [f"--dataset={config.dataset}", f"--workdir={folder}"],
+        "holds experiment 'tiny', not 'train'": [f"--workdir={tmp_path}/other"],
+        "holds no trained run of train": ["--train=false"],
+    }
+    for message, flags in cases.items():
+        workdir = [] if any(flag.startswith("--workdir") for flag in flags) else [f"--workdir={tmp_path}/new"]
+        before = sorted(tmp_path.rglob("*"))
+        dry = run_main("--experiment=train", *workdir, *flags, "--dry_run")
+        assert sorted(tmp_path.rglob("*")) == before
+        assert message in dry[2]
+        assert is_one_line(dry[2])
+        assert dry == run_main("--experiment=train", *workdir, *flags)
 
 
 def test_a_dry_run_tells_two_networks_from_one_of_two_layers(run_main):
@@ -451,8 +508,12 @@ def test_a_dry_run_shows_what_is_trained_and_touches_nothing(run_main, tiny_expe
     # The second was trained by version 0.1.0.
     for name in (configs[0].name, configs[2].legacy_name):
         (workdir / "runs" / name).mkdir(parents=True)
-        for file in ("config.json", "metrics.jsonl", "params.safetensors"):
+        for file in ("metrics.jsonl", "params.safetensors"):
             (workdir / "runs" / name / file).touch()
+    identity = identity_of(load_dataset(configs[0]))
+    write_config(run_dir(workdir, configs[0]), configs[0], identity)
+    write_json(workdir / "runs" / configs[2].legacy_name / "config.json", configs[2].to_dict())
+    write_record(workdir, tiny_experiment, {"data": {"mnist_5k": {"sha256": identity.sha256}}})
     before = sorted(workdir.rglob("*"))
     code, out, _ = run_main(f"--experiment={tiny_file}", f"--workdir={workdir}", "--seed=1,2", "--dry_run")
     assert code == 0
@@ -464,6 +525,10 @@ def test_a_dry_run_shows_what_is_trained_and_touches_nothing(run_main, tiny_expe
     assert sorted(workdir.rglob("*")) == before
     run_main(f"--workdir={tmp_path}/new", "--dry_run")
     assert not (tmp_path / "new").exists()
+    write_record(workdir, tiny_experiment, {"data": {"mnist_5k": {"sha256": "0"}}})
+    code, _, err = run_main(f"--workdir={workdir}", "--seed=1,2", "--dry_run")
+    assert code == 1
+    assert f"{configs[2].name} was trained on other data: the pixels of mnist_5k have changed" in err
 
 
 def test_a_workdir_knows_its_experiment(run_main, tiny_experiment, tmp_path):
@@ -476,7 +541,6 @@ def test_a_workdir_knows_its_experiment(run_main, tiny_experiment, tmp_path):
     assert run_main(f"--workdir={tmp_path}/new", "--dry_run")[1].startswith("ae_vs_vae: ")
     assert run_main("--dry_run")[1].startswith("ae_vs_vae: ")
     # A name takes precedence; the launch then refuses the workdir of another experiment.
-    assert run_main(f"--workdir={tmp_path}", "--experiment=train", "--dry_run")[1].startswith("train: ")
     assert run_main(f"--workdir={tmp_path}", "--experiment=train")[0] == 1
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from vae_jax import checkpoints, chunks, evaluation, journal, runs, sweeps
 from vae_jax.config import Config, ConfigError, expand
+from vae_jax.data import identity
 from vae_jax.session import Stop, StoppedError
 from vae_jax.sweeps import Failure, Options, train_and_evaluate
 from vae_jax.workdir import UserError, is_trained, read_metrics, run_dir, write_json
@@ -384,8 +385,8 @@ def changed(dataset, **changes):
 def test_runs_of_other_data_are_refused_by_name(tmp_path, uninterrupted, stop_after, monkeypatch, changes, what):
     with pytest.raises(StoppedError):
         train(GRID[:1], tmp_path, stop=stop_after(1))
-    dataset = changed(runs.load_dataset(GRID[0]), **changes)
-    for module in (runs, sweeps, chunks):
+    dataset = changed(identity.load_dataset(GRID[0]), **changes)
+    for module in (runs, identity, chunks):
         monkeypatch.setattr(module, "load_dataset", lambda config, data_dir=None: dataset)
     for workdir in (tmp_path, uninterrupted):  # a run to resume, and a finished one
         with pytest.raises(UserError, match=rf"^{GRID[0].name} was trained on other data: the {what} of mnist_5k"):
@@ -395,9 +396,9 @@ def test_runs_of_other_data_are_refused_by_name(tmp_path, uninterrupted, stop_af
 
 
 def test_the_whole_grid_is_checked_before_the_first_step(tmp_path, monkeypatch):
-    dataset = runs.load_dataset(GRID[0])
+    dataset = identity.load_dataset(GRID[0])
     tiny = dataset._replace(train=dataset.train._replace(images=dataset.train.images[:, :3, :3]))
-    monkeypatch.setattr(sweeps, "load_dataset", lambda config, data_dir=None: tiny)
+    monkeypatch.setattr(identity, "load_dataset", lambda config, data_dir=None: tiny)
     configs = expand(BASE, {"architecture": ("mlp", "conv")})
     with pytest.raises(ConfigError, match="at least 4 x 4"):
         train(configs, tmp_path)
@@ -498,7 +499,7 @@ def test_a_lost_cluster_is_one_line(tmp_path):
 
 
 def test_the_next_program_is_compiled_one_ahead(tmp_path):
-    identities = sweeps.check(GRID, tmp_path, None)
+    identities = identity.check_runs(GRID, tmp_path, None)
     dealt = sweeps._chunks(GRID, identities, tmp_path, TRAIN, is_local=True)
     assert [len(chunk.configs) for chunk in dealt] == [1, 1, 1, 1]
     assert [list(chunk.upcoming) for chunk in dealt] == [[], [GRID[2]], [], []]

@@ -18,12 +18,12 @@ from jax.sharding import SingleDeviceSharding
 
 from vae_jax import checkpoints, training
 from vae_jax.checkpoints import Checkpoint
-from vae_jax.config import Config, ConfigError, Options
+from vae_jax.config import Config, Options
 from vae_jax.data import Dataset
+from vae_jax.data.identity import check_fits, check_identity, load_dataset
 from vae_jax.journal import FinishedElsewhereError, Journal, Saver
 from vae_jax.networks import QUICK_COMPILATION
 from vae_jax.programs import Program, make_program
-from vae_jax.runs import check_identity, load_dataset
 from vae_jax.session import Progress, Stop
 from vae_jax.training import Metrics, TrainState
 from vae_jax.workdir import DataIdentity, UserError, exists, is_trained, read_identity, run_dir
@@ -49,10 +49,9 @@ def program_of(config: Config, dataset: Dataset) -> Program:
     """Makes the program of a run on a data set.
 
     Raises:
-        ConfigError: the architecture does not take images of this size, or early stopping has no validation images.
+        ConfigError: as `check_fits`.
     """
-    if config.patience and not len(dataset.validation.images):
-        raise ConfigError(f"patience needs validation images, and {config.dataset} has none; set validation_fraction")
+    check_fits(config, dataset)
     images = dataset.train.images
     return make_program(config, images.shape[1:], float(images.mean()) / 255 if config.mean_bias else None)
 

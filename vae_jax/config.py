@@ -151,6 +151,11 @@ class Config:
         of_model = name not in MODEL_FIELDS or name in MODELS[self.model].fields
         return bool(of_model and FIELDS[name].metadata["used"](self))
 
+    def check_image_shape(self, shape: Sequence[int]) -> None:
+        """Raises ConfigError unless the architecture takes images of this height and width, pixels."""
+        if self.architecture == "conv" and min(shape[:2]) < 4:  # two halvings must leave a pixel
+            raise ConfigError(f"architecture=conv needs images of at least 4 x 4 pixels, not {shape[0]} x {shape[1]}")
+
     def to_dict(self) -> dict[str, Any]:
         """Returns JSON-ready values by field name; tuples are lists."""
         values = dataclasses.asdict(self)

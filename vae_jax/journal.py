@@ -14,8 +14,9 @@ from vae_jax import checkpoints
 from vae_jax.checkpoints import Checkpoint
 from vae_jax.config import Config
 from vae_jax.data import Dataset
+from vae_jax.data.identity import identity_of
 from vae_jax.models import MODELS
-from vae_jax.runs import identity_of, write_params
+from vae_jax.runs import write_params
 from vae_jax.training import Metrics, TrainState, final_params
 from vae_jax.workdir import (
     UserError,

@@ -24,7 +24,6 @@ ACTIVATIONS = {
     "leaky_relu": nn.leaky_relu,
 }
 CONV_FEATURES = (32, 64)  # of the two convolutions; each halves height and width
-MIN_CONV_SIDE = 4  # pixels: two halvings must leave at least one
 
 
 def dense(
@@ -139,7 +138,7 @@ class Autoencoder(nn.Module):
         latent_dim: dimensions of the code.
         hidden_dims: widths of the encoder's dense layers; the decoder mirrors them.
         activation: a name of ACTIVATIONS.
-        convolutions: whether two strided convolutions come before the dense layers; needs MIN_CONV_SIDE pixels.
+        convolutions: whether two strided convolutions come before the dense layers.
         has_variance: whether the encoder outputs a log-variance.
         noise_sd: the standard deviation of all codes, if the encoder does not learn the log-variance.
         learned_logvar: whether the decoder learns the log-variance of its pixels.

@@ -6,10 +6,10 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from vae_jax.config import Config, ConfigError, static_part
+from vae_jax.config import Config, static_part
 from vae_jax.likelihoods import LIKELIHOODS, binarize
 from vae_jax.models import MODELS
-from vae_jax.networks import MIN_CONV_SIDE, Autoencoder, Params, decode, encode
+from vae_jax.networks import Autoencoder, Params, decode, encode
 from vae_jax.objectives import Hyperparameters, Network, Terms, objective_of
 
 
@@ -31,17 +31,14 @@ def make_program(config: Config, image_shape: tuple[int, int], mean_pixel: float
     Raises:
         ConfigError: the architecture does not take images of this size.
     """
-    convolutions = config.architecture == "conv"
-    if convolutions and min(image_shape) < MIN_CONV_SIDE:
-        height, width = image_shape
-        raise ConfigError(f"architecture=conv needs images of at least 4 x 4 pixels, not {height} x {width}")
+    config.check_image_shape(image_shape)
     model = MODELS[config.model]
     network = Autoencoder(
         image_shape=image_shape,
         latent_dim=config.latent_dim,
         hidden_dims=config.hidden_dims,
         activation=config.activation,
-        convolutions=convolutions,
+        convolutions=config.architecture == "conv",
         has_variance=model.has_variance,
         noise_sd=config.noise_sd if model.noise == "fixed" else None,
         learned_logvar=config.likelihood == "learned_gaussian",

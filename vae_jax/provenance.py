@@ -13,7 +13,7 @@ import jax
 
 from vae_jax import environment
 from vae_jax.config import Experiment
-from vae_jax.runs import load_dataset
+from vae_jax.data.identity import load_dataset
 
 LAUNCH_KEYS = ("command", "versions", "git_commit", "device", "machine", "started", "wall_seconds")
 PACKAGES = (

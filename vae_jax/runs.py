@@ -11,10 +11,11 @@ import jax
 import numpy as np
 from jax import Array
 
-from vae_jax import arrays, data, networks
+from vae_jax import arrays, networks
 from vae_jax.arrays import DamagedError, MismatchError
 from vae_jax.config import Config, ConfigError
 from vae_jax.data import Dataset
+from vae_jax.data.identity import check_identity, load_dataset
 from vae_jax.likelihoods import pixel_mean
 from vae_jax.networks import Params, init_params
 from vae_jax.objectives import Posterior
@@ -85,47 +86,6 @@ def param_shapes(program: Program) -> dict[str, tuple[tuple[int, ...], Any]]:
     """Returns the shape and dtype of each parameter by its path, such as `encoder/mean/kernel`."""
     params = jax.eval_shape(functools.partial(init_params, program.network), jax.random.key(0))
     return {name: (leaf.shape, leaf.dtype) for name, leaf in flax.traverse_util.flatten_dict(params, sep="/").items()}
-
-
-def load_dataset(config: Config, data_dir: str | None = None) -> Dataset:
-    """Loads the data set that a Config names, or returns it if it was loaded before.
-
-    Raises:
-        UserError: it is missing, damaged or too small.
-    """
-    return _load_dataset(config.dataset, config.validation_fraction, data_dir)
-
-
-_load_dataset = functools.lru_cache(maxsize=8)(
-    lambda name, fraction, data_dir: data.load(name, validation_fraction=fraction, data_dir=data_dir)
-)
-
-
-def identity_of(dataset: Dataset) -> DataIdentity:
-    """Returns what identifies a data set and its splits."""
-    origin = dataset.provenance
-    return DataIdentity(origin["sha256"], origin.get("labels_sha256"), origin["counts"])
-
-
-def check_identity(name: str, identity: DataIdentity | None, dataset: Dataset) -> None:
-    """Checks that a data set is the one a run was trained on.
-
-    Args:
-        name: of the run.
-        identity: of the run's data set; None, for a run of version 0.1.0, passes.
-        dataset: as it is now.
-
-    Raises:
-        UserError: its pixels, its labels or its splits have changed.
-    """
-    if identity is None or identity == (now := identity_of(dataset)):
-        return
-    changed = [what for what, before, after in zip(("pixels", "labels", "splits"), identity, now, strict=True)
-               if before != after]  # fmt: skip
-    raise UserError(
-        f"{name} was trained on other data: the {' and '.join(changed)} of {dataset.name} have changed since; "
-        "restore them, or choose another --workdir"
-    )
 
 
 def dataset_of(run: TrainedRun, data_dir: str | None = None) -> Dataset:

@@ -18,17 +18,15 @@ from typing import Any, NamedTuple
 import jax
 
 from vae_jax import checkpoints, chunks, evaluation, session
-from vae_jax.chunks import Watch, program_of
+from vae_jax.chunks import Watch
 from vae_jax.config import Config, Options, canonical, group
-from vae_jax.runs import check_identity, identity_of, load_dataset
+from vae_jax.data.identity import check_runs
 from vae_jax.session import Progress, Stop, StoppedError
 from vae_jax.workdir import (
     DataIdentity,
     UserError,
-    exists,
     is_evaluated,
     is_trained,
-    read_identity,
     remove_leftovers,
     run_dir,
     write_json,
@@ -75,36 +73,6 @@ class LocalDevices(ThreadPoolExecutor):
         return super().submit(on_device)
 
 
-def check(
-    configs: Sequence[Config], workdir: Path, data_dir: str | None, record: Any = None
-) -> dict[Config, DataIdentity]:
-    """Checks before any work that every run can be trained on its data set.
-
-    Args:
-        configs: of the experiment.
-        workdir: where each run's folder is.
-        data_dir: folder of the prepared data sets.
-        record: of the last launch in the workdir, for runs of version 0.1.0, which do not identify their data.
-
-    Returns:
-        The identity of each run's data set.
-
-    Raises:
-        UserError: a data set is missing, damaged or too small, or is not the one a run in the workdir was trained on.
-        ConfigError: an architecture does not take the images of a data set.
-    """
-    identities = {}
-    for config in configs:
-        dataset = load_dataset(config, data_dir)
-        program_of(config, dataset)
-        identities[config] = identity_of(dataset)
-        folder = run_dir(workdir, config)
-        if exists(folder / "config.json"):
-            identity = read_identity(folder) or _recorded(record, config, identities[config])
-            check_identity(config.name, identity, dataset)
-    return identities
-
-
 def train_and_evaluate(
     configs: Sequence[Config], workdir: Path, options: Options = DEFAULTS, *, executor: Executor | None = None,
     stop: Stop | None = None, progress: Progress | None = None, identities: dict[Config, DataIdentity] | None = None,
@@ -118,17 +86,17 @@ def train_and_evaluate(
         executor: where chunks are computed; None for this process's devices.
         stop: polled between epochs and evaluations.
         progress: the display to report to.
-        identities: of the runs' data sets, as `check` returns them; None to call it.
+        identities: of the runs' data sets, as `check_runs` returns them; None to call it.
 
     Returns:
         The runs that failed. Their failure is recorded in the workdir, and all others are done.
 
     Raises:
-        UserError, ConfigError: as `check`, or the connection to the executor is lost.
+        UserError, ConfigError: as `check_runs`, or the connection to the executor is lost.
         StoppedError: a stop was requested; all that is needed to resume is saved.
     """
     stop, progress = stop or Stop(), progress or Progress()
-    identities = identities or check(configs, workdir, options.data_dir)
+    identities = identities or check_runs(configs, workdir, options.data_dir)
     if options.num_likelihood_samples is None:
         used = evaluation.samples_in_use(run_dir(workdir, config) for config in configs)
         options = options._replace(num_likelihood_samples=used)
@@ -299,10 +267,3 @@ def _record_failure(chunk: Chunk, workdir: Path, error: BaseException) -> list[F
         with contextlib.suppress(UserError):  # the disk may be full
             write_json(workdir / "runs" / failure.run / "failed.json", {"failed": failure.reason})
     return failures or [Failure(chunk.configs[0].name, reason)]
-
-
-def _recorded(record: Any, config: Config, identity: DataIdentity) -> DataIdentity | None:
-    """Returns the identity of a data set with the digest that the last launch recorded, if it did."""
-    with contextlib.suppress(KeyError, TypeError):
-        return identity._replace(sha256=str(record["data"][config.dataset]["sha256"]))
-    return None

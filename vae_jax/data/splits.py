@@ -33,6 +33,16 @@ class Dataset(NamedTuple):
     test: Split
     provenance: dict[str, Any]  # JSON-ready: name, source, version, digests of the pixels and labels, counts
 
+    def describe(self) -> str:
+        """Returns `mnist_5k: 3667 train, 333 validation, 1000 test images of 28 x 28 pixels, 1 channel, 10 classes`."""
+        counts = ", ".join(f"{count} {split}" for split, count in self.provenance["counts"].items())
+        size = " x ".join(map(str, self.train.images.shape[1:]))
+        labels = [split.labels for split in (self.train, self.validation, self.test) if split.labels is not None]
+        num_classes = len(np.unique(np.concatenate(labels))) if labels else 0
+        classes = f"{num_classes} class{'' if num_classes == 1 else 'es'}" if labels else "no labels"
+        content = f" ({self.provenance['content']})" if "content" in self.provenance else ""
+        return f"{self.name}: {counts} images of {size} pixels, 1 channel, {classes}{content}"
+
 
 # What a source returns: the splits `train`, `test` and perhaps `validation`, and its part of the provenance.
 Source = tuple[dict[str, Split], dict[str, Any]]

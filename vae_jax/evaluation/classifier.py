@@ -14,9 +14,9 @@ import numpy as np
 
 from vae_jax.arrays import Arrays
 from vae_jax.data import Dataset
+from vae_jax.data.identity import identity_of
 from vae_jax.evaluation import instruments, recipe
 from vae_jax.evaluation.subsets import MAX_IMAGES, limit, subset
-from vae_jax.runs import identity_of
 
 MAX_CLASSES = 1_000
 

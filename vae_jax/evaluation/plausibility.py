@@ -20,10 +20,10 @@ from jax import Array
 from vae_jax.arrays import Arrays
 from vae_jax.convolutions import Conv, conv
 from vae_jax.data import Dataset, Split
+from vae_jax.data.identity import identity_of
 from vae_jax.evaluation import instruments, outliers, recipe
 from vae_jax.evaluation.subsets import limit, subset
 from vae_jax.networks import Params, dense
-from vae_jax.runs import identity_of
 
 FEATURES = (16, 32)  # of the two convolutions
 MIN_SIDE = 10  # pixels, to which smaller images are padded: two convolutions leave one pixel of it
