@@ -270,6 +270,7 @@ def test_texts_are_broken_between_fields():
     text = "VAE, dataset kmnist, latent_dim 16, kl_weight 1\n84 % > 2 sd"
     assert panels.wrap(text, 30).split("\n") == ["VAE, dataset kmnist,", "latent_dim 16, kl_weight 1", "84 % > 2 sd"]
     assert panels.wrap(text, 1).split("\n")[2] == "latent_dim 16,"
+    assert panels.wrap("implausible: 25 % of N(0, I), 9 %", 22).split("\n") == ["implausible: 25 % of N(0, I),", "9 %"]
 
 
 def arranged(grid, base=SMALL):
@@ -348,6 +349,17 @@ def test_any_number_of_models_stand_beside_each_other(tmp_path):
     assert [ax.get_ylabel() for ax in FIGURES["hero"].draw(shown).figure.axes if ax.get_ylabel()] == titles
     (ax,) = FIGURES["reconstructions"].draw(shown).figure.axes
     assert [label.get_text() for label in ax.get_yticklabels()] == ["original", *titles]
+
+
+def test_figures_of_the_first_seed_say_so_and_the_glance_which_settings_it_shows(tmp_path):
+    configs = expand(SMALL, {"dataset": ("tiny",), "model": ("ae", "vae"), "kl_weight": (1.0, 4.0), "seed": (3, 1)})
+    for config in configs:
+        write_run(tmp_path, config)
+    shown = make_inputs(tmp_path, configs)
+    for name in ("reconstructions", "samples"):
+        assert FIGURES[name].draw(shown).facts == "Of 2 seeds, seed 3 is drawn."
+    assert FIGURES["hero"].draw(shown).facts == "Shown: AE; VAE, kl_weight 1. Of 2 seeds, seed 3 is drawn."
+    assert FIGURES["hero"].draw(make_inputs(tmp_path, configs[:1])).facts == ""
 
 
 # The drawings.
@@ -509,8 +521,8 @@ def test_maps_of_plausibility_are_of_labelled_data_on_one_scale_with_one_colour_
     assert len(panels) == len(calls) == 7  # of three data sets; one has no labels
     assert {ax.images[0].get_clim() for ax in panels} == {(0, 1)}
     assert len([ax for ax in drawing.figure.axes if "look no better" in ax.get_ylabel()]) == 1
-    note = "25 % of N(0, I),\n12 % of reconstructions\nimplausible"
-    assert all(note in {text.get_text() for text in ax.texts} for ax in panels)
+    assert all("implausible: 25 % of N(0, I),\n12 % of reconstructions" in ax.get_title() for ax in panels)
+    assert not any("%" in text.get_text() for ax in panels for text in ax.texts)  # nothing covers a map
     labelled = [config for config in shown.configs if config.dataset != "unlabelled"]
     assert drawing.facts.count("25 % of N(0, I), 12 % of reconstructions") == 7
     for config, (scores, threshold, codes, labels, limit, *_) in zip(
@@ -543,12 +555,13 @@ def test_holes_are_where_the_density_is_below_its_level(mixed, drawn):
     assert len({ax.images[0].get_clim() for ax in panels}) == 1
     assert len([ax for ax in drawing.figure.axes if "log q(z)" in ax.get_ylabel()]) == 1
     chosen = shown.choose(flat).configs
-    for config, (log_density, codes, labels, limit, _, note) in zip(chosen, calls, strict=True):
+    for config, (log_density, codes, labels, limit, ax) in zip(chosen, calls, strict=True):
         run, own = shown.run(config), DATASETS[config.dataset]
         np.testing.assert_array_equal(codes, run.encode(own.test.images).mean)
         np.testing.assert_array_equal(labels, own.test.labels)
         assert limit >= 3
-        assert note == ("25 % of N(0, I) in holes" if config in numbers else "")
+        assert ("25 % of N(0, I) in holes" in ax.get_title()) == (config in numbers)
+        assert not any("%" in text.get_text() for text in ax.texts)  # nothing covers the map
         q = run_density(run, own.train.images)
         corner = limit * (1 - 1 / density.SIDE)  # the centre of the last cell
         for place, z in (((0, -1), [corner, corner]), ((-1, -1), [corner, -corner])):  # row 0 is the top
@@ -556,6 +569,27 @@ def test_holes_are_where_the_density_is_below_its_level(mixed, drawn):
             assert log_density[place] == pytest.approx(expected, rel=1e-5, abs=1e-4)  # float32
     assert drawing.facts.count("25 % and 50 %") == len(set(chosen) & set(numbers))
     assert density.holes(dataclasses.replace(mixed, numbers={})).facts == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "draw", "level"),
+    [("plausibility", planes.plausibility_map, 0.5), ("holes", planes.density_map, 0.0)],
+)
+def test_captions_name_the_darker_side_of_a_line_which_a_closed_line_may_surround(name, draw, level):
+    """A ring of good places around bad ones: what lies inside the inner line is as bad as what lies outside."""
+    radius = np.linalg.norm(np.stack(np.meshgrid(*[np.linspace(-1, 1, 41)] * 2)), axis=0)
+    values = level + 0.2 - np.abs(radius - 0.5)  # good where 0.3 < radius < 0.7
+    arguments = (level,) if name == "plausibility" else ()
+    ax = draw(values, *arguments, np.zeros((1, 2)), None, 1)
+    image, lines = ax.images[0], [each for each in ax.collections if each.get_array() is not None]
+    (line,) = lines
+    radii = {round(float(np.linalg.norm(place)), 1) for path in line.get_paths() for place in path.vertices}
+    assert radii == {0.3, 0.7}  # two closed lines
+    bad, good, outside = (np.sum(image.to_rgba(values[20, column])[:3]) for column in (20, 30, 38))
+    assert max(bad, outside) < good
+    assert "darker side" in FIGURES[name].caption
+    assert "nside" not in FIGURES[name].caption
+    assert "ithin" not in FIGURES[name].caption
 
 
 def test_the_manifold_is_decoded_at_equal_shares_of_the_prior_and_of_the_models_own_codes(drawn):
@@ -713,6 +747,16 @@ def test_a_grid_has_hues_for_its_longer_side_and_dashes_for_its_shorter_one():
     assert shades == sorted(shades)  # from dark to light
     looks, key = key_of({"model": ("ae", "vae"), "latent_dim": (2, 4, 8)})
     assert [line.get_label() for line in key] == ["latent_dim 2", "latent_dim 4", "latent_dim 8", "AE", "VAE"]
+
+
+def test_the_key_of_curves_without_markers_has_none_and_models_stand_in_it_in_their_order(tmp_path):
+    configs = expand(SMALL, {"dataset": ("tiny",), "model": ("ae", "vae"), "latent_dim": (2, 3)})
+    for config in configs:
+        write_run(tmp_path, config)
+    key = numbers.training_curves(make_inputs(tmp_path, configs)).figure.legends[0].legend_handles
+    assert {handle.get_marker() for handle in key} == {""}
+    legend = numbers.sweep(make_inputs(tmp_path, configs)).figure.legends[0]  # its first panel is of the VAE alone
+    assert [text.get_text() for text in legend.get_texts()] == ["AE", "VAE"]
 
 
 def test_series_that_make_no_grid_differ_in_colour_and_dash():

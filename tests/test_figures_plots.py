@@ -2,6 +2,7 @@
 
 import inspect
 import io
+import itertools
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -445,7 +446,7 @@ def test_posteriors_are_drawn_in_units_of_z():
 
 def test_a_plausibility_map_has_its_first_row_at_the_top_and_a_line_at_the_threshold():
     scores = np.repeat([[0.1], [0.2], [0.3], [0.4], [0.8]], 3, axis=1)
-    ax = planes.plausibility_map(scores, 0.6, CODES, LABELS, 1, note="40 % implausible")
+    ax = planes.plausibility_map(scores, 0.6, CODES, LABELS, 1)
     image = ax.images[0]
     np.testing.assert_array_equal(image.get_array(), scores)
     assert image.origin == "upper"
@@ -455,13 +456,13 @@ def test_a_plausibility_map_has_its_first_row_at_the_top_and_a_line_at_the_thres
     (line,) = (path for path in lines if len(path.vertices))
     np.testing.assert_allclose(line.vertices[:, 1], -0.6)  # half way between the centres of the last two of five rows
     np.testing.assert_array_equal(ax.collections[0].get_offsets(), CODES)
-    assert {text.get_text() for text in ax.texts} == {*"0123456789", "40 % implausible"}
+    assert {text.get_text() for text in ax.texts} == {*"0123456789"}
     assert ax.get_xlim() == ax.get_ylim() == (-1, 1)
 
 
 def test_a_density_map_has_its_first_row_at_the_top_and_a_line_where_holes_begin():
     log_density = np.repeat([[-9.0], [-2.0], [-1.0], [1.0], [2.0]], 3, axis=1)
-    ax = planes.density_map(log_density, CODES, LABELS, 1, note="40 % holes")
+    ax = planes.density_map(log_density, CODES, LABELS, 1)
     image = ax.images[0]
     np.testing.assert_array_equal(image.get_array(), log_density)
     assert image.origin == "upper"
@@ -470,7 +471,7 @@ def test_a_density_map_has_its_first_row_at_the_top_and_a_line_where_holes_begin
     (line,) = (path for path in lines if len(path.vertices))
     np.testing.assert_allclose(line.vertices[:, 1], -0.2)  # half way between the third and the fourth of five rows
     np.testing.assert_array_equal(ax.collections[0].get_offsets(), CODES)
-    assert {text.get_text() for text in ax.texts} == {*"0123456789", "40 % holes"}
+    assert {text.get_text() for text in ax.texts} == {*"0123456789"}
     shades = [grey(image.to_rgba(value)) for value in (-4.0, -2.0, 0.0, 2.0)]
     assert np.all(np.diff(shades) > 0.05)  # brighter is denser
     bar = planes.density_bar([ax])
@@ -481,6 +482,20 @@ def test_a_density_map_has_its_first_row_at_the_top_and_a_line_where_holes_begin
 def test_a_density_without_a_crossing_has_no_line(fill):
     ax = planes.density_map(np.full((2, 2), fill), CODES, None, 1)
     assert len(ax.collections) == 1
+
+
+@pytest.mark.parametrize("columns", [1, 2, 4])
+def test_numbers_of_classes_do_not_cover_each_other(columns):
+    """Ten classes whose medians are one place, in a panel of each width that a page has."""
+    width = min(3.6, 10 / columns)
+    figure, axes = style.new_figure(1, columns, columns * width, width)
+    for ax in axes[0]:
+        planes.density_map(np.arange(4.0).reshape(2, 2) - 2, np.zeros((60, 2)), LABELS, 3, ax)
+        ax.set_ylabel("z₂")
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in axes[0, -1].texts]
+    assert len(boxes) == 10
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))
 
 
 def test_brighter_is_more_plausible():

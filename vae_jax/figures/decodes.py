@@ -14,7 +14,7 @@ from vae_jax.evaluation.samples import draw_samplers
 from vae_jax.figures import images
 from vae_jax.figures.grids import by_dataset
 from vae_jax.figures.inputs import Inputs, setting_of, spaced, values_of
-from vae_jax.figures.panels import Drawing, draw_panels, figure, finish, is_wide, wrap
+from vae_jax.figures.panels import Drawing, draw_panels, figure, finish, is_wide, seed_of, wrap
 from vae_jax.figures.plots import format_number
 from vae_jax.figures.style import new_figure
 
@@ -33,8 +33,8 @@ SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 def reconstructions(inputs: Inputs) -> Drawing | None:
     """Originals and reconstructions.
 
-    The first test image of each class, and what each model makes of it from its mean code. What is blurred or changed
-    did not fit through the latent space.
+    A test image of each class, or some where there are no classes, and what each model makes of it from its mean code.
+    What is blurred or changed did not fit through the latent space.
     """
     chosen = inputs.choose()
     groups = by_dataset(chosen.configs)
@@ -47,7 +47,7 @@ def reconstructions(inputs: Inputs) -> Drawing | None:
         images.image_grid(tiles, ax, ["original", *rows], None if labels is None else [str(label) for label in labels])
         if len(groups) > 1:
             ax.set_title(inputs.value(group[0], "dataset"))
-    return finish(drawn, chosen.note)
+    return finish(drawn, chosen.note, seed_of(inputs, chosen.configs))
 
 
 @figure
@@ -98,7 +98,8 @@ def samples(inputs: Inputs) -> Drawing | None:
     """Samples of N(0, I).
 
     Decodes of points drawn from the prior, the same points for all models with as many latent dimensions. They look
-    like the data where the codes fill the prior, and like something else where the codes leave holes.
+    like the data where codes are spread as the prior is, and like something else where codes have another scale or
+    leave holes.
     """
     chosen = inputs.choose()
     side = SAMPLES_SIDE if is_wide(inputs, chosen) else CELL_SAMPLES_SIDE
@@ -143,8 +144,8 @@ def samplers(inputs: Inputs) -> Drawing | None:
 def interpolations(inputs: Inputs) -> Drawing | None:
     """Interpolations.
 
-    Decodes along the straight line between the codes of two test images, which stand at both ends, of the classes
-    named beside them. If all of them are plausible, the space between codes means something.
+    Decodes along the straight line between the codes of two test images, which stand at both ends; their classes, if
+    they have any, are named beside them. If all decodes are plausible, the space between codes means something.
     """
     chosen = inputs.choose()
     steps, size = (9, (4.6, 2.4)) if is_wide(inputs, chosen) else (5, (2.2, 1.8))
@@ -167,8 +168,9 @@ def interpolations(inputs: Inputs) -> Drawing | None:
 def traversals(inputs: Inputs) -> Drawing | None:
     """Traversals of single dimensions.
 
-    One dimension moves while the others stay at the mean code, the dimensions that vary most first. What changes along
-    a row is what that dimension means; a row that does not change is a dimension that is not used.
+    In each row one dimension moves while the others stay at the mean code: the dimensions that vary most, at most
+    eight, by standard deviations of the codes. What changes along a row is what that dimension means; a row that does
+    not change is a dimension that is not used.
     """
     chosen = inputs.choose([config for config in inputs.configs if config.latent_dim > 2])
     values = np.linspace(-3, 3, 9 if is_wide(inputs, chosen) else 5, dtype=np.float32)

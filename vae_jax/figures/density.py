@@ -19,21 +19,22 @@ def holes(inputs: Inputs) -> Drawing | None:
     """Holes in the latent plane.
 
     Density of the codes of training images, q(z): of their posteriors, or of the points they are, smoothed by as much
-    as makes left-out codes most likely. Brighter is denser. Inside the solid lines lie 95 % of q(z), and what is
-    outside is a hole. Dots are codes of test images, dashed circles are N(0, I) at one and two standard deviations. The
-    axes differ between models: an autoencoder's codes may have any scale.
+    as makes left-out codes most likely. Brighter is denser. A solid line is the level above which 95 % of q(z) lies;
+    its darker side, which it may enclose, is a hole. Dots are codes of test images, and bold numbers stand near the
+    medians of their classes; dashed circles are N(0, I) at one and two standard deviations. The axes differ between
+    models: an autoencoder's codes may have any scale.
     """
     chosen = inputs.choose([config for config in inputs.configs if config.latent_dim == 2])
     axes = []
 
-    def draw(config: Config, ax: Axes) -> None:
+    def draw(config: Config, ax: Axes) -> str:
         test = inputs.test(config, MAX_CODES)
         codes = inputs.codes(config).mean[: len(test.images)]
         limit = _limit(codes)
-        share = inputs.numbers.get(config, {}).get("prior_hole_mass")
-        note = "" if share is None else f"{100 * share:.0f} % of N(0, I) in holes"
-        planes.density_map(_map(inputs, config, limit), codes, test.labels, limit, ax, note)
+        planes.density_map(_map(inputs, config, limit), codes, test.labels, limit, ax)
         axes.append(ax)
+        share = inputs.numbers.get(config, {}).get("prior_hole_mass")
+        return "" if share is None else f"{100 * share:.0f} % of N(0, I) in holes"
 
     drawing = draw_panels(inputs, chosen, draw, (3.6, 3.8), _facts(inputs, chosen.configs))
     if drawing is not None:

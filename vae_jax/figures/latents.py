@@ -111,9 +111,9 @@ def plausibility(inputs: Inputs) -> Drawing | None:
     """Plausible images in the latent plane.
 
     How much the decode of each point looks like the data, as a network judges that was trained to reject what does not:
-    the share of held-out real images that look no better, on one scale for all models. Within the solid lines decodes
-    are plausible. Dots are codes of test images, dashed circles are N(0, I) at one and two standard deviations. The
-    axes differ between models.
+    the share of held-out real images that look no better, on one scale for all models. On the darker side of a solid
+    line decodes are implausible. Dots are codes of test images, and bold numbers stand near the medians of their
+    classes; dashed circles are N(0, I) at one and two standard deviations. The axes differ between models.
     """
     flat = [config for config in inputs.configs if config.latent_dim == 2]
     labelled = [group for group in by_dataset(flat) if is_classifiable(inputs.dataset(group[0]))]
@@ -122,10 +122,11 @@ def plausibility(inputs: Inputs) -> Drawing | None:
     chosen = inputs.choose([config for group in labelled for config in group])
     axes = []
 
-    def draw(config: Config, ax: Axes) -> None:
-        said = ",\n".join(_shares(inputs, config))
-        planes.plausibility_map(*_plausibility_map(inputs, config), ax, said and f"{said}\nimplausible")
+    def draw(config: Config, ax: Axes) -> str:
+        planes.plausibility_map(*_plausibility_map(inputs, config), ax)
         axes.append(ax)
+        said = ",\n".join(_shares(inputs, config))
+        return said and f"implausible: {said}"
 
     shares = [(inputs.label(config), _shares(inputs, config)) for config in chosen.configs]
     known = "; ".join(f"{label}: {', '.join(said)}" for label, said in shares if said)

@@ -57,6 +57,9 @@ def training_curves(inputs: Inputs) -> Drawing | None:
         settled = [c[:, c.shape[1] // 10 :].ravel() for split in splits for c in panels[dataset, split, term].values()]
         together = [axes[rows.index((dataset, split)), terms.index(term)] for split in splits]
         _limit(together, np.concatenate(settled))
+    if any(curve.shape[1] > 1 for curves in panels.values() for curve in curves.values()):
+        for line in key:
+            line.set_marker("")  # as the curves have none
     share_legend(drawn, key or handles_of(drawn))
     return finish(drawn, chosen.note)
 
@@ -78,8 +81,8 @@ def _varies(*names: str) -> Callable[[Sequence[Config]], bool]:
 def sweep(inputs: Inputs) -> Drawing | None:
     """The sweep.
 
-    Test numbers (mean and standard deviation over seeds) against the swept hyperparameter. Where the curves turn flat,
-    more of it buys nothing. Active units are the latent dimensions that a model with a posterior variance uses.
+    Test numbers (mean and standard deviation over seeds) against the swept hyperparameter. Where a curve is flat, it
+    makes no difference. Active units are the latent dimensions that a model with a posterior variance uses.
     """
     name = _swept(inputs.configs)
     return None if name is None else _against(inputs, name, (
@@ -91,9 +94,9 @@ def sweep(inputs: Inputs) -> Drawing | None:
 def dose_response(inputs: Inputs) -> Drawing | None:
     """Dose and response: the KL weight.
 
-    How far the codes are from N(0, I), how much of it lies in their holes, how many of its samples are no digits, how
-    far samples are from test images, and what it costs in distortion and in rate, against the KL weight (mean and
-    standard deviation over seeds).
+    How far the codes are from N(0, I), how much of it lies in their holes, how many more of its samples than of
+    reconstructions are implausible, how far samples are from test images, what it costs in distortion, and what rate is
+    left, against the KL weight (mean and standard deviation over seeds).
     """
     if len(values_of(inputs.configs, "kl_weight")) < 2:
         return None
@@ -106,8 +109,9 @@ def dose_response(inputs: Inputs) -> Drawing | None:
 def rate_distortion(inputs: Inputs) -> Drawing | None:
     """Rate and distortion over the KL weight.
 
-    One point per KL weight, one small marker per seed, one panel per data set. The ELBO is constant along a grey line.
-    A model further to the lower left is better; a KL weight only chooses a place on its curve.
+    One point per KL weight, with the weight beside it, one small marker per seed, one panel per data set. The ELBO is
+    constant along a grey line. A model further to the lower left is better; a KL weight only chooses a place on its
+    curve.
     """
     weights = values_of(inputs.configs, "kl_weight")
     chosen = inputs.choose([config for config in inputs.configs if config.uses("kl_weight")], without=["kl_weight"])
@@ -164,8 +168,8 @@ def heat_maps(inputs: Inputs) -> Drawing | None:
 def kl_per_dimension(inputs: Inputs) -> Drawing | None:
     """KL of each latent dimension.
 
-    Dimensions in falling order of their KL (mean and standard deviation over seeds), which is what a dimension says
-    about an image. A dimension near 0 is not used.
+    Dimensions in falling order of their KL (mean and standard deviation over seeds), which is the most that a dimension
+    says about an image. A dimension near 0 is not used.
     """
     measured = {c: inputs.numbers.get(c, {}).get("test_kl_per_dimension") for c in inputs.configs if c.latent_dim > 2}
     kls = {config: kl for config, kl in measured.items() if kl}
@@ -213,7 +217,8 @@ def _against(inputs: Inputs, name: str, numbers: Sequence[str]) -> Drawing | Non
     looks, key = _looks(inputs, chosen.configs, without=[name])
     for ax, (number, lines) in zip(axes.flat, panels.items(), strict=False):
         plots.sweep_curve(x, lines, name, axis_label(number), ax, looks)
-    share_legend(drawn, key or handles_of(drawn))
+    order = {label: rank for rank, label in enumerate(looks)}  # the first panel may be of the last model alone
+    share_legend(drawn, key or sorted(handles_of(drawn), key=lambda handle: order[str(handle.get_label())]))
     return finish(drawn, chosen.note)
 
 

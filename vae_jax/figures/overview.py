@@ -6,7 +6,7 @@ from vae_jax.config import FIELDS, Config
 from vae_jax.figures import images, latents
 from vae_jax.figures.decodes import decode_prior, decode_prior_plane
 from vae_jax.figures.inputs import Inputs
-from vae_jax.figures.panels import Drawing, figure, finish
+from vae_jax.figures.panels import Drawing, figure, finish, seed_of
 from vae_jax.figures.style import new_figure
 from vae_jax.models import MODELS
 
@@ -17,8 +17,9 @@ SIDE = 8  # of grids of images
 def hero(inputs: Inputs) -> Drawing | None:
     """All at a glance.
 
-    Each model's codes of test images, with one and two standard deviations of N(0, I) dashed; what its decoder makes of
-    the plane, at equal shares of N(0, I); and of points drawn from N(0, I). The prior's points are the same for all.
+    Each model's codes of test images at their own scale, some as the number of their class, with one and two standard
+    deviations of N(0, I) dashed; what its decoder makes of the plane, at equal shares of N(0, I); and of points drawn
+    from N(0, I). The prior's points are the same for all.
     """
     flat = [config for config in inputs.configs if config.latent_dim == 2]
     shown = [
@@ -38,7 +39,8 @@ def hero(inputs: Inputs) -> Drawing | None:
         _name(codes, inputs, config)
     for ax, title in zip(axes[0], titles, strict=True):
         ax.set_title(title)
-    return finish(drawn, "")
+    settings = f"Shown: {'; '.join(map(inputs.label, shown))}." if any(map(inputs.fields, shown)) else ""
+    return finish(drawn, "", " ".join(filter(None, [settings, seed_of(inputs, shown)])))
 
 
 def _differences(inputs: Inputs, config: Config) -> int:

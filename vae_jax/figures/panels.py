@@ -117,7 +117,7 @@ def draw_panels(
         if not any((row, left) in panels for left in range(column)):
             named = [wrap(side, int(11 * height)) if len(sides) > 1 else "", part, ax.get_ylabel()]
             ax.set_ylabel("\n".join(filter(None, named)))
-    facts = " ".join(filter(None, [facts, _seeds(inputs, chosen.configs)]))
+    facts = " ".join(filter(None, [facts, seed_of(inputs, chosen.configs)]))
     return finish(drawn, chosen.note, facts, sides[0] if len(sides) == 1 else "")
 
 
@@ -155,8 +155,8 @@ def _label_first(first: Axis, others: Sequence[Axis]) -> None:
             axis.set_tick_params(labelleft=False, labelbottom=False)
 
 
-def _seeds(inputs: Inputs, shown: Sequence[Config]) -> str:
-    """Says which seed is drawn, if there are several."""
+def seed_of(inputs: Inputs, shown: Sequence[Config]) -> str:
+    """Says of which seed the runs are that are shown, if there are several."""
     seeds = {config.seed for config in shown}
     most = max(len(inputs.seeds(config)) for config in shown)
     return f"Of {most} seeds, seed {seeds.pop()} is drawn." if len(seeds) == 1 and most > 1 else ""
@@ -165,6 +165,7 @@ def _seeds(inputs: Inputs, shown: Sequence[Config]) -> str:
 def wrap(text: str, width: int) -> str:
     """Breaks each line of a text between fields, so that it has at most so many characters where that is possible."""
     glued = text.replace(" ", NO_BREAK_SPACE).replace(f",{NO_BREAK_SPACE}", ", ")
+    glued = glued.replace("(0, I)", f"(0,{NO_BREAK_SPACE}I)")
     lines = [line for part in glued.split("\n") for line in textwrap.wrap(part, max(width, 1), break_long_words=False)]
     return "\n".join(lines).replace(NO_BREAK_SPACE, " ")
 

@@ -60,7 +60,9 @@ def latent_codes(
         ax.add_patch(_square(0, 0, *frame))
     ax.legend(loc="upper right")
     if hidden := int((~(np.abs(points) <= limit).all(axis=1)).sum()):
-        _write_note(ax, f"{hidden:,} of {len(points):,} not shown")
+        box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 2}
+        note = f"{hidden:,} of {len(points):,} not shown"
+        ax.text(0.03, 0.03, note, transform=ax.transAxes, fontsize="small", bbox=box, zorder=5)
     ax.set(xlabel=axis_labels[0], ylabel=axis_labels[1], xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
     return ax
 
@@ -111,7 +113,7 @@ def posterior_ellipses(
 @in_style()
 def plausibility_map(
     scores: ArrayLike, threshold: float, codes: ArrayLike, labels: ArrayLike | None, limit: float,
-    ax: Axes | None = None, note: str = "",
+    ax: Axes | None = None,
 ) -> Axes:  # fmt: skip
     """Shows how plausible the decode of each point of the plane is, with the codes on it. Brighter is more plausible.
 
@@ -122,7 +124,6 @@ def plausibility_map(
         labels: int[N], or None.
         limit: of both axes.
         ax: axes to draw on. `color_bar` adds the scale, once for panels that share it.
-        note: text in the corner.
     """
     values = as_array("scores", scores, "R", "C")
     points, numbers = _labelled(codes, labels)
@@ -133,15 +134,14 @@ def plausibility_map(
     _draw_prior(ax, 2)  # without a legend, which would hide the map
     for circle in ax.lines:
         circle.set_path_effects([patheffects.withStroke(linewidth=2.5, foreground="white", alpha=0.7)])
-    _annotate(ax, points, numbers, limit, note)
+    _name_classes(ax, points, numbers, limit)
     return ax
 
 
 @in_style()
 def density_map(
-    log_density: ArrayLike, codes: ArrayLike, labels: ArrayLike | None, limit: float, ax: Axes | None = None,
-    note: str = "",
-) -> Axes:  # fmt: skip
+    log_density: ArrayLike, codes: ArrayLike, labels: ArrayLike | None, limit: float, ax: Axes | None = None
+) -> Axes:
     """Shows how dense codes are over the plane, with some of them on it. Brighter is denser.
 
     Args:
@@ -151,7 +151,6 @@ def density_map(
         labels: int[N], or None.
         limit: of both axes.
         ax: axes to draw on. `density_bar` adds the scale, once for panels that share it.
-        note: text in the corner.
     """
     values = as_array("log_density", log_density, "R", "C")
     points, numbers = _labelled(codes, labels)
@@ -159,7 +158,7 @@ def density_map(
     ax.scatter(points[:, 0], points[:, 1], s=2, color="black", alpha=0.35, linewidths=0, rasterized=True)
     _draw_map(ax, values, limit, DENSITY_RANGE, 0)
     _draw_prior(ax, 2, "white")  # without a legend, which would hide the map
-    _annotate(ax, points, numbers, limit, note)
+    _name_classes(ax, points, numbers, limit)
     return ax
 
 
@@ -230,7 +229,7 @@ def _darker(colors: np.ndarray) -> np.ndarray:
 def _draw_numbers(ax: Axes, points: np.ndarray, numbers: np.ndarray, colors: np.ndarray, limit: float) -> None:
     """Draws some codes as the numbers of their classes: the first ones that are not too near to each other."""
     chosen: list[int] = []
-    size = 2 * limit * NUMBER_SIZE / (ax.get_window_extent().width / ax.figure.dpi * 72)  # in units of the axes
+    size = _in_units(ax, NUMBER_SIZE, limit)
     gap = size * np.array([0.65, 0.9])  # digits are narrow
     for index in np.flatnonzero((np.abs(points) <= limit - size / 2).all(axis=1)):
         if len(chosen) < MAX_NUMBERS and np.all((np.abs(points[chosen] - points[index]) > gap).any(axis=1)):
@@ -247,22 +246,21 @@ def _draw_numbers(ax: Axes, points: np.ndarray, numbers: np.ndarray, colors: np.
         )  # fmt: skip
 
 
-def _write_note(ax: Axes, note: str) -> None:
-    if note:
-        box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 2}
-        ax.text(0.03, 0.03, note, transform=ax.transAxes, fontsize="small", bbox=box, zorder=5)
+def _in_units(ax: Axes, points: float, limit: float) -> float:
+    """Converts typographic points to units of axes from -limit to limit, as wide as they are before the layout."""
+    return 2 * limit * points / (ax.get_window_extent().width / ax.figure.dpi * 72)
 
 
-def _annotate(ax: Axes, points: np.ndarray, classes: np.ndarray | None, limit: float, note: str) -> None:
-    """Writes each class's number at its median, and the note in a corner."""
+def _name_classes(ax: Axes, points: np.ndarray, classes: np.ndarray | None, limit: float) -> None:
+    """Writes each class's number at its median, or beside it if two would cover each other."""
     finite = np.isfinite(points).all(axis=1)
     numbers = np.unique(classes[finite]) if classes is not None else np.array([])
     if 0 < len(numbers) <= MAX_CLASS_NUMBERS:
         medians = np.array([np.median(points[finite & (classes == number)], axis=0) for number in numbers])
-        for number, (x, y) in zip(numbers, _spread(medians, gap=0.08 * limit), strict=True):
+        gap = _in_units(ax, 1.3 * matplotlib.rcParams["font.size"], limit)
+        for number, (x, y) in zip(numbers, _spread(medians, gap), strict=True):
             text = ax.text(x, y, str(number), ha="center", va="center", weight="bold", clip_on=True)
             text.set_path_effects([patheffects.withStroke(linewidth=2.5, foreground="white")])
-    _write_note(ax, note)
 
 
 def _spread(places: np.ndarray, gap: float) -> np.ndarray:
