@@ -33,16 +33,17 @@ def define_flags() -> flags.FlagValues:
     """Defines all flags."""
     values, default = flags.FlagValues(), Options()
 
-    def define_switch(name: str, choices: dict[str, Any], text: str) -> None:
-        """Defines a flag that also works as a bare --name, for true, and as --noname, for false."""
+    def define(name: str, parse: Callable[[str], Any], of: Any, text: str, *, is_switch: bool = True) -> None:
+        """Defines a flag; a switch also works as a bare --name, for true, and as --noname, for false."""
+        flags.DEFINE_flag(flags.Flag(_Parser(parse), None, name, of, text, boolean=is_switch), values)
 
+    def define_switch(name: str, choices: dict[str, Any], text: str) -> None:
         def parse(argument: str) -> Any:
             if argument.lower() not in choices:
                 raise ValueError(f"choose {' | '.join(choices)}")
             return choices[argument.lower()]
 
-        parser, text_of_default = _Parser(parse), format_value(getattr(default, name))
-        flags.DEFINE_flag(flags.Flag(parser, None, name, text_of_default, text, boolean=True), values)
+        define(name, parse, format_value(getattr(default, name)), text)
 
     # fmt: off
     flags.DEFINE_string("experiment", None, "name of an experiment, or path of a .py file that defines EXPERIMENT; "
@@ -75,12 +76,13 @@ def define_flags() -> flags.FlagValues:
     define_switch("tensorboard", BOOLEAN, "also write the metrics as TensorBoard event files; default: false")
     flags.DEFINE_boolean("list", False, "print the experiments and their questions", values)
     flags.DEFINE_boolean("dry_run", False, "print what the launch would train, and exit", values)
+    flags.DEFINE_boolean("version", False, "print the versions of this program and of what it computes with", values)
     flags.DEFINE_boolean("help", False, "print this help", values, short_name="h")
     # fmt: on
     for name, field in FIELDS.items():
         unit = f" ({field.metadata['unit']})" if field.metadata["unit"] else ""
         text = f"{field.metadata['doc']}{unit}; {describe_flag(field)}; default: {format_value(field.default)}"
-        flags.DEFINE(_Parser(partial(parse_values, field)), name, None, text, values)
+        define(name, partial(parse_values, field), None, text, is_switch=isinstance(field.default, bool))
     return values
 
 
@@ -119,7 +121,7 @@ def repetitions(values: flags.FlagValues) -> list[str]:
     lines = []
     for name in values:
         flag: flags.Flag[Any] = values[name]
-        if flag.present > 1 and name not in ("help", "h", "list", "dry_run"):
+        if flag.present > 1 and name not in ("help", "h", "version", "list", "dry_run"):
             last = format_values(flag.value) if name in FIELDS else format_value(flag.value)
             times = "twice" if flag.present == 2 else f"{flag.present} times"
             lines.append(f"--{name} given {times}; using the last, {last}")
@@ -138,5 +140,6 @@ def help_text(doc: str, values: flags.FlagValues) -> str:
     launcher = (name for name in values if name not in FIELDS and name != "h")
     about_fields = r"""
 Hyperparameters. A flag overrides the experiment's value. A comma-separated list makes a grid (\, is a
-comma inside a value). A field that a model ignores does not multiply its runs."""
+comma inside a value); among whole numbers, 0..9 stands for all from 0 to 9. A field that a model ignores does not
+multiply its runs."""
     return "\n".join([doc, "Launcher:", *map(describe, launcher), about_fields, *map(describe, FIELDS)])

@@ -1,7 +1,7 @@
 """Launches an experiment: trains its runs, evaluates them, draws its figures and writes report.html.
 
     python -m experiments.launch --experiment=ae_vs_vae
-    python -m experiments.launch --experiment=train --latent_dim=2,8,32 --kl_weight=0.5,1,4 --seed=0,1,2
+    python -m experiments.launch --experiment=train --latent_dim=2,8,32 --kl_weight=0.5,1,4 --seed=0..2
     python -m experiments.launch --workdir=runs/ae_vs_vae --train=false --evaluate=again
 
 Finished runs are not trained again: the same command continues where it was interrupted.
@@ -9,6 +9,7 @@ Finished runs are not trained again: the same command continues where it was int
 
 import contextlib
 import os
+import platform
 import shlex
 import sys
 import textwrap
@@ -22,7 +23,7 @@ from absl.flags import FlagValues
 import experiments
 from experiments import flags, plan
 from scripts import command
-from vae_jax import environment, session
+from vae_jax import environment, session, source
 from vae_jax.config import Experiment, Options
 from vae_jax.session import Stop, StoppedError
 from vae_jax.workdir import UserError, check_workdir, exists, read_experiment
@@ -34,7 +35,7 @@ DEFAULT_EXPERIMENT = "ae_vs_vae"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit code: as `command.guard`, and 143 after SIGTERM."""
+    """Runs the command line; returns the exit code: as `command.guard`, 143 after SIGTERM, 129 after SIGHUP."""
     argv = list(sys.argv if argv is None else argv)
     try:
         return command.guard(command.program(argv), lambda: _main(argv))
@@ -47,6 +48,8 @@ def _main(argv: list[str]) -> None:
     values = flags.parse(argv)
     if values.help:
         return print(flags.help_text(__doc__ or "", values))
+    if values.version:
+        return print(_versions())
     if values.list:
         return print("\n".join(f"{name:25} {experiments.load(name).question}" for name in experiments.names()))
     from vae_jax import data  # NumPy takes long to import, which --help must not wait for
@@ -72,6 +75,13 @@ def _main(argv: list[str]) -> None:
     text = shlex.join(["python", "-m", "experiments.launch", *argv[1:]]).encode(errors="backslashreplace").decode()
     session.run(lambda stop: _launch(experiment, workdir, options, text, stop))
     return None
+
+
+def _versions() -> str:
+    """The versions of this program and of what it computes with."""
+    found = {name: source.version(name) for name in ("vae-jax", "jax", "jaxlib", "flax")}
+    texts = [f"{name} {version}" for name, version in found.items() if version]  # a checkout may not be installed
+    return ", ".join([*texts, f"Python {platform.python_version()}", f"source {source.digest()[:12]}"])
 
 
 def _find(values: FlagValues) -> tuple[Experiment, Path]:

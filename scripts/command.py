@@ -51,7 +51,8 @@ def parse(values: flags.FlagValues, argv: Sequence[str]) -> list[str]:
     try:
         return list(values(argv)[1:])
     except flags.UnrecognizedFlagError as error:
-        match = suggest(error.flagname, values)
+        negated = (f"no{name}" for name in values if values[name].boolean)
+        match = suggest(error.flagname, [*values, *negated])
         hint = f"; did you mean --{match}?" if match else ""
         raise flags.Error(f"unknown flag --{error.flagname}{hint}") from None
     except ValueError as error:  # absl's, of --noflag=value and of a --flagfile that is not text

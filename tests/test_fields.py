@@ -54,6 +54,47 @@ def test_a_backslash_makes_a_comma_a_part_of_the_value(text, values):
 
 
 @pytest.mark.parametrize(
+    ("name", "text", "values"),
+    [
+        ("seed", "0..9", (0, 1, 2, 3, 4, 5, 6, 7, 8, 9)), ("seed", "0..2,7", (0, 1, 2, 7)), ("seed", "3..3", (3,)),
+        ("seed", "7, 1 .. 2 ,0..1", (7, 1, 2, 0, 1)), ("latent_dim", "1..3", (1, 2, 3)), ("patience", "0..1", (0, 1)),
+        ("seed", "2147483646..2147483647", (2147483646, 2147483647)), ("latent_dim", "4096", (4096,)),
+        ("dataset", "idx:../a..b", ("idx:../a..b",)),  # a path is no range
+    ],
+)  # fmt: skip
+def test_a_range_has_both_ends(name, text, values):
+    assert parse_values(FIELDS[name], text) == values
+
+
+def test_a_range_may_be_long_and_not_endless():
+    assert len(parse_values(FIELDS["seed"], "1..10000")) == 10_000
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("seed", "9..0", "seed takes ranges that rise, as 0..9, not '9..0'"),
+        ("seed", "1,4..2", "seed takes ranges that rise, as 2..4, not '4..2'"),
+        ("seed", "0..10000", "seed takes ranges of at most 10000 values, not '0..10000'"),
+        ("seed", "0..2147483647", "seed takes ranges of at most 10000 values, not '0..2147483647'"),
+        ("seed", "0..2147483648", "seed must be a whole number from 0 to 2147483647, not '2147483648'"),
+        ("seed", "-1..2", "seed must be a whole number from 0 to 2147483647, not '-1'"),
+        ("seed", "0..", "seed must be a whole number from 0 to 2147483647, not ''"),
+        ("seed", "..9", "seed must be a whole number from 0 to 2147483647, not ''"),
+        ("seed", "0..4..9", "seed must be a whole number from 0 to 2147483647, not '4..9'"),
+        ("seed", "0...9", "seed must be a whole number from 0 to 2147483647, not '.9'"),
+        ("latent_dim", "4095..4097", "latent_dim must be a whole number from 1 to 4096, not '4097'"),
+        ("kl_weight", "1..4", "kl_weight must be a number from 0 to 1000000, not '1..4'"),
+        ("mean_bias", "0..1", "mean_bias must be true | false, not '0..1'"),
+        ("hidden_dims", "8..9", "hidden_dims must be whole numbers joined by x, each from 1 to 65536, not '8..9'"),
+    ],
+)
+def test_a_range_that_is_none_is_one_line(name, text, message):
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
+        parse_values(FIELDS[name], text)
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("latent_dim", 0), ("latent_dim", 2.0), ("latent_dim", "2"), ("latent_dim", True), ("latent_dim", None),

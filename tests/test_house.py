@@ -173,7 +173,7 @@ import sys
 import vae_jax.config, vae_jax.workdir
 from experiments import launch
 assert not {"numpy", "jax", "flax", "matplotlib"} & sys.modules.keys(), "on import"
-for flag in ("--help", "--list", "--dry_run"):
+for flag in ("--help", "--version", "--list", "--dry_run"):
     assert launch.main(["launch.py", flag, "--workdir=/nowhere"]) == 0
     assert not {"jax", "flax", "matplotlib", "tensorflow_datasets"} & sys.modules.keys(), flag
 """

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import importlib
+import importlib.metadata
 import json
 import os
 import shlex
@@ -24,7 +25,7 @@ import experiments
 import vae_jax
 from experiments import flags as launch_flags
 from experiments import launch
-from vae_jax import provenance, session, sweeps
+from vae_jax import provenance, session, source, sweeps
 from vae_jax.config import FIELDS, Config, expand
 from vae_jax.data.identity import identity_of, load_dataset
 from vae_jax.fields import format_value, format_values
@@ -162,6 +163,12 @@ def test_flags_override_the_experiment(run_main, tmp_path):
         (["ae_vs_vae"], "'ae_vs_vae' is not a flag; write --name=value"),
         (["--", "--seed=1"], "'--seed=1' is not a flag"),
         (["--tensorboard=maybe"], "flag --tensorboard=maybe: choose true | false"),
+        (["--seed=9..0"], "seed takes ranges that rise, as 0..9, not '9..0'"),
+        (["--seed=0..2147483647"], "seed takes ranges of at most 10000 values, not '0..2147483647'"),
+        (["--seed=0..9999", "--latent_dim=1..4096"], "at most 100000 combinations of values, not 81920000"),
+        (["--no-mean-bias"], "unknown flag --no-mean-bias; did you mean --nomean_bias?"),
+        (["--no-train"], "did you mean --notrain?"),
+        (["--nomean_bias=1"], "--nomean_bias=1 does not take an argument"),
         (["--notrain=1"], "--notrain=1 does not take an argument"),
         (["--evaluate=neve"], "flag --evaluate=neve: choose due | again | never"),
         (["--num_likelihood_samples=0"], "num_likelihood_samples"),
@@ -268,8 +275,8 @@ def test_an_experiment_file_may_be_at_home(run_main, tiny_file, monkeypatch):
 def test_what_is_not_there_or_not_right_is_one_line_and_exit_code_1(run_main, tiny_experiment, tmp_path):
     (tmp_path / "file").write_text("")
     write_record(tmp_path / "tiny", tiny_experiment, {})
-    (tmp_path / "home").mkdir()
-    (tmp_path / "home" / "thesis.tex").write_text("")
+    (tmp_path / "home" / "Documents").mkdir(parents=True)
+    (tmp_path / "home" / "Documents" / "thesis.tex").write_text("")
     idx = tmp_path / "idx"
     idx.mkdir()
     cases = {
@@ -279,7 +286,7 @@ def test_what_is_not_there_or_not_right_is_one_line_and_exit_code_1(run_main, ti
         "cannot write /proc/new/lock.json: No such file or directory": ["--workdir=/proc/new"],
         f"cannot write {tmp_path}/file/lock.json: ": [f"--workdir={tmp_path}/file"],
         "holds experiment 'tiny', not 'ae_vs_vae'; choose another --workdir": [f"--workdir={tmp_path}/tiny"],
-        "home is not empty and holds no experiment": [f"--workdir={tmp_path}/home"],
+        "home holds no experiment, but Documents, which another program may have left": [f"--workdir={tmp_path}/home"],
     }
     before = sorted((tmp_path / "tiny").rglob("*"))
     for message, flags in cases.items():
@@ -347,7 +354,7 @@ def options_of(*flags):
 def test_options_have_the_documented_defaults():
     assert options_of() == launch_flags.Options()
     text = launch_flags.help_text("", launch_flags.define_flags())
-    for name in ("num_likelihood_samples", "checkpoint_every_seconds", "train", "evaluate", "tensorboard"):
+    for name in ("checkpoint_every_seconds", "train", "evaluate", "tensorboard"):
         described = text.split(f"  --{name} ")[1].split("\n  --")[0]
         assert f"default: {format_value(launch_flags.Options._field_defaults[name])}" in described
 
@@ -368,6 +375,36 @@ def test_options_have_the_documented_defaults():
 )  # fmt: skip
 def test_options_are_values(flags, expected):
     assert options_of(*flags) == launch_flags.Options(**expected)
+
+
+BOOLEAN_FIELDS = [name for name, field in FIELDS.items() if isinstance(field.default, bool)]
+
+
+@pytest.mark.parametrize("name", BOOLEAN_FIELDS)
+def test_a_field_that_is_true_or_false_works_as_a_bare_flag(name):
+    def parsed(flag):
+        return launch_flags.overrides(launch_flags.parse(["launch.py", flag]))
+
+    assert parsed(f"--{name}") == parsed(f"--{name}=true") == {name: (True,)}
+    assert parsed(f"--no{name}") == parsed(f"--{name}=false") == {name: (False,)}
+    assert parsed(f"--{name}=true,false") == {name: (True, False)}
+
+
+def test_a_range_is_a_grid(run_main):
+    code, out, _ = run_main("--experiment=train", "--seed=0..2,7", "--mean_bias", "--dry_run", "--workdir=nowhere")
+    assert code == 0
+    assert "varies   seed: 0, 1, 2, 7\n" in out
+    assert "changed  mean_bias: false -> true\n" in out
+    assert "4 runs of 1 program, 0 trained, in nowhere\n" in out
+
+
+def test_the_version_is_one_line_that_names_what_numbers_depend_on(run_main):
+    code, out, err = run_main("--version")
+    assert (code, err, out.count("\n")) == (0, "", 1)
+    found = dict(part.rsplit(maxsplit=1) for part in out.strip().split(", "))
+    installed = {name: importlib.metadata.version(name) for name in ("vae-jax", "jax", "jaxlib", "flax")}
+    python = ".".join(map(str, sys.version_info[:3]))
+    assert found == installed | {"Python": python, "source": source.digest()[:12]}
 
 
 def test_help_describes_every_flag_with_its_default(run_main):

@@ -1,6 +1,8 @@
 """A launch: one per workdir, signals that stop it without loss, and its display."""
 
 import contextlib
+import errno
+import io
 import json
 import os
 import signal
@@ -118,20 +120,57 @@ except session.StoppedError as error:
 """
 
 
-def start(then="pass", patience=60):
-    command = [sys.executable, "-c", WORK.format(then=then, patience=patience)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def start(then="pass", patience=60, prefix=(), stdin=None):
+    command = [*prefix, sys.executable, "-c", WORK.format(then=then, patience=patience)]
+    process = subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "begun\n"
     return process
 
 
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_the_first_signal_lets_the_work_stop(signum, code):
     process = start("print('saved', flush=True)")
     process.send_signal(signum)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (code, "asked\nsaved\n")
     assert "once more stops at once" in err
+
+
+TERMINAL = """
+import os, pty, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.executable, [sys.executable, "-c", sys.argv[1]])
+with open(terminal, "rb") as shown:
+    assert shown.readline() == b"begun\\r\\n"
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+def test_a_terminal_that_is_closed_lets_the_work_stop(tmp_path):
+    """The system then sends SIGHUP, and writing to the terminal fails from there on."""
+    saved = tmp_path / "saved"
+    then = f"print('lost', file=sys.stderr, flush=True); open({str(saved)!r}, 'w').close()"
+    command = [sys.executable, "-c", TERMINAL, WORK.format(then=then, patience=60)]
+    assert (subprocess.run(command, timeout=60).returncode, saved.exists()) == (129, True)
+
+
+def test_nohup_is_respected():
+    process = start("print('saved', flush=True)", prefix=("nohup",))
+    process.send_signal(signal.SIGHUP)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert (process.returncode, out) == (143, "asked\nsaved\n")
+
+
+@pytest.mark.parametrize(("first", "code"), [(signal.SIGHUP, 129), (signal.SIGTERM, 143)])
+def test_a_second_hangup_is_not_impatience(first, code):
+    process = start("sys.stdin.readline()", stdin=subprocess.PIPE)
+    process.send_signal(first)
+    assert process.stdout.readline() == "asked\n"
+    process.send_signal(signal.SIGHUP)
+    _, err = process.communicate("\n", timeout=60)
+    assert (process.returncode, "Stopped at once" in err) == (code, False)
 
 
 def test_the_second_signal_stops_at_once():
@@ -216,6 +255,38 @@ def test_progress_counts_runs_that_stop_early_or_train_elsewhere(capsys):
     first, last = lines_of(capsys)
     assert first.startswith("trained 1/2, 50 %")
     assert last == "trained 2/2, 100 %"
+
+
+class Display(io.StringIO):
+    """What stderr may be; from some moment on it is gone, and writing fails with this error."""
+
+    error = None
+
+    def __init__(self, is_terminal):
+        super().__init__()
+        self.isatty = lambda: is_terminal
+
+    def write(self, text):
+        if self.error:
+            raise OSError(self.error, os.strerror(self.error))
+        return super().write(text)
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "error"), [(True, errno.EIO), (False, errno.EPIPE), (False, errno.ENOSPC), (False, errno.EIO)]
+)
+def test_a_display_that_is_gone_stops_no_work(monkeypatch, is_terminal, error):
+    display, progress = Display(is_terminal), Progress()
+    monkeypatch.setattr(sys, "stderr", display)
+    progress.begin(to_train=1, to_evaluate=1, images=200, images_done=0)
+    progress.epoch({"train_loss": 1.0}, 100, 0.1)
+    assert "loss 1" in display.getvalue()
+    display.error = error
+    progress.epoch({"train_loss": 1.0}, 100, 0.1)
+    progress.say("a line")
+    progress.evaluated()
+    progress.drawing(0, 1, "hero")
+    progress.close()
 
 
 def test_progress_with_nothing_to_do_is_silent(capsys):

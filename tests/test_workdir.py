@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import stat
 
 import pytest
@@ -96,19 +97,63 @@ def test_folders_of_others_are_refused_and_left_alone(tmp_path):
     write_record(tmp_path / "other", Experiment(name="other", question="?"), RECORD)
     with pytest.raises(UserError, match="other holds experiment 'other', not 'e'; choose another --workdir"):
         check_workdir(tmp_path / "other", EXPERIMENT)
-    (tmp_path / "home" / "runs").mkdir(parents=True)
-    (tmp_path / "home" / "thesis.tex").write_text("x")
-    with pytest.raises(UserError, match="home is not empty and holds no experiment; choose another --workdir"):
-        check_workdir(tmp_path / "home", EXPERIMENT)
+    (tmp_path / "thesis.tex").write_text("x")
     with pytest.raises(UserError, match=r"cannot use workdir .*thesis\.tex: Not a directory"):
-        check_workdir(tmp_path / "home" / "thesis.tex", EXPERIMENT)
+        check_workdir(tmp_path / "thesis.tex", EXPERIMENT)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["results.csv", "report.html", "figures/loss.png", "runs/Jan01_12-00-00_host/events.out", "checkpoints/last.ckpt",
+     "instruments/violin.wav", "Documents/thesis.tex", "logs/1.log"],
+)  # fmt: skip
+def test_what_may_be_another_programs_results_is_refused_and_left_alone(tmp_path, name):
+    path = tmp_path / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("mine")
+    first = name.split("/")[0]
+    message = f"{tmp_path} holds no experiment, but {first}, which another program may have left; choose another --work"
+    with pytest.raises(UserError, match=f"^{re.escape(message)}"):
+        check_workdir(tmp_path, EXPERIMENT)
+    assert path.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["log.txt"], ["nohup.out", "slurm-1.out"], [".DS_Store", ".nfs0001", "Thumbs.db"], ["lost+found/inode"],
+        ["e.py", "__pycache__/e.cpython-311.pyc", ".e.py.swp", "e.py~", "#e.py#"], [".git/HEAD", "notes.md"],
+        ["runs/", "figures/", "data/"], ["runs/ae/config.json", "results.csv"], ["made.json", "figures/loss.png"],
+    ],
+)  # fmt: skip
+def test_what_no_launch_writes_over_is_left_alone(tmp_path, forbid, names):
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).mkdir() if name.endswith("/") else (tmp_path / name).write_text("mine")
+    forbid(tmp_path / "lost+found")
+    assert check_workdir(tmp_path, EXPERIMENT) == {}
+    write_record(tmp_path, EXPERIMENT, RECORD)
+    (tmp_path / "latest.log").symlink_to("log.txt")
+    assert RECORD.items() <= check_workdir(tmp_path, EXPERIMENT).items()
+
+
+def test_the_leftovers_of_interrupted_writes_are_removed_and_no_other_temporary_files(tmp_path, monkeypatch):
+    (tmp_path / ".a.tmp").write_text("mine")
+    monkeypatch.setattr(workdir.os, "unlink", lambda path: None)  # killed before it could
+    monkeypatch.setattr(workdir.os, "replace", lambda *paths: None)
+    write_bytes(tmp_path / "runs" / "ae" / "params.safetensors", b"")
+    monkeypatch.undo()
+    assert len(os.listdir(tmp_path / "runs" / "ae")) == 1
+    workdir.remove_leftovers(tmp_path)
+    assert os.listdir(tmp_path / "runs" / "ae") == []
+    assert (tmp_path / ".a.tmp").exists()
 
 
 def test_the_way_out_of_a_damaged_experiment_works(tmp_path):
     """What the message says, "delete it and launch again", is accepted beside the files that a launch leaves."""
     for name in ("runs", "checkpoints", "figures"):
         (tmp_path / name).mkdir()
-    for name in ("results.csv", "report.html", "experiment.json"):
+    for name in ("results.csv", "report.html", "made.json", "experiment.json"):
         (tmp_path / name).write_text("")
     with pytest.raises(UserError, match=r"experiment\.json is damaged .*; delete it and launch again"):
         check_workdir(tmp_path, EXPERIMENT)

@@ -8,11 +8,14 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from vae_jax.fields import ConfigError, check_value, declare, format_value, nearest
 from vae_jax.models import MODEL_FIELDS, MODELS
+
+MAX_COMBINATIONS = 100_000  # of a grid; beyond it, making the Configs alone takes minutes
 
 # Every field that version 0.1.0 had. Its names hash them all, so this list never changes.
 _FIELDS_OF_0_1_0 = (
@@ -206,10 +209,12 @@ def expand(base: Config, grid: Mapping[str, Sequence[Any]]) -> tuple[Config, ...
     """Returns every combination of the grid's values over `base`, canonical, each run once, the last field fastest.
 
     Raises:
-        ConfigError: a field is unknown, or a value is invalid.
+        ConfigError: a field is unknown, a value is invalid, or there are too many combinations.
     """
     for name in grid:
         field_named(name)
+    if (count := math.prod(map(len, grid.values()))) > MAX_COMBINATIONS:
+        raise ConfigError(f"a grid has at most {MAX_COMBINATIONS} combinations of values, not {count}")
     combinations = itertools.product(*grid.values())
     configs = (dataclasses.replace(base, **dict(zip(grid, values, strict=True))) for values in combinations)
     return tuple(dict.fromkeys(map(canonical, configs)))

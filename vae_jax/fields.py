@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+MAX_RANGE = 10_000  # values that a range on a command line stands for
+
 # What a field takes, by the type of its default: in Python, and on a command line.
 _IN_PYTHON = {bool: "True or False", str: "a str", int: "an int", float: "a number", tuple: "a tuple of ints, each"}
 _AS_FLAG = {bool: "true | false", str: "text", int: "a whole number", float: "a number",
@@ -168,8 +170,10 @@ def format_value(value: Any) -> str:
 def parse_values(field: "dataclasses.Field[Any]", text: str) -> tuple[Any, ...]:
     r"""Parses a comma-separated list of values; `\,` is a comma inside a value. The inverse of `format_values`.
 
+    Among whole numbers, `0..9` stands for all from 0 to 9.
+
     Raises:
-        ConfigError: a part of the text is no value of this field.
+        ConfigError: a part of the text is no value of this field, or a range falls or is too long.
     """
     parts = [""]
     for token in re.findall(r"\\[\\,]|.", text, re.DOTALL):
@@ -177,7 +181,18 @@ def parse_values(field: "dataclasses.Field[Any]", text: str) -> tuple[Any, ...]:
             parts.append("")
         else:
             parts[-1] += token[-1]
-    return tuple(parse_value(field, part) for part in parts)
+    return tuple(value for part in parts for value in _parse_part(field, part))
+
+
+def _parse_part(field: "dataclasses.Field[Any]", text: str) -> Sequence[Any]:
+    if type(field.default) is not int or ".." not in text:
+        return (parse_value(field, text),)
+    first, last = (parse_value(field, end) for end in text.split("..", 1))
+    if first > last:
+        raise ConfigError(f"{field.name} takes ranges that rise, as {last}..{first}, not {text.strip()!r}")
+    if last - first >= MAX_RANGE:
+        raise ConfigError(f"{field.name} takes ranges of at most {MAX_RANGE} values, not {text.strip()!r}")
+    return range(first, last + 1)
 
 
 def format_values(values: Sequence[Any]) -> str:

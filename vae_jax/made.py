@@ -5,7 +5,6 @@ one digest of these beside the digests of the files that were made.
 """
 
 import hashlib
-import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,7 +28,7 @@ def digest(experiment: Experiment, workdir: Path, results: Results) -> str:
     ]  # fmt: skip
     asked = experiment.name, experiment.question, experiment.base.to_dict(), list(experiment.figures)
     code = source.digest(suffixes=(".py", ".html", ".css", ".js"))
-    return _sha256(json.dumps([numbers, asked, code, [_version(name) for name in PACKAGES]]).encode())
+    return _sha256(json.dumps([numbers, asked, code, [source.version(name) for name in PACKAGES]]).encode())
 
 
 class Made:
@@ -75,13 +74,6 @@ class Made:
         """
         now = {name: entry for name, entry in self.entries.items() if self.find(name) is not None}
         write_json(self.workdir / "made.json", now)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _digest_of(path: Path) -> str | None:

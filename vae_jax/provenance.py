@@ -1,6 +1,5 @@
 """Records how a number was produced: command, versions, commit, data sets, device and time."""
 
-import importlib.metadata
 import os
 import platform
 import subprocess
@@ -11,7 +10,7 @@ from typing import Any
 
 import jax
 
-from vae_jax import environment
+from vae_jax import environment, source
 from vae_jax.config import Experiment
 from vae_jax.data.identity import load_dataset
 
@@ -35,7 +34,7 @@ def start(experiment: Experiment, command: str, data_dir: str | None, before: Ma
         "command": command,
         "runs": [config.name for config in experiment.configs],
         "data": _data(experiment, data_dir),
-        "versions": {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES},
+        "versions": {"python": platform.python_version()} | {name: source.version(name) for name in PACKAGES},
         "git_commit": _git_commit(),
         "device": {"platform": device.platform, "kind": device.device_kind, "count": jax.device_count()},
         "machine": {
@@ -71,13 +70,6 @@ def _launches(before: Mapping[str, Any]) -> list[Any]:
     earlier = before.get("earlier_launches")
     last = {name: before[name] for name in LAUNCH_KEYS if name in before}
     return [*(earlier if isinstance(earlier, list) else []), *([last] if last else [])]
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _git_commit() -> str | None:

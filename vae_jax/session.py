@@ -1,4 +1,4 @@
-"""One launch: its lock on the workdir, its answer to SIGINT and SIGTERM, and its progress display."""
+"""One launch: its lock on the workdir, its answer to SIGINT, SIGTERM and SIGHUP, and its progress display."""
 
 import contextlib
 import fcntl
@@ -81,7 +81,7 @@ def _owner(path: Path) -> str:
 
 
 class StoppedError(Exception):
-    """The work stopped on request; `exit_code` is what a shell expects of the signal: 130 or 143."""
+    """The work stopped on request; `exit_code` is what a shell expects of the signal: 130, 143 or 129."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signal.Signals(signum).name)
@@ -109,8 +109,9 @@ class Stop:
 def run(work: Callable[[Stop], None]) -> None:
     """Runs the work in a thread, so that signals are answered even inside a long computation.
 
-    The first SIGINT or SIGTERM sets the `Stop` that the work polls. If the work does not reach a point where it can
-    stop within `PATIENCE` seconds, or at a second signal, the process exits at once with the signal's exit code.
+    The first SIGINT, SIGTERM or SIGHUP sets the `Stop` that the work polls. If the work does not reach a point where it
+    can stop within `PATIENCE` seconds, or at a second signal, the process exits at once with the signal's exit code. A
+    second SIGHUP does not count: shell and system may each send one. Where SIGHUP is ignored, as by nohup, it stays so.
 
     Raises:
         StoppedError: the work stopped on request.
@@ -126,17 +127,21 @@ def run(work: Callable[[Stop], None]) -> None:
         done.set()
 
     def ask(signum: int, _: Any) -> None:
-        if stop.asked:
+        if signum == signal.SIGHUP:
+            _leave_terminal()
+        elif stop.asked:
             _exit(signum, "Stopped at once.")
-        stop.signum = signum
+        stop.signum = stop.signum or signum
 
-    before = {signum: signal.signal(signum, ask) for signum in (signal.SIGINT, signal.SIGTERM)}
+    signals = [signal.SIGINT, signal.SIGTERM]
+    signals += [signal.SIGHUP] if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN else []
+    before = {signum: signal.signal(signum, ask) for signum in signals}
     try:
         threading.Thread(target=target, name="work", daemon=True).start()
         while not stop.asked and not done.wait(0.1):
             pass
         if stop.asked:
-            print("\nStopping after this epoch; once more stops at once.", file=sys.stderr, flush=True)
+            _print("\nStopping after this epoch; once more stops at once.")
             asked = time.monotonic()
             while not done.wait(0.1):
                 if time.monotonic() - asked > PATIENCE and not stop.reached.is_set():
@@ -150,8 +155,24 @@ def run(work: Callable[[Stop], None]) -> None:
 
 def _exit(signum: int, reason: str) -> None:
     # An ordinary exit would wait for the computation's threads.
-    print(f"{reason} The same command resumes from the last checkpoint.", file=sys.stderr, flush=True)
+    _print(f"{reason} The same command resumes from the last checkpoint.")
     os._exit(128 + signum)
+
+
+def _print(text: str, end: str = "\n") -> None:
+    """Prints on stderr; a reader that is gone, or a full disk, is no reason to stop the work."""
+    with contextlib.suppress(OSError, ValueError):
+        print(text, end=end, file=sys.stderr, flush=True)
+
+
+def _leave_terminal() -> None:
+    """Sends what is printed from now on nowhere, if it went to a terminal that is gone, where writing fails."""
+    for descriptor in (1, 2):
+        with contextlib.suppress(OSError):
+            os.write(descriptor, b"")
+            continue
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
 class Progress:
@@ -209,13 +230,14 @@ class Progress:
         self.close()
         text = f"drawing {done}/{total} {name}".rstrip()[:COLUMNS]
         if sys.stderr.isatty():
-            print(f"\r\x1b[K{text}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+            _print(f"\r\x1b[K{text}", end="\n" if done == total else "")
         elif done in (0, total):
-            print(text, file=sys.stderr, flush=True)
+            _print(text)
 
     def say(self, text: str) -> None:
         """Prints a line on stderr, above the bar."""
-        tqdm.write(text, file=sys.stderr)
+        with contextlib.suppress(OSError, ValueError):
+            tqdm.write(text, file=sys.stderr)
 
     def close(self) -> None:
         """Ends the bar and leaves its last state on the terminal."""
@@ -246,7 +268,7 @@ class Progress:
             self._bar.refresh()
         elif int(fraction * self._max_lines) > self._lines:
             self._lines = int(fraction * self._max_lines)
-            print(self._with_details(f"{text}, {tail}", COLUMNS), file=sys.stderr, flush=True)
+            _print(self._with_details(f"{text}, {tail}", COLUMNS))
 
     def _with_details(self, text: str, columns: int) -> str:
         for detail in self._details:

@@ -1,7 +1,11 @@
-"""The source of this package by its SHA-256, since a wheel has no commit. Standard library only."""
+"""Which code runs: this package's source by its SHA-256, since a wheel has no commit, and other packages' versions.
+
+Standard library only.
+"""
 
 import functools
 import hashlib
+import importlib.metadata
 from pathlib import Path
 
 
@@ -28,3 +32,11 @@ def digest(*parts: str, suffixes: tuple[str, ...] = (".py",)) -> str:
     counted = sorted((name, path) for name, path in paths.items() if path.suffix in suffixes and "/." not in f"/{name}")
     text = "".join(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n" for name, path in counted)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def version(package: str) -> str | None:
+    """Returns the version of an installed package, by its name in an index; None if it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

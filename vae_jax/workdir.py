@@ -26,7 +26,9 @@ TEMPORARY = ".tmp"  # suffix of a file that is being written
 
 # What lies beside experiment.json.
 LAUNCH_ENTRIES = {"runs", "instruments", "figures", "results.csv", "report.html", "made.json", "lock.json"}
-LEGACY_ENTRIES = {"checkpoints", "classifiers", "lock-0.json"}  # of version 0.1.0
+LEGACY_ENTRIES = {"checkpoints", "classifiers"}  # of version 0.1.0
+WRITTEN = (LAUNCH_ENTRIES | LEGACY_ENTRIES | {"experiment.json"}) - {"lock.json"}
+OF_SYSTEMS = {"lost+found", "$RECYCLE.BIN", "System Volume Information", "@eaDir", "__pycache__"}  # folders
 ENDINGS = ("diverged", "stopped")  # what marks a run's last row of metrics.jsonl, if it ended before its last epoch
 TRAINED_FILES = ("config.json", "metrics.jsonl", "params.safetensors")  # the last is written last
 
@@ -296,29 +298,44 @@ def _is_number(value: Any) -> bool:
 def check_workdir(workdir: Path, experiment: Experiment) -> dict[str, Any]:
     """Checks that a folder may hold this experiment.
 
+    One that holds no experiment yet may hold files that no launch writes, such as a log, and what systems and editors
+    leave. It may not hold a name that a launch writes, unless a run lies beside it, nor a folder that is not empty:
+    these may be another program's results.
+
     Returns:
         The record of the last launch in this folder; empty if there was none.
 
     Raises:
-        UserError: the folder holds another experiment, something else, or a symbolic link.
+        UserError: the folder holds another experiment, another program's results, or a symbolic link where it writes.
     """
     try:
-        entries = list(workdir.iterdir()) if workdir.exists() else []
+        entries = sorted(workdir.iterdir()) if workdir.exists() else []
+        is_new = not (workdir / "experiment.json").exists()
+        foreign = [path.name for path in entries if is_new and _may_be_foreign(path)]
     except OSError as error:
         raise UserError(f"cannot use workdir {workdir}: {error.strerror or error}") from error
-    if (workdir / "experiment.json").exists():
-        record = read_record(workdir)
-        if (held := record["experiment"]) != experiment.name:
-            raise UserError(f"{workdir} holds experiment {held!r}, not {experiment.name!r}; choose another --workdir")
-    elif {entry.name for entry in entries} - LAUNCH_ENTRIES - LEGACY_ENTRIES:
-        raise UserError(f"{workdir} is not empty and holds no experiment; choose another --workdir")
-    else:
-        record = {}
+    if foreign:
+        what = f"no experiment, but {foreign[0]}, which another program may have left"
+        raise UserError(f"{workdir} holds {what}; choose another --workdir")
+    record = {} if is_new else read_record(workdir)
+    if record and (held := record["experiment"]) != experiment.name:
+        raise UserError(f"{workdir} holds experiment {held!r}, not {experiment.name!r}; choose another --workdir")
     # A link could lead writes and deletions out of the folder. The folder itself may be one.
-    for path in workdir.rglob("*"):
-        if path.is_symlink():
-            raise UserError(f"{path} is a symbolic link and may lead out of the workdir; replace it by its target")
+    for entry in entries:
+        for path in (entry, *entry.rglob("*")) if entry.name in WRITTEN else ():
+            if path.is_symlink():
+                raise UserError(f"{path} is a symbolic link and may lead out of the workdir; replace it by its target")
     return record
+
+
+def _may_be_foreign(path: Path) -> bool:
+    """Whether a launch would write over this entry of a workdir without an experiment, or it looks like results."""
+    if path.name.startswith(".") or path.name in OF_SYSTEMS or (path.is_dir() and not any(path.iterdir())):
+        return False
+    if path.name in WRITTEN:
+        workdir = path.parent
+        return not ((workdir / "made.json").exists() or any(workdir.glob("runs/*/config.json")))
+    return path.is_dir()
 
 
 def adopt_runs(workdir: Path, configs: Iterable[Config]) -> None:
@@ -331,7 +348,7 @@ def adopt_runs(workdir: Path, configs: Iterable[Config]) -> None:
 
 def remove_leftovers(workdir: Path) -> None:
     """Deletes the temporary files of interrupted writes."""
-    for path in workdir.rglob(f".*{TEMPORARY}"):
+    for path in workdir.rglob(f".*.{'[0-9a-f]' * 12}{TEMPORARY}"):  # as `write_bytes` names them, and nobody else
         remove(path)
 
 
