@@ -10,6 +10,7 @@ from typing import Any
 from absl import flags
 
 from scripts import command
+from vae_jax import cluster
 from vae_jax.config import FIELDS, LANGUAGES, Options
 from vae_jax.fields import describe_flag, format_value, format_values, parse_values
 
@@ -106,13 +107,15 @@ def overrides(values: flags.FlagValues) -> dict[str, tuple[Any, ...]]:
 
 
 def options(values: flags.FlagValues) -> Options:
-    """Returns the checked options; raises flags.Error if one is invalid or needs a package that is not installed."""
+    """Returns the checked options; raises flags.Error, or UserError of --cluster, if one cannot be used."""
     given: dict[str, Any] = {name: values[name].value for name in Options._fields}
     if not math.isfinite(given["checkpoint_every_seconds"]):
         raise flags.Error(f"--checkpoint_every_seconds must be finite, not {given['checkpoint_every_seconds']}")
     for extra, package in {"tensorboard": "tensorboardX", "cluster": "distributed"}.items():
         if given[extra] and importlib.util.find_spec(package) is None:
             raise flags.Error(f"--{extra} needs {package}: pip install 'vae-jax[{extra}]'")
+    if given["cluster"]:
+        cluster.locate(given["cluster"])
     return Options(**given)
 
 

@@ -117,7 +117,7 @@ def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, 
         disk.adopt_runs(workdir, configs)
         disk.remove_leftovers(workdir)
         identities = check_runs(configs, workdir, options.data_dir, before)
-        executor = stack.enter_context(cluster.connect(options.cluster)) if options.cluster else None
+        executor = stack.enter_context(cluster.connect(options.cluster, progress)) if options.cluster else None
         record = provenance.start(experiment, text, options.data_dir, before)
         disk.write_record(workdir, experiment, record)
         summary = plan.summary(experiment, workdir, options)  # whose path is not split

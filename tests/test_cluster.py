@@ -1,31 +1,36 @@
 """A Dask cluster of two workers, started as a user starts it, gives the same files as one process."""
 
+import asyncio
 import contextlib
+import gc
+import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 from test_sweeps import GRID, ROOT, TRAIN, files
 
-from vae_jax import checkpoints, cluster, sweeps
+from vae_jax import checkpoints, cluster, source, sweeps
 from vae_jax.session import Stop
 from vae_jax.workdir import TEMPORARY, UserError, run_dir
 
 pytest.importorskip("distributed")
-DASK = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
 LONG = [config.__class__(**(config.to_dict() | {"hidden_dims": (8,), "num_epochs": 60})) for config in GRID[:2]]
 
 
-def start(stack, *command):
+def start(stack, *command, path=ROOT, **more):
     hostile = {"JAX_ENABLE_X64": "1", "JAX_DEFAULT_MATMUL_PRECISION": "bfloat16", "JAX_DEFAULT_PRNG_IMPL": "rbg"}
-    environment = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)} | hostile
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(path)} | hostile | more
     process = subprocess.Popen(
         [sys.executable, "-m", *command], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        start_new_session=True,
+        start_new_session=True, cwd="/",  # or the package of this folder would go before that of `path`
     )  # fmt: skip
 
     def end():
@@ -37,17 +42,33 @@ def start(stack, *command):
     return process
 
 
-@pytest.fixture(scope="module")
-def address():
-    with contextlib.ExitStack() as stack:
-        with contextlib.closing(socket.socket()) as listener:
-            listener.bind(("127.0.0.1", 0))
-            port = listener.getsockname()[1]
-        where = f"tcp://127.0.0.1:{port}"
-        start(stack, "distributed.cli.dask_scheduler", "--host=127.0.0.1", f"--port={port}", "--no-dashboard")
-        for _ in range(2):
-            start(stack, "distributed.cli.dask_worker", where, "--nthreads=1", "--no-dashboard")
-        yield where
+def start_scheduler(stack):
+    with contextlib.closing(socket.socket()) as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    start(stack, "distributed.cli.dask_scheduler", "--host=127.0.0.1", f"--port={port}", "--no-dashboard")
+    return f"tcp://127.0.0.1:{port}"
+
+
+def start_worker(stack, address, **more):
+    worker = "distributed.cli.dask_worker", address, "--nthreads=1", "--memory-limit=4GiB", "--no-dashboard"
+    return start(stack, *worker, **more)
+
+
+class Display:
+    """What a launch shows."""
+
+    def __init__(self):
+        self.lines, self.places = [], []
+
+    def say(self, text):
+        self.lines.append(text)
+
+    def where(self, text):
+        self.places.append(text)
+
+    def shows(self, text):
+        return self.places[-1] == text
 
 
 def wait_for(condition, seconds=120):
@@ -57,13 +78,17 @@ def wait_for(condition, seconds=120):
         time.sleep(0.05)
 
 
-def test_a_cluster_trains_the_same_runs_and_survives_a_killed_worker(tmp_path, address):
+def test_a_cluster_trains_the_same_runs_and_survives_a_killed_worker(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "POLL", 0.1)
     for name in ("alone", "cluster"):
         (tmp_path / name).mkdir()
-    options = TRAIN._replace(checkpoint_every_seconds=0)
-    with cluster.connect(address) as executor:
-        client = executor._client
-        wait_for(lambda: len(client.scheduler_info(n_workers=-1)["workers"]) == 2)
+    options, display = TRAIN._replace(checkpoint_every_seconds=0), Display()
+    with contextlib.ExitStack() as stack:
+        address = start_scheduler(stack)
+        for _ in range(2):
+            start_worker(stack, address)
+        executor = stack.enter_context(cluster.connect(address, display))
+        wait_for(lambda: display.shows("2 workers"))
         future = sweeps.LocalDevices().submit(
             sweeps.train_and_evaluate, LONG, tmp_path / "cluster", options, executor=executor
         )
@@ -71,15 +96,270 @@ def test_a_cluster_trains_the_same_runs_and_survives_a_killed_worker(tmp_path, a
         wait_for(lambda: checkpoints.epochs(folder) or future.done())
         (folder / f".params.0123{TEMPORARY}").touch()  # as a worker leaves it that is killed while it writes
         # The worker's nanny starts another one.
-        pids = client.run(os.getpid)
+        pids = executor._client.run(os.getpid)
         os.kill(min(pids.values()), signal.SIGKILL)
         assert future.result(timeout=300) == []
+        wait_for(lambda: display.shows("2 workers, 1 restart"))
     assert sweeps.train_and_evaluate(LONG, tmp_path / "alone", TRAIN, stop=Stop()) == []
     assert files(tmp_path / "cluster") == files(tmp_path / "alone")
 
 
+def test_only_workers_of_this_code_compute_also_those_that_join_later(tmp_path, monkeypatch):
+    """One joins with other code, one is paused, and the launch waits for the third."""
+    monkeypatch.setattr(cluster, "POLL", 0.1)
+    monkeypatch.setattr(cluster, "PATIENCE", 0.0)
+    shutil.copytree(ROOT / "vae_jax", tmp_path / "vae_jax", ignore=shutil.ignore_patterns("__pycache__"))
+    with open(tmp_path / "vae_jax" / "objectives.py", "a") as file:
+        file.write("# changed\n")
+    display, other = (
+        Display(),
+        rf"has another installation \(source of vae_jax \w{{12}} instead of {source.digest()[:12]}\)",
+    )
+    with contextlib.ExitStack() as stack:
+        address = start_scheduler(stack)
+        with cluster.connect(address, display) as executor:
+            assert display.lines == [f"{address}: no workers; start some with: dask worker {address}"]
+            future = executor.submit(os.getpid)
+            start_worker(stack, address, path=tmp_path)
+            start_worker(stack, address, DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE="0.001")
+            shown = re.compile(r"2 workers, 1 paused: memory \d+ %, 1 with another installation")
+            wait_for(lambda: shown.fullmatch(display.places[-1]))
+            workers = executor._client.scheduler_info(n_workers=-1)["workers"].values()
+            wait_for(
+                lambda: any(
+                    line.startswith(f"nothing was computed for 0 min: {display.places[-1]};") for line in display.lines
+                )
+            )
+            # The paused one was compared, too.
+            assert sorted(bool(info["resources"]) for info in workers) == [False, True]
+            assert not future.done()
+            before = executor._client.run(os.getpid).values()
+            start_worker(stack, address)
+            assert future.result(timeout=120) not in before
+        assert sum(bool(re.search(other, line)) for line in display.lines) == 1
+        with pytest.raises(
+            UserError, match=rf"^worker tcp://127\.0\.0\.1:\d+ {other}; install the same, and start it again$"
+        ):
+            stack.enter_context(cluster.connect(address, display))
+
+
+def info(**changes):
+    """What a scheduler says of a worker."""
+    metrics = {"memory": 2 * 10**9, "task_counts": {}} | changes.pop("metrics", {})
+    common = {"status": "running", "memory_limit": 8 * 10**9, "nanny": None, "resources": {}, "local_directory": "a"}
+    return common | changes | {"metrics": metrics}
+
+
+class Client:
+    """A client whose scheduler and workers answer what they are told; an answer may be an exception."""
+
+    def __init__(self, infos, answers=()):
+        self.infos, self.answers, self.asked, self.futures = infos, dict(answers), [], {}
+
+    def scheduler_info(self, n_workers):
+        assert n_workers == -1
+        return {"workers": self.infos}
+
+    def sync(self, function, *args):
+        return asyncio.run(function(*args))
+
+    async def run(self, function, expected, workers):
+        self.asked += workers
+        answer = self.answers[workers[0]]
+        if isinstance(answer, Exception):
+            raise answer
+        return {workers[0]: answer}
+
+    async def get_versions(self):
+        return {"workers": {"w": {"host": {"python": "3.99.1.final.0"}}, "v": {"host": {"python": sys.version}}}}
+
+
+SAME = source.installation()
+
+
+@pytest.mark.parametrize(
+    ("answer", "differs"),
+    [
+        (SAME, ""),
+        ({**SAME, "jax": "0.0.1"}, rf"jax 0\.0\.1 instead of {SAME['jax']}"),
+        (
+            {**SAME, "Python": "3.99", "flax": None},
+            rf"Python 3\.99 instead of {SAME['Python']}, flax none instead of .*",
+        ),
+        ({name: SAME[name] for name in SAME if name != "jaxlib"}, "jaxlib none instead of .*"),
+        (TypeError("code() argument 13 must be str, not int"), rf"Python 3\.99 instead of {SAME['Python']}"),
+    ],
+)
+def test_what_differs_is_named(answer, differs):
+    client = Client({"w": info()}, {"w": answer})
+    workers = cluster.Workers(client, "tcp://s:1")
+    lines = workers.look()
+    assert client.asked == ["w"]
+    assert len(lines) == bool(differs)
+    if differs:
+        assert re.fullmatch(
+            rf"worker w has another installation \({differs}\); install the same, and start it again", lines[0]
+        )
+        assert workers.look() == []  # said once
+        client.infos = {"w": info(local_directory="b")}  # started again, at the same address
+        assert workers.look() == lines
+
+
+def test_a_worker_that_cannot_read_the_question_is_refused():
+    client = Client({"v": info()}, {"v": ModuleNotFoundError("No module named 'vae_jax'\nmore")})
+    (line,) = cluster.Workers(client, "tcp://s:1").look()
+    assert "(ModuleNotFoundError: No module named 'vae_jax')" in line
+
+
+def test_a_worker_that_does_not_answer_is_asked_again():
+    client = Client({"w": info()}, {"w": TimeoutError()})
+    workers = cluster.Workers(client, "tcp://s:1")
+    assert workers.look() == []
+    assert workers.describe() == "1 worker, 1 not answering"
+    client.answers["w"] = SAME
+    workers.look()
+    assert workers.describe() == "1 worker"
+    assert client.asked == ["w", "w"]
+
+
+def test_who_has_the_resource_is_not_asked():
+    client = Client({"w": info(resources={cluster._resource(): 1})})
+    assert cluster.Workers(client, "tcp://s:1").look() == []
+
+
+PAUSED = {"status": "paused", "metrics": {"memory": 6.72e9}}
+BUSY = {"metrics": {"task_counts": {"executing": 1}}}
+
+
+@pytest.mark.parametrize(
+    ("infos", "text", "remedy"),
+    [
+        ([], "no workers", "start some with: dask worker tcp://s:1"),
+        ([info()], "1 worker", ""),
+        ([info(), info(**PAUSED)], "2 workers, 1 paused: memory 84 %", "nothing: give it a larger --memory-limit"),
+        ([info(**PAUSED), info(**PAUSED, memory_limit=7e9)], "2 workers, 2 paused: memory 96 %", "what is paused"),
+        ([info(**PAUSED, memory_limit=0)], "1 worker, 1 paused", "what is paused"),  # by hand, without a limit
+        ([info(**BUSY)], "1 worker", "1 busy for others"),
+    ],
+)  # fmt: skip
+def test_the_display_shows_the_workers(infos, text, remedy):
+    workers = cluster.Workers(
+        Client({f"w{i}": info for i, info in enumerate(infos)}, {"w0": SAME, "w1": SAME}), "tcp://s:1"
+    )
+    workers.look()
+    assert workers.describe() == text
+    assert workers.describe(remedies=True).startswith(text)
+    assert remedy in workers.describe(remedies=True).removeprefix(text)
+
+
+def test_a_worker_that_its_nanny_starts_again_and_again_is_counted():
+    client = Client({}, {f"w{i}": SAME for i in range(3)})
+    workers = cluster.Workers(client, "tcp://s:1")
+    for i in range(3):
+        client.infos = {f"w{i}": info(nanny="n", local_directory=str(i))}
+        workers.look()
+    assert workers.describe() == "1 worker, 2 restarts"
+    client.infos = {}
+    workers.look()
+    kills = "a nanny kills its worker above 95 % of its --memory-limit"
+    assert workers.describe(remedies=True) == f"no workers, 2 restarts; {kills}"
+
+
+class Ticks(threading.Event):
+    """Sets the clock ten seconds on at each look, and ends after so many."""
+
+    def __init__(self, client, looks):
+        super().__init__()
+        self.client, self.looks, self.now = client, list(looks), 0.0
+
+    def wait(self, timeout):
+        self.now += 10
+        if self.looks:
+            self.client.infos["w"]["metrics"]["vae_jax"] = self.looks.pop(0)
+            return False
+        return True
+
+
+def test_after_a_minute_without_a_running_chunk_a_line_says_what_the_launch_waits_for(monkeypatch):
+    client, display = Client({"w": info(**PAUSED, resources={cluster._resource(): 1})}), Display()
+
+    def lines(looks):
+        display.lines.clear()
+        ticks = Ticks(client, looks)
+        monkeypatch.setattr(cluster.time, "monotonic", lambda: ticks.now)
+        cluster.Workers(client, "tcp://s:1").watch(display, ticks)
+        return [line.partition(": ")[0] for line in display.lines]
+
+    assert lines([0] * 20) == []  # nothing to compute
+    client.futures["key"] = type("Future", (), {"status": "pending"})
+    assert lines([1] * 20) == []
+    assert lines([0] * 5) == []
+    assert lines([0] * 6) == ["nothing was computed for 1 min"]
+    assert display.lines[0].startswith(
+        "nothing was computed for 1 min: 1 worker, 1 paused: memory 84 %; what is paused"
+    )
+    assert lines([0, 0, 0, 1] * 5) == []
+    # Said again after 2, 4, ... minutes; anew after a chunk ran.
+    assert lines([0] * 30) == [f"nothing was computed for {minutes} min" for minutes in (1, 2, 4)]
+    assert lines([0] * 12 + [1] + [0] * 6) == [f"nothing was computed for {minutes} min" for minutes in (1, 2, 1)]
+    client.futures["key"].status = "finished"
+    assert lines([0] * 20) == []
+
+
+def test_a_lost_scheduler_does_not_end_the_display(monkeypatch):
+    client, display = Client({"w": info(resources={cluster._resource(): 1})}), Display()
+    monkeypatch.setattr(client, "scheduler_info", lambda n_workers: {})
+    cluster.Workers(client, "tcp://s:1").watch(display, Ticks(client, [0, 0]))
+    assert display.places == ["no workers"] * 2
+    monkeypatch.setattr(client, "scheduler_info", lambda n_workers: 1 / 0)
+    cluster.Workers(client, "tcp://s:1").watch(display, Ticks(client, [0, 0]))
+
+
 def test_no_scheduler_at_the_address(monkeypatch):
-    monkeypatch.setattr(cluster, "TIMEOUT", "1s")
+    monkeypatch.setattr(cluster, "TIMEOUT", 1.0)
     message = r"^no Dask scheduler answers at tcp://127\.0\.0\.1:1 .*; start one with: dask scheduler$"
-    with pytest.raises(UserError, match=message), cluster.connect("tcp://127.0.0.1:1"):
+    with pytest.raises(UserError, match=message), cluster.connect("tcp://127.0.0.1:1", Display()):
         pass
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:1", "tls://127.0.0.1:1"])  # unknown; without a certificate
+def test_a_client_that_cannot_be_made_does_not_wait_as_the_process_ends(address):
+    message = rf"^no Dask scheduler answers at {address} "
+    with pytest.raises(UserError, match=message) as error, cluster.connect(address, Display()):
+        pass
+    clients = [found for found in gc.get_objects() if type(found).__name__ == "OwnClient"]
+    assert {client.status for client in clients} == {"closed"}, error  # which holds one
+
+
+@pytest.mark.parametrize("name", ["sched", "sched.json", "host:8786"])
+def test_a_scheduler_file_is_recognized_by_being_a_file(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / name).write_text(json.dumps({"id": "Scheduler-1", "address": "tcp://10.0.0.1:8786"}))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for path in (name, str(tmp_path / name), f"~/{name}"):
+        assert cluster.locate(path) == "tcp://10.0.0.1:8786"
+
+
+@pytest.mark.parametrize(
+    "address", ["tcp://host:8786", "host:8786", "127.0.0.1:1", "[::1]:8786", "tls://a.b-c.d:65535"]
+)
+def test_addresses(address):
+    assert cluster.locate(address) == address
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["host", "tcp://host", ":8786", "host:", "host:port", "host:0", "host:65536", "host:8786/status", "tcp://", "a b:1",
+     "/nowhere/sched.json", "sched", ".", "x" * 5000, "http:/host:1", "[::1:8786", "host:٣", "a\nb:1"],
+)  # fmt: skip
+def test_what_is_no_address_is_one_line_at_once(address):
+    message = r"is neither HOST:PORT nor a file; give the address of a Dask scheduler, or its --scheduler-file$"
+    with pytest.raises(UserError, match=message):
+        cluster.locate(address)
+
+
+@pytest.mark.parametrize("content", ["", "tcp://host:8786", "[]", "{}", '{"address": 3}', '{"address": "host"}'])
+def test_what_is_no_scheduler_file_is_one_line_at_once(tmp_path, content):
+    (tmp_path / "file").write_text(content)
+    with pytest.raises(UserError, match=r"^\S+/file is not the file of a Dask scheduler; "):
+        cluster.locate(str(tmp_path / "file"))

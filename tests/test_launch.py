@@ -332,6 +332,15 @@ def test_an_interrupt_says_how_to_continue(run_main, tiny_file, tmp_path, monkey
     assert (tmp_path / "workdir" / "experiment.json").exists()
 
 
+@pytest.mark.parametrize("flags", [[], ["--dry_run"]])
+def test_an_address_that_is_none_is_one_line_before_any_work(run_main, tmp_path, flags):
+    code, out, err = run_main("--cluster=sched.jso", f"--workdir={tmp_path / 'workdir'}", *flags)
+    assert (code, out) == (1, "")
+    assert is_one_line(err)
+    assert "sched.jso is neither HOST:PORT nor a file" in err
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("flag", "package", "extra"),
     [("--tensorboard", "tensorboardX", "tensorboard"), ("--cluster=tcp://host:8786", "distributed", "cluster")],

@@ -289,6 +289,20 @@ def test_a_display_that_is_gone_stops_no_work(monkeypatch, is_terminal, error):
     progress.close()
 
 
+def test_progress_shows_where_the_work_is_done(capsys):
+    progress = Progress()
+    progress.where("no workers")  # before there is anything to show
+    progress.begin(2, 0, 200, 0)
+    progress.where("2 workers, 1 paused: memory 84 %")
+    progress.trained(1, 100)
+    progress.where("2 workers")
+    progress.trained(1, 100)
+    progress.close()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("trained 1/2; 2 workers, 1 paused: memory 84 %, 50 %")
+    assert lines[1] == "trained 2/2; 2 workers, 100 %"
+
+
 def test_progress_with_nothing_to_do_is_silent(capsys):
     progress = Progress()
     progress.begin(to_train=0, to_evaluate=0, images=0, images_done=0)

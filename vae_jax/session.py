@@ -187,7 +187,7 @@ class Progress:
         self._bar: tqdm | None = None
         self._to_train = self._trained = self._to_evaluate = self._evaluated = 0
         self._total_images = self._images = self._lines = 0
-        self._doing, self._details = "", list[str]()
+        self._doing, self._details, self._where = "", list[str](), ""
 
     def begin(self, to_train: int, to_evaluate: int, images: int, images_done: int) -> None:
         """Starts to show so many runs to train and to evaluate, and the images they see, up to their checkpoints."""
@@ -202,6 +202,12 @@ class Progress:
         """Says what is being done now: compiling, training or evaluating."""
         with self._lock:
             self._doing, self._details = what, list(details)
+            self._show()
+
+    def where(self, where: str) -> None:
+        """Says where the work is done, until it changes."""
+        with self._lock:
+            self._where = where
             self._show()
 
     def epoch(self, row: Mapping[str, Any], num_images: int, seconds: float) -> None:
@@ -258,6 +264,7 @@ class Progress:
         head = [f"trained {self._trained}/{self._to_train}"] if self._to_train else []
         head += [f"evaluated {self._evaluated}/{self._to_evaluate}"] if self._to_evaluate else []
         text = f"{self._doing}: {', '.join(head)}" if self._doing else ", ".join(head)
+        text += f"; {self._where}" if self._where else ""
         tail = f"{100 * fraction:.0f} %"
         if fraction < 1 and (done := fraction - self._start_fraction) > 0.005:
             tail += f", {tqdm.format_interval(elapsed * (1 - fraction) / done)} left"

@@ -6,6 +6,8 @@ Standard library only.
 import functools
 import hashlib
 import importlib.metadata
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -40,3 +42,21 @@ def version(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+@functools.cache
+def installation() -> Mapping[str, str | None]:
+    """Returns what two processes need in common to train the same: Python, this source, and what it trains with."""
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    packages = {name: version(name) for name in ("jax", "jaxlib", "flax", "optax")}
+    return {"Python": python, **packages, "source of vae_jax": digest()}
+
+
+def difference(other: Mapping[str, str | None], own: Mapping[str, str | None]) -> str:
+    """Says in which parts another installation differs: "Python 3.12 instead of 3.11"; "" if in none."""
+    names = [name for name in {**own, **other} if other.get(name) != own.get(name)]
+    return ", ".join(f"{name} {_short(other.get(name))} instead of {_short(own.get(name))}" for name in names)
+
+
+def _short(version: str | None) -> str:
+    return (version if len(version) < 64 else version[:12]) if version else "none"
