@@ -1,12 +1,15 @@
 """The host loop: runs are trained once and whole, resume exactly, on any number of devices; failures stay alone."""
 
 import dataclasses
+import json
+import multiprocessing
 import os
 import re
 import shutil
 import subprocess
 import sys
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import jax
@@ -494,8 +497,76 @@ def test_a_run_whose_workers_die_again_and_again_has_failed(tmp_path):
 
 
 def test_a_lost_cluster_is_one_line(tmp_path):
-    with pytest.raises(UserError, match="the cluster is gone; launch again"):
+    with pytest.raises(UserError, match="the cluster or executor is gone; launch again"):
         train(GRID[:1], tmp_path, executor=Elsewhere("cancelled"))
+
+
+class Breaking(Elsewhere):
+    """An executor that breaks, or is shut down, after so many chunks."""
+
+    def __init__(self, whole, error, *errors):
+        super().__init__(*errors)
+        self.whole, self.error = whole, error
+
+    def submit(self, fn, /, *args, **kwargs):
+        self.whole -= 1
+        if self.whole < 0:
+            raise self.error
+        return super().submit(fn, *args, **kwargs)
+
+
+BROKEN = BrokenProcessPool("A child process terminated abruptly, the process pool is not usable anymore")
+SHUT_DOWN = RuntimeError("cannot schedule new futures after shutdown")
+
+
+@pytest.mark.parametrize("error", [BROKEN, SHUT_DOWN])
+@pytest.mark.parametrize("whole", [0, 2])
+def test_an_executor_that_breaks_while_work_is_handed_to_it(tmp_path, uninterrupted, error, whole):
+    """What it had taken is trained; the others fail, in a line and on the disk."""
+    failures = train_and_evaluate(GRID, tmp_path, TRAIN, executor=Breaking(whole, error))
+    assert failures == [Failure(config.name, f"{type(error).__name__}: {error}") for config in GRID[whole:]]
+    for failure in failures:
+        assert json.loads((tmp_path / "runs" / failure.run / "failed.json").read_text()) == {"failed": failure.reason}
+    trained = [config.name for config in GRID[:whole]]
+    expected = {name: content for name, content in files(uninterrupted).items() if name.split("/")[1] in trained}
+    assert {name: content for name, content in files(tmp_path).items() if "failed.json" not in name} == expected
+    train(GRID[:3], tmp_path)
+    assert not list(tmp_path.glob(f"runs/{GRID[2].name}/failed.json"))
+
+
+def test_an_executor_that_breaks_with_work_in_its_hands(tmp_path):
+    """Its futures fail first, and it takes nothing again."""
+    executor = Breaking(len(GRID), BROKEN, *[BROKEN] * len(GRID))
+    failures = train_and_evaluate(GRID, tmp_path, TRAIN, executor=executor)
+    assert sorted(failure.run for failure in failures) == sorted(config.name for config in GRID)
+
+
+def test_a_process_pool_whose_worker_dies(tmp_path):
+    pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=os._exit, initargs=(1,))
+    with pool:
+        failures = train_and_evaluate(GRID, tmp_path, TRAIN, executor=pool)
+    assert sorted(failure.run for failure in failures) == sorted(config.name for config in GRID)
+    assert all(failure.reason.startswith("BrokenProcessPool: A ") for failure in failures)
+    assert len(list(tmp_path.glob("runs/*/failed.json"))) == len(GRID)
+
+
+def test_a_run_that_could_not_be_handed_over_for_evaluation_has_failed(tmp_path, uninterrupted):
+    shutil.copytree(uninterrupted, tmp_path, dirs_exist_ok=True)
+    failures = train_and_evaluate(GRID[:1], tmp_path, executor=Breaking(0, BROKEN))
+    assert failures == [Failure(GRID[0].name, f"BrokenProcessPool: {BROKEN}")]
+    assert is_trained(run_dir(tmp_path, GRID[0]))
+
+
+def test_any_executors_worker_of_another_installation_trains_nothing(tmp_path):
+    class Other(Elsewhere):
+        def submit(self, fn, /, *args, **kwargs):
+            *others, expected = args
+            return super().submit(fn, *others, {**expected, "jax": "0.0.1"})
+
+    (failure,) = train_and_evaluate(GRID[:1], tmp_path, TRAIN, executor=Other())
+    difference = f"jax {jax.__version__} instead of 0.0.1"
+    assert failure.reason.startswith(f"its worker has another installation ({difference}); install the same")
+    assert list(tmp_path.rglob("params*")) == []
 
 
 def test_the_next_program_is_compiled_one_ahead(tmp_path):

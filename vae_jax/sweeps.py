@@ -10,14 +10,14 @@ import functools
 import queue
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 
-from vae_jax import checkpoints, chunks, evaluation, session
+from vae_jax import checkpoints, chunks, evaluation, session, source
 from vae_jax.chunks import Watch
 from vae_jax.config import Config, Options, canonical, group
 from vae_jax.data.identity import check_runs
@@ -89,7 +89,8 @@ def train_and_evaluate(
         identities: of the runs' data sets, as `check_runs` returns them; None to call it.
 
     Returns:
-        The runs that failed. Their failure is recorded in the workdir, and all others are done.
+        The runs that failed, also because the executor broke or takes nothing any more. Their failure is recorded in
+        the workdir, and all others are done.
 
     Raises:
         UserError, ConfigError: as `check_runs`, or the connection to the executor is lost.
@@ -106,11 +107,15 @@ def train_and_evaluate(
     prepare = functools.cache(evaluation.prepare)  # once
     watch = None if executor else Watch(stop, progress, prepare if options.evaluate != "never" else lambda: None)
     pending: dict[Future[Any], tuple[Chunk, int]] = {}
+    failures: list[Failure] = []
+    expected = source.installation() if executor else None
 
     def submit(chunk: Chunk, attempt: int) -> None:
-        pending[pool.submit(work, chunk, workdir, options, watch)] = chunk, attempt
+        try:
+            pending[pool.submit(work, chunk, workdir, options, watch, expected)] = chunk, attempt
+        except Exception as error:  # an executor is anyone's, and each has its own when it is broken or shut down
+            failures.extend(_record_failure(chunk, workdir, error))
 
-    failures: list[Failure] = []
     try:
         for chunk in dealt:
             submit(chunk, 1)
@@ -123,7 +128,7 @@ def train_and_evaluate(
             for future in done:
                 chunk, attempt = pending.pop(future)
                 if future.cancelled():
-                    raise UserError("the cluster is gone; launch again to finish its runs")
+                    raise UserError("the cluster or executor is gone; launch again to finish its runs")
                 error = future.exception()
                 if error is None:
                     failures += future.result()
@@ -164,8 +169,11 @@ def train_one(config: Config, workdir: Path, data_dir: str | None = None) -> Pat
     return run_dir(workdir, config)
 
 
-def work(chunk: Chunk, workdir: Path, options: Options, watch: Watch | None = None) -> list[Failure]:
-    """Trains a chunk, then evaluates its runs; a worker calls this.
+def work(
+    chunk: Chunk, workdir: Path, options: Options, watch: Watch | None = None,
+    expected: Mapping[str, str | None] | None = None,
+) -> list[Failure]:  # fmt: skip
+    """Trains a chunk, then evaluates its runs; a worker calls this, which must have the `expected` installation.
 
     Returns:
         The runs that could not be evaluated.
@@ -174,6 +182,8 @@ def work(chunk: Chunk, workdir: Path, options: Options, watch: Watch | None = No
         UserError: the chunk could not be trained.
         StoppedError: a stop was requested.
     """
+    if expected and (difference := source.difference(source.installation(), expected)):
+        raise UserError(f"its worker has another installation ({difference}); install the same, and launch again")
     configs, failures = chunk.configs, []
     if options.train:
         chunks.train(configs, chunk.identity, workdir, options, watch, chunk.upcoming)
