@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return command.guard(command.program(argv), lambda: _main(argv))
     except StoppedError as error:
-        print(f"Stopped by {error}. Nothing is lost: the same command continues from here.", file=sys.stderr)
+        session.say(f"Stopped by {error}. Nothing is lost: the same command continues from here.")
         return error.exit_code
 
 
@@ -63,7 +63,7 @@ def _main(argv: list[str]) -> None:
     for name in dict.fromkeys(config.dataset for config in experiment.configs):
         data.check_name(name)
     for line in flags.repetitions(values):
-        print(f"{command.program(argv)}: {line}", file=sys.stderr)
+        session.say(f"{command.program(argv)}: {line}")
     if not options.train and not any(plan.is_done(workdir, config) for config in experiment.configs):
         raise UserError(f"{workdir} holds no trained run of {experiment.name}; launch without --train=false")
     if values.dry_run:  # refuses what the launch would refuse
@@ -71,7 +71,7 @@ def _main(argv: list[str]) -> None:
         datasets = [load_dataset(config, options.data_dir) for config in experiment.configs]
         return print("\n".join(plan.describe(own, experiment, workdir, datasets)))
     if ignored:
-        print(f"{command.program(argv)}: ignoring {', '.join(ignored)}: results depend on flags only", file=sys.stderr)
+        session.say(f"{command.program(argv)}: ignoring {', '.join(ignored)}: results depend on flags only")
     text = shlex.join(["python", "-m", "experiments.launch", *argv[1:]]).encode(errors="backslashreplace").decode()
     session.run(lambda stop: _launch(experiment, workdir, options, text, stop))
     return None
@@ -171,8 +171,7 @@ def command_line() -> None:
     """The entry point: ends the process with the exit code of `main`."""
     code = main()
     if code > 128:  # an ordinary exit would wait for a compilation that nobody needs any more
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
         os._exit(code)
     sys.exit(code)
 

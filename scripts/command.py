@@ -9,6 +9,7 @@ from pathlib import Path
 
 from absl import flags
 
+from vae_jax import session
 from vae_jax.fields import ConfigError, suggest
 from vae_jax.workdir import UserError
 
@@ -72,13 +73,10 @@ def guard(name: str, work: Callable[[], None]) -> int:
         The exit code: 0; 1 for an error at run time; 2 for wrong usage; 130 after SIGINT (Ctrl-C); 141 if the reader
         of standard output is gone, as in `... --list | head -1`.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal may lack a character; that is no reason to fail
+    _prepare_streams()
     try:
         work()
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
         return 0
     except (flags.Error, ConfigError) as error:
         code, message = USAGE_ERROR, f"{error} (see --help)"
@@ -90,8 +88,26 @@ def guard(name: str, work: Callable[[], None]) -> int:
         code, message = RUN_TIME_ERROR, str(error)
     except KeyboardInterrupt:
         code, message = INTERRUPTED, "stopped by SIGINT"
-    print(f"{name}: {' '.join(message.splitlines())}", file=sys.stderr)
+    session.say(f"{name}: {' '.join(message.splitlines())}")
     return code
+
+
+def _prepare_streams() -> None:
+    """Opens the null device in place of each standard stream that is closed, as by `2>&-`.
+
+    Otherwise the next file that is opened would get the stream's number, and with it what libraries write there.
+    """
+    for number, (name, mode) in enumerate([("stdin", "r"), ("stdout", "w"), ("stderr", "w")]):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it gets the lowest number that is free: this one
+        stream = getattr(sys, name)
+        if stream is None or stream.closed:
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal may lack a character; that is no reason to fail
 
 
 def _discard_broken_output() -> bool:

@@ -61,7 +61,7 @@ def shell(script, **environment):
     return subprocess.run(
         ["bash", "-c", f'launch() {{ "$python" -m experiments.launch "$@"; }}; {script}'],
         env=os.environ | {"python": sys.executable, "PYTHONPATH": str(ROOT)} | environment,
-        capture_output=True, timeout=60,
+        stdin=subprocess.DEVNULL, capture_output=True, timeout=600,
     )  # fmt: skip
 
 
@@ -74,6 +74,56 @@ def test_output_that_nobody_reads_ends_quietly(unbuffered):
     assert (done.returncode, done.stderr) == (0, b"")
     done = shell("launch --list > /dev/full", PYTHONUNBUFFERED=unbuffered)
     assert (done.returncode, done.stderr) == (1, b"launch: [Errno 28] No space left on device\n")
+
+
+CLOSED = ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"]
+WORK = """
+import os, sys, tempfile
+from scripts import command
+from vae_jax import session
+
+def work():
+    with tempfile.TemporaryFile() as file:
+        assert file.fileno() > 2  # or it would hold what libraries write to a stream
+    assert sys.stdin.read() == ""
+    print("answer")
+    session.say("message")
+    os.system("echo child >&2")
+
+sys.exit(command.guard("tool", work))
+"""
+
+
+@pytest.mark.parametrize("closed", CLOSED)
+def test_a_closed_stream_is_the_null_device(closed):
+    done = shell(f'exec "$python" -c "$work" {closed}', work=WORK)
+    out = b"" if ">&-" in closed.replace("2>&-", "") else b"answer\n"
+    err = b"" if "2>&-" in closed else b"message\nchild\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, out, err)
+
+
+def test_messages_that_cannot_be_written_stop_nothing():
+    done = shell('"$python" -c "$work" 2>/dev/full', work=WORK)
+    assert (done.returncode, done.stdout) == (0, b"answer\n")
+    assert shell("launch --no_flag 2>/dev/full").returncode == 2
+
+
+@pytest.mark.parametrize("closed", [*CLOSED, "2>/dev/full"])
+def test_a_launch_with_a_closed_stream(closed, write_npz, tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text(
+        "from vae_jax.config import Experiment\n"
+        "EXPERIMENT = Experiment(name='own', question='?', figures=('training_curves',))\n"
+    )
+    what = f"--experiment={path} --dataset={write_npz()} --hidden_dims=4 --num_epochs=1 --workdir={tmp_path / 'work'}"
+    for others in ("--help", "--list", f"--dry_run {what}"):
+        assert shell(f"launch {others} {closed}").returncode == 0
+    assert not (tmp_path / "work").exists()
+    if closed == CLOSED[-1]:  # one for all, as it takes seconds
+        done = shell(f"launch {what} --evaluate=never {closed}")
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+        assert (tmp_path / "work" / "report.html").exists()
+        assert list(tmp_path.glob("work/runs/*/params.safetensors"))
 
 
 def test_a_terminal_may_lack_characters(tmp_path):

@@ -316,3 +316,21 @@ def test_progress_shows_what_is_being_drawn(capsys):
         progress.drawing(done, 2, "latent_space" if done < 2 else "")
     progress.close()
     assert lines_of(capsys) == ["drawing 0/2 latent_space", "drawing 2/2"]
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_progress_without_standard_error_is_silent(capsys, monkeypatch, is_closed):
+    stream = io.StringIO() if is_closed else None
+    if stream:
+        stream.close()
+    monkeypatch.setattr(sys, "stderr", stream)
+    progress = Progress()
+    progress.begin(1, 0, 10, 0)
+    progress.say("a line")
+    progress.epoch({"train_loss": 1.0}, 10, 1.0)
+    progress.trained(1)
+    progress.drawing(1, 1, "a figure")
+    progress.close()
+    session.say("another")
+    monkeypatch.undo()
+    assert capsys.readouterr() == ("", "")

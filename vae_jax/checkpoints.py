@@ -6,13 +6,12 @@ WORKDIR/runs/NAME/checkpoint-EPOCH.safetensors    the state, and the metrics up 
 import functools
 import os
 import re
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 
-from vae_jax import arrays, training
+from vae_jax import arrays, session, training
 from vae_jax.arrays import DamagedError
 from vae_jax.config import Config, ConfigError
 from vae_jax.programs import Program
@@ -67,13 +66,13 @@ def newest(folder: Path, config: Config, program: Program) -> Checkpoint | None:
         try:
             return _read(path, epoch, config, program)
         except DamagedError as error:
-            print(f"{path} {error}; not used", file=sys.stderr)
+            session.say(f"{path} {error}; not used")
         except UserError:
             # Another worker may have finished the run and deleted its checkpoints.
             if exists(path):
                 raise
     if found and epochs(folder):
-        print(f"{folder} has no undamaged checkpoint; the run starts over", file=sys.stderr)
+        session.say(f"{folder} has no undamaged checkpoint; the run starts over")
     return None
 
 

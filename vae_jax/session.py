@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import io
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
@@ -141,7 +142,7 @@ def run(work: Callable[[Stop], None]) -> None:
         while not stop.asked and not done.wait(0.1):
             pass
         if stop.asked:
-            _print("\nStopping after this epoch; once more stops at once.")
+            say("\nStopping after this epoch; once more stops at once.")
             asked = time.monotonic()
             while not done.wait(0.1):
                 if time.monotonic() - asked > PATIENCE and not stop.reached.is_set():
@@ -155,14 +156,19 @@ def run(work: Callable[[Stop], None]) -> None:
 
 def _exit(signum: int, reason: str) -> None:
     # An ordinary exit would wait for the computation's threads.
-    _print(f"{reason} The same command resumes from the last checkpoint.")
+    say(f"{reason} The same command resumes from the last checkpoint.")
     os._exit(128 + signum)
 
 
-def _print(text: str, end: str = "\n") -> None:
+def say(text: str, end: str = "\n") -> None:
     """Prints on stderr; a reader that is gone, or a full disk, is no reason to stop the work."""
     with contextlib.suppress(OSError, ValueError):
-        print(text, end=end, file=sys.stderr, flush=True)
+        print(text, end=end, file=_stderr(), flush=True)
+
+
+def _stderr() -> TextIO:
+    """Returns standard error; if the process has none or has closed it, as a daemon may, a buffer that nobody reads."""
+    return io.StringIO() if sys.stderr is None or sys.stderr.closed else sys.stderr
 
 
 def _leave_terminal() -> None:
@@ -195,7 +201,7 @@ class Progress:
         self._total_images, self._images = images, images_done
         self._start, self._start_fraction = time.monotonic(), self._fraction()
         columns = min(COLUMNS, shutil.get_terminal_size().columns - 1)
-        self._bar = tqdm(total=1.0, disable=None, ncols=columns, bar_format="{desc}|{bar}|{postfix}")
+        self._bar = tqdm(total=1.0, file=_stderr(), disable=None, ncols=columns, bar_format="{desc}|{bar}|{postfix}")
         self._lines = int(self._start_fraction * self._max_lines)
 
     def doing(self, what: str, details: Sequence[str] = ()) -> None:
@@ -235,15 +241,15 @@ class Progress:
         """Shows how many figures are drawn, and which one is next."""
         self.close()
         text = f"drawing {done}/{total} {name}".rstrip()[:COLUMNS]
-        if sys.stderr.isatty():
-            _print(f"\r\x1b[K{text}", end="\n" if done == total else "")
+        if _stderr().isatty():
+            say(f"\r\x1b[K{text}", end="\n" if done == total else "")
         elif done in (0, total):
-            _print(text)
+            say(text)
 
     def say(self, text: str) -> None:
         """Prints a line on stderr, above the bar."""
         with contextlib.suppress(OSError, ValueError):
-            tqdm.write(text, file=sys.stderr)
+            tqdm.write(text, file=_stderr())
 
     def close(self) -> None:
         """Ends the bar and leaves its last state on the terminal."""
@@ -275,7 +281,7 @@ class Progress:
             self._bar.refresh()
         elif int(fraction * self._max_lines) > self._lines:
             self._lines = int(fraction * self._max_lines)
-            _print(self._with_details(f"{text}, {tail}", COLUMNS))
+            say(self._with_details(f"{text}, {tail}", COLUMNS))
 
     def _with_details(self, text: str, columns: int) -> str:
         for detail in self._details:

@@ -10,12 +10,11 @@ import fcntl
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vae_jax import arrays, source
+from vae_jax import arrays, session, source
 from vae_jax.arrays import Arrays, DamagedError, MismatchError
 from vae_jax.workdir import DataIdentity, UserError, exists
 
@@ -78,7 +77,7 @@ def load_or_train(
             except UserError as error:
                 missing[path] = str(error)
         if found is None:
-            print(f"{missing[paths[0]]}: training the {kind} of {name}", file=sys.stderr, flush=True)
+            session.say(f"{missing[paths[0]]}: training the {kind} of {name}")
             found, accuracy = train()
         for path in missing:
             try:
@@ -86,7 +85,7 @@ def load_or_train(
             except UserError as error:
                 if path.parent == folder:
                     raise
-                print(f"{error}; set VAE_JAX_CACHE_DIR to keep the {kind}", file=sys.stderr, flush=True)
+                session.say(f"{error}; set VAE_JAX_CACHE_DIR to keep the {kind}")
     return Instrument(found, accuracy, arrays.digest(found))
 
 
