@@ -126,6 +126,14 @@ def test_an_optimizer_and_a_schedule_read_their_own_fields_only(field, value, re
     assert dataclasses.replace(reads, **{field: value}).name != reads.name
 
 
+def test_what_is_white_is_read_of_own_files_only():
+    for dataset in ("mnist_5k", "mnist"):
+        assert canonical(Config(dataset=dataset, pixel_max=15.0)) == Config(dataset=dataset)
+    for dataset in ("idx:d", "npz:f"):
+        assert Config(dataset=dataset, pixel_max=15).name != Config(dataset=dataset).name
+    assert static_part(Config(dataset="npz:f", pixel_max=15)).pixel_max == 15
+
+
 def test_the_name_is_readable_and_unique():
     config = Config()
     assert config.name.startswith("vae-z2-kl1-s0-")
@@ -251,6 +259,7 @@ def test_override_fixes_one_value_and_grids_several():
         ({"grid": {"seed": ()}}, "grid['seed'] needs at least one value"),
         ({"grid": {"seed": (0, "1")}}, "seed must be an int from 0 to 2147483647, not '1'"),
         ({"grid": {"beta": (1, 4)}}, "unknown field 'beta'; did you mean 'kl_weight'?"),
+        ({"grid": {"pixel_max": (15, 16)}}, "pixel_max takes one value, because it says what the files hold"),
         ({"grid": {1: (1, 4)}}, "unknown field 1"),
         ({"grid": {"schedule": ("constant", "warmup_cosine"), "num_epochs": (1, 9)}}, "lr_warmup_epochs (1) must be"),
         ({"figures": "samples"}, "figures must be a tuple of names, not 'samples'"),

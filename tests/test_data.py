@@ -48,6 +48,26 @@ def test_check_name():
         data.load("mnits")
 
 
+def test_a_path_without_its_prefix_is_suggested_with_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folder = tmp_path / "digits"
+    folder.mkdir()
+    for name in (folder, f"{folder}/", "~/digits", "nowhere"):  # no files of that name yet
+        with pytest.raises(ConfigError, match=rf"npz:FILE, not '{name}'$"):
+            data.check_name(str(name))
+    (folder / "t10k-images.idx3-ubyte.gz").touch()
+    suggestions = {
+        "/x/rgb.npz": "npz:/x/rgb.npz", "~/a b.NPZ": "npz:~/a b.NPZ", "b.npz": "npz:b.npz", "NPZ:a.npz": "npz:a.npz",
+        str(folder): f"idx:{folder}", f"{folder}/": f"idx:{folder}/", "~/digits": "idx:~/digits",
+        f"IDX:{folder}": f"idx:{folder}",
+    }  # fmt: skip
+    for name, meant in suggestions.items():
+        with pytest.raises(ConfigError) as caught:
+            data.check_name(name)
+        assert str(caught.value).endswith(f"not {name!r}; did you mean {meant}?")
+        data.check_name(meant)
+
+
 def test_mnist_5k_is_stratified_and_typed(digits):
     assert digits.train.images.shape == (4000, 28, 28)
     assert digits.test.images.shape == (1000, 28, 28)

@@ -108,6 +108,7 @@ def test_binarized_mnist(mnist_dir, tmp_path, monkeypatch):
     monkeypatch.setattr(builder, "url_infos", infos)
     preparation.prepare("binarized_mnist", data_dir=tmp_path, from_dir=tmp_path)
     dataset = data.load("binarized_mnist", validation_fraction=0.5, data_dir=tmp_path)
+    assert dataset.provenance["pixel_range"] == [0, 1]
     assert dataset.provenance["counts"] == {"train": 4500, "validation": 100, "test": 50}
     assert {split.labels for split in dataset[1:4]} == {None}
     assert dataset.provenance["labels_sha256"] is None
@@ -126,6 +127,7 @@ def test_small_set(prepared, small_mnist):
     labels = np.concatenate([in_tfds_order(split, getattr(original, split).labels) for split in ("train", "test")])
     assert json.loads(json.dumps(dataset.provenance)) == {
         "name": "mnist",
+        "pixel_range": [0, 255],
         "source": "tensorflow-datasets",
         "version": "3.0.1",
         "folder": str(prepared / "mnist" / "3.0.1"),
@@ -133,6 +135,12 @@ def test_small_set(prepared, small_mnist):
         "labels_sha256": hashlib.sha256(labels.astype("<i4").tobytes()).hexdigest(),
         "counts": {"train": 30, "validation": 10, "test": 10},
     }
+
+
+def test_without_permission_nothing_is_to_be_deleted(prepared, monkeypatch):
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(data.DataError, match=r"^cannot read \S+/dataset_info\.json: Permission denied$"):
+        data.load("mnist", data_dir=prepared)
 
 
 def test_nothing_is_printed(prepared):

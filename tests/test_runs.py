@@ -205,6 +205,9 @@ def damages():
         "an image size beyond memory": header(image_shape=[4_000_000, 4_000_000]),
         "an image size in words": header(image_shape=["28", "many"]),
         "another image size": header(image_shape=[28, 32]),
+        "white that is black": header(pixel_range=[3, 3]),
+        "white without end": header(pixel_range=[0, float("inf")]),
+        "half a pixel range": header(pixel_range=[0]),
         "no Config": header(config=None),
         "a Config of other fields": header(config={"beta": 4}),
         "names within names": names_within_names,
@@ -334,7 +337,6 @@ def test_no_images_and_no_codes(run):
         (IMAGES.astype(np.float32), r"must lie in \[0, 1\], not in \[0, 255\]; pass 0 to 255 as uint8"),
         (IMAGES / 127.5 - 1, r"must lie in \[0, 1\]"),
         (np.full((28, 28), np.nan), r"must lie in \[0, 1\]"),
-        (IMAGES.astype(np.int64), "uint8 from 0 to 255 or floats in"),
         ("digits", r"not \[\]"),
         (IMAGES.astype(object), "not object"),
     ],
@@ -352,6 +354,64 @@ def test_images_that_are_refused(run, images, message):
 def test_codes_that_are_refused(run, z, message):
     with pytest.raises(ValueError, match=message):
         run.decode(z)
+
+
+FILED = {
+    # By what they are: images in the units of a file, and what is white there, 0 if their type and values say it.
+    "0 and 1": (np.arange(64 * 12).reshape(12, 8, 8) % 5 == 0, 0.0),
+    "to 15": (np.arange(64 * 12, dtype=np.uint8).reshape(12, 8, 8) % 16, 15.0),
+    "16 bits": ((np.arange(64 * 12).reshape(12, 8, 8) * 4095 // 767).astype(np.uint16), 4095.0),
+    "signed": (np.where(np.arange(64 * 12).reshape(12, 8, 8) % 3, -1, 1).astype(np.int8), 0.0),
+}
+
+
+@pytest.mark.parametrize("filed", FILED)
+def test_encode_scales_as_the_run_was_trained(filed, tmp_path):
+    own, pixel_max = FILED[filed]
+    path = tmp_path / "own.npz"
+    np.savez(path, x_train=own, x_test=own)
+    config = Config(dataset=f"npz:{path}", pixel_max=pixel_max, validation_fraction=0.0, hidden_dims=(4,), num_epochs=1)
+    vae_jax.train(config, tmp_path / "workdir")
+    folder = run_dir(tmp_path / "workdir", config)
+    images = vae_jax.load_dataset(folder).test.images
+    path.unlink()  # the run knows the scale without its data set
+    encode = vae_jax.load_run(folder)[2]
+    expected = load_run(folder).encode(images).mean
+    assert images.max() == 255
+    for same in (own, own.astype(np.int64), images):
+        np.testing.assert_array_equal(encode(same).mean, expected)
+    np.testing.assert_allclose(encode(images / 255).mean, expected, rtol=1e-5, atol=1e-6)
+    # What is dark or black, in the file's units and in those of a data set.
+    dark = own[:1].copy()
+    dark[:] = own.min()
+    for same in (dark, np.zeros((1, 8, 8), np.uint8), np.zeros((8, 8)), np.zeros((8, 8), bool)):
+        np.testing.assert_array_equal(encode(same).mean, load_run(folder).encode(np.zeros((1, 8, 8), np.uint8)).mean)
+    np.testing.assert_array_equal(encode(np.ones((8, 8), bool)).mean, encode(np.ones((8, 8))).mean)
+    assert encode(own[:0]).mean.shape == (0, 2)
+    for wrong in (np.full((8, 8), 70000), np.full((8, 8), -2)):
+        with pytest.raises(ValueError, match=r"^integer images must lie in \[0, 255\] or \[-?\d, \d+\], not in \["):
+            encode(wrong)
+    with pytest.raises(ValueError, match="must have shape"):
+        encode(3)
+
+
+def test_a_run_of_grey_images_takes_integers_and_bools(tiny_experiment, tiny_workdir):
+    encode = vae_jax.load_run(run_dir(tiny_workdir, tiny_experiment.configs[2]))[2]
+    expected = encode(IMAGES).mean
+    for dtype in (np.int64, np.uint16, np.int16):
+        np.testing.assert_array_equal(encode(IMAGES.astype(dtype)).mean, expected)
+    np.testing.assert_array_equal(encode(IMAGES > 99).mean, encode(np.where(IMAGES > 99, 255, 0)).mean)
+    faint = np.zeros((28, 28), np.uint8)
+    faint[3] = 1  # a grey level, as no file has two values here
+    np.testing.assert_allclose(encode(faint).mean, encode(faint / 255).mean, rtol=1e-5, atol=1e-6)
+
+
+def test_a_run_from_before_pixel_ranges_is_of_bytes(tiny_experiment, copied):
+    folder = run_dir(copied, tiny_experiment.configs[0])
+    content, header = arrays.read(folder / "params.safetensors")
+    assert header.pop("pixel_range") == [0, 255]
+    arrays.write(folder / "params.safetensors", content, header)
+    assert load_run(folder).pixel_range == (0, 255)
 
 
 def test_a_notebook_gets_the_data_set_of_a_run(tiny_experiment, tiny_workdir, monkeypatch):
@@ -408,12 +468,18 @@ def test_a_run_that_cannot_be_trained_or_is_interrupted_ends_the_call(tiny_exper
     assert stops[0].asked  # so that the thread that trains ends, too
 
 
-def test_a_notebook_loads_a_data_set_by_its_name():
+def test_a_notebook_loads_a_data_set_by_its_name(write_npz):
     dataset = vae_jax.load_data("mnist_5k")
     assert dataset.train.images.shape == (3667, 28, 28)
     assert dataset.test.labels.shape == (1000,)
     with pytest.raises(ConfigError, match="did you mean 'mnist'"):
         vae_jax.load_data("mnst")
+    name = write_npz()
+    with pytest.raises(UserError, match="too dark to train on"):
+        vae_jax.load_data(name, pixel_max=5000)
+    np.testing.assert_array_equal(
+        vae_jax.load_data(name, pixel_max=255).test.images, vae_jax.load_data(name).test.images
+    )
 
 
 def test_files_of_a_run_that_are_missing(tiny_experiment, copied):

@@ -13,7 +13,7 @@ if typing.TYPE_CHECKING:
     from vae_jax.config import Config
     from vae_jax.data import Dataset
     from vae_jax.networks import Params
-    from vae_jax.runs import Codes
+    from vae_jax.runs import Codes, TrainedRun
 
 
 def load_run(
@@ -24,8 +24,9 @@ def load_run(
     Returns:
         config: the run's Config.
         params: the parameters of its network.
-        encode: maps images, uint8 from 0 to 255 or floats in [0, 1], [N, H, W] or [H, W] for one, to Codes: `mean` and,
-            for a model with noise, `logvar`, float32[N, D].
+        encode: maps images, [N, H, W] or [H, W] for one, to Codes: `mean` and, for a model with noise, `logvar`,
+            float32[N, D]. Floats are in [0, 1], bools black and white. Integers are in the units of the files that the
+            run was trained on, such as 0 and 1 or 0 to 4095, or from 0 to 255 where these have no room for them.
         decode: maps codes float[N, D] to mean pixels in [0, 1], float32[N, H, W].
 
     Raises:
@@ -33,8 +34,7 @@ def load_run(
     """
     from vae_jax import runs  # JAX takes a second to import, which --help must not wait for
 
-    run = runs.load_run(Path(path).expanduser())
-    return run.config, run.params, run.encode, run.decode
+    return _parts_of(runs.load_run(Path(path).expanduser()))
 
 
 def train(
@@ -60,16 +60,22 @@ def train(
     from vae_jax import runs, sweeps
 
     with tempfile.TemporaryDirectory(prefix="vae_jax-", ignore_cleanup_errors=True) as folder:
-        run = runs.load_run(sweeps.train_one(config, Path(workdir or folder).expanduser(), data_dir))
-    return run.config, run.params, run.encode, run.decode
+        return _parts_of(runs.load_run(sweeps.train_one(config, Path(workdir or folder).expanduser(), data_dir)))
 
 
-def load_data(name: str, data_dir: str | None = None) -> "Dataset":
+def _parts_of(
+    run: "TrainedRun",
+) -> "tuple[Config, Params, Callable[[Any], Codes], Callable[[Any], np.ndarray]]":
+    return run.config, run.params, run.encode_as_filed, run.decode
+
+
+def load_data(name: str, data_dir: str | None = None, pixel_max: float = 0.0) -> "Dataset":
     """Loads a data set by its name, with splits `train`, `validation` and `test`.
 
     Args:
         name: `mnist_5k`, which needs no download, or any other that `--dataset` takes.
         data_dir: folder of the prepared data sets; None for the default.
+        pixel_max: what is white in files of your own; 0 for what `--pixel_max=0` means.
 
     Returns:
         The data set: each split has `images`, uint8[N, H, W], and `labels`, int32[N] or None.
@@ -80,7 +86,7 @@ def load_data(name: str, data_dir: str | None = None) -> "Dataset":
     """
     from vae_jax import data
 
-    return data.load(name, data_dir=data_dir)
+    return data.load(name, pixel_max=pixel_max, data_dir=data_dir)
 
 
 def load_dataset(path: str | PathLike[str], data_dir: str | None = None) -> "Dataset":

@@ -39,6 +39,10 @@ class Config:
                            "files) or npz:FILE (NumPy arrays)")
     validation_fraction: float = declare(
         1 / 12, "share of the training images held out for validation; 0 holds out none", bounds=(0.0, 0.9))
+    pixel_max: float = declare(
+        0.0, "what is white in the pixels of idx:DIR or npz:FILE; 0 for what their type says, 255 in integers and 1 in "
+        "floats, or for black and white where integers have two values", bounds=(0.0, 1e9),
+        used=lambda config: ":" in config.dataset)
     binarization: str = declare(
         "none", "keeps pixels as they are, cuts them at 1/2, or redraws them at each step with the grey value as "
         "probability", choices=("none", "threshold", "dynamic"))
@@ -265,6 +269,8 @@ class Experiment:
             raise ConfigError(f"figures names {repeated[0]!r} twice")
         object.__setattr__(self, "figures", tuple(self.figures))
         object.__setattr__(self, "grid", _check_grid(self.grid))
+        if len(self.grid.get("pixel_max", ())) > 1:  # a data set would have several sets of pixels
+            raise ConfigError("pixel_max takes one value, because it says what the files hold")
         expand(self.base, self.grid)  # fields may exclude each other
 
     @property

@@ -36,6 +36,7 @@ _OTHER_NAMES = {
     "milestones": "lr_milestones lr_steps",
     "noise_sd": "noise noise_std sigma",
     "patience": "early_stopping early_stopping_patience",
+    "pixel_max": "max_pixel max_value pixel_scale white",
     "latent_dim": "code_dim dim latent latent_size latents n_latent z z_dim zdim",
     "hidden_dims": "hidden hidden_sizes layers units width",
     "learning_rate": "lr step_size",

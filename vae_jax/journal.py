@@ -15,6 +15,7 @@ from vae_jax.checkpoints import Checkpoint
 from vae_jax.config import Config
 from vae_jax.data import Dataset
 from vae_jax.data.identity import identity_of
+from vae_jax.data.pixels import PixelRange
 from vae_jax.models import MODELS
 from vae_jax.runs import write_params
 from vae_jax.training import Metrics, TrainState, final_params
@@ -80,6 +81,7 @@ class Journal:
     ) -> None:
         self.configs = configs
         self.num_images, *self.image_shape = dataset.train.images.shape
+        self.pixel_range = PixelRange(*dataset.provenance["pixel_range"])
         self.folders = [run_dir(workdir, config) for config in configs]
         self.epoch = saved[0].epoch if saved[0] else 0
         self.seconds = 0.0
@@ -152,7 +154,7 @@ class Journal:
         params = jax.device_get(final_params(states))
         for index, (folder, config) in enumerate(zip(self.folders, self.configs, strict=True)):
             own = jax.tree.map(lambda leaf, index=index: leaf[index], params)
-            write_params(folder, config, own, self.image_shape)
+            write_params(folder, config, own, self.image_shape, self.pixel_range)
             checkpoints.remove_all(folder)
 
 

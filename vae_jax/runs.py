@@ -16,6 +16,7 @@ from vae_jax.arrays import DamagedError, MismatchError
 from vae_jax.config import Config, ConfigError
 from vae_jax.data import Dataset
 from vae_jax.data.identity import check_identity, load_dataset
+from vae_jax.data.pixels import BYTES, PixelRange, to_uint8
 from vae_jax.likelihoods import pixel_mean
 from vae_jax.networks import Params, init_params
 from vae_jax.objectives import Posterior
@@ -42,11 +43,20 @@ class TrainedRun(NamedTuple):
     decode: Callable[[Any], np.ndarray]  # float[N, D] to mean pixels float32[N, H, W] in [0, 1]
     program: Program
     identity: DataIdentity | None  # of its data set; None for a run of version 0.1.0
+    pixel_range: PixelRange  # what black and white are in integers that have the units of its files
 
     @property
     def name(self) -> str:
         """The run's name."""
         return self.config.name
+
+    def encode_as_filed(self, images: Any) -> Codes:
+        """Encodes images in the units of the run's files, as well as those that `encode` takes.
+
+        Bools are black and white. Integers are in the units of the files if these have room for all of them, and
+        otherwise from 0 to 255, as in a `Dataset`.
+        """
+        return self.encode(_scaled(images, self.pixel_range))
 
 
 def load_run(run: Path) -> TrainedRun:
@@ -60,7 +70,9 @@ def load_run(run: Path) -> TrainedRun:
     try:
         header = arrays.read_header(path)
         height, width = map(int, header["image_shape"])
-        if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE) or Config.from_dict(header["config"]) != config:
+        black, white = map(float, header.get("pixel_range", BYTES))
+        is_sound = 0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE and black < white < np.inf
+        if not is_sound or Config.from_dict(header["config"]) != config:
             raise DamagedError("does not belong to the Config beside it")
         program = make_program(config, (height, width))
         flat, _ = arrays.read(path, param_shapes(program))
@@ -68,17 +80,20 @@ def load_run(run: Path) -> TrainedRun:
         raise UserError(f"{path} {error}; {way_out(run)}") from error
     except (ConfigError, LookupError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged ({error}); {way_out(run)}") from error
-    return trained_run(config, program, flax.traverse_util.unflatten_dict(flat, sep="/"), read_identity(run))
+    params = flax.traverse_util.unflatten_dict(flat, sep="/")
+    return trained_run(config, program, params, read_identity(run), PixelRange(black, white))
 
 
-def write_params(run: Path, config: Config, params: Params, image_shape: Sequence[int]) -> None:
+def write_params(
+    run: Path, config: Config, params: Params, image_shape: Sequence[int], pixel_range: PixelRange = BYTES
+) -> None:
     """Writes the parameters of a trained run, which marks the run as trained.
 
     Raises:
         UserError: the file cannot be written.
     """
     flat = flax.traverse_util.flatten_dict(params, sep="/")
-    header = {"config": config.to_dict(), "image_shape": list(image_shape)}
+    header = {"config": config.to_dict(), "image_shape": list(image_shape), "pixel_range": list(pixel_range)}
     arrays.write(run / "params.safetensors", flat, header)
 
 
@@ -114,10 +129,31 @@ def _check_is_run(run: Path) -> None:
     raise UserError(f"{run} holds no run; load WORKDIR/runs/NAME")
 
 
-def trained_run(config: Config, program: Program, params: Params, identity: DataIdentity | None = None) -> TrainedRun:
+def trained_run(
+    config: Config, program: Program, params: Params, identity: DataIdentity | None = None,
+    pixel_range: PixelRange = BYTES,
+) -> TrainedRun:  # fmt: skip
     """Makes a run in memory from its Config, its program, and parameters without a leading axis."""
     encode, decode = partial(_encode_all, program, params), partial(_decode_all, program, params)
-    return TrainedRun(config, params, encode, decode, program, identity)
+    return TrainedRun(config, params, encode, decode, program, identity, pixel_range)
+
+
+def _scaled(images: Any, of_files: PixelRange) -> np.ndarray:
+    """Scales integers and bools that a user passes to uint8 from 0 to 255; returns anything else as it is."""
+    array = np.asarray(images)
+    if array.dtype.kind not in "biu" or not array.ndim:
+        return array
+    if array.dtype == bool or not array.size:
+        return to_uint8(array, PixelRange(white=1))
+    low, high, room = array.min(), array.max(), np.iinfo(array.dtype)
+    # A type without room for what is white in the files is another, such as the uint8 of a `Dataset` from 16-bit files.
+    is_of_files = room.min <= of_files.black <= low and high <= of_files.white <= room.max
+    black, white = units = of_files if is_of_files else BYTES
+    if not black <= low <= high <= white:
+        raise ValueError(
+            f"integer images must lie in [0, 255] or [{of_files.black:g}, {of_files.white:g}], not in [{low}, {high}]"
+        )
+    return to_uint8(array, units)
 
 
 def check_images(images: Any, image_shape: tuple[int, int]) -> np.ndarray:

@@ -24,25 +24,42 @@ _NAMED: dict[str, Callable[[str, Path | str | None], Source]] = {
     **dict.fromkeys(tfds.NAMES, tfds.read),
 }
 # The user's own files, named PREFIX:PATH: the kind of path, and the function that reads it.
-_FORMATS: dict[str, tuple[str, Callable[[Path], Source]]] = {"idx": ("DIR", idx.read), "npz": ("FILE", npz.read)}
+_FORMATS: dict[str, tuple[str, Callable[[Path, float], Source]]] = {"idx": ("DIR", idx.read), "npz": ("FILE", npz.read)}
 
 NAMES = tuple(_NAMED)
 
 
 def check_name(name: str) -> None:
-    """Raises a ConfigError unless `name` is a valid name of a data set; does not look for its files."""
+    """Raises a ConfigError unless `name` is a valid name of a data set; does not look for its files.
+
+    A path without its prefix is suggested with it.
+    """
     prefix, _, path = name.partition(":")
     if name in _NAMED or (prefix in _FORMATS and path.strip()):
         return
     known = [*NAMES, *(f"{prefix}:{kind}" for prefix, (kind, _) in _FORMATS.items())]
-    raise ConfigError(f"dataset must be {', '.join(known[:-1])} or {known[-1]}, not {name!r}{nearest(name, known)}")
+    raise ConfigError(
+        f"dataset must be {', '.join(known[:-1])} or {known[-1]}, not {name!r}{_prefixed(name) or nearest(name, known)}"
+    )
 
 
-def load(name: str, *, validation_fraction: float = 1 / 12, data_dir: Path | str | None = None) -> Dataset:
+def _prefixed(name: str) -> str:
+    """Returns `"; did you mean npz:FILE?"` for the path of an .npz file or of a folder of IDX files, or ""."""
+    prefix, _, rest = name.partition(":")
+    path = rest if prefix.lower() in _FORMATS else name
+    if path.lower().endswith(".npz"):
+        return f"; did you mean npz:{path}?"
+    return f"; did you mean idx:{path}?" if idx.is_folder(Path(os.path.expanduser(path))) else ""
+
+
+def load(
+    name: str, *, pixel_max: float = 0.0, validation_fraction: float = 1 / 12, data_dir: Path | str | None = None
+) -> Dataset:
     """Loads a data set, and splits off a validation set if it has none.
 
     Args:
         name: one of `NAMES`, `idx:DIR` (a folder of four IDX files) or `npz:FILE` (arrays saved by NumPy).
+        pixel_max: what is white in the user's own files; 0 for what `pixels.scale` takes it to be.
         validation_fraction: fraction of the train split that becomes the validation split, from 0 to 0.9. Ignored by
             `binarized_mnist`, which has a validation split.
         data_dir: where tensorflow-datasets keeps its data sets; None for its default.
@@ -52,16 +69,19 @@ def load(name: str, *, validation_fraction: float = 1 / 12, data_dir: Path | str
         without labels), do not depend on the validation split.
 
     Raises:
-        ConfigError: an unknown name, or a fraction out of bounds.
+        ConfigError: an unknown name, a number out of bounds, or `pixel_max` of a published data set.
         DataError: the data set is missing or damaged, has no test images, or leaves fewer than 2 images to train on.
     """
     check_name(name)
     check_value(FIELDS["validation_fraction"], validation_fraction)
+    check_value(FIELDS["pixel_max"], pixel_max)
     if name in _NAMED:
+        if pixel_max:
+            raise ConfigError(f"pixel_max is for files of your own, not for {name}")
         splits, origin = _NAMED[name](name, data_dir)
     else:
         prefix, _, path = name.partition(":")
-        splits, origin = _FORMATS[prefix][1](Path(os.path.expanduser(path)))
+        splits, origin = _FORMATS[prefix][1](Path(os.path.expanduser(path)), pixel_max)
     digests = _digests([splits[split] for split in ("train", "validation", "test") if split in splits])
     num_images = len(splits["train"].images)
     if "validation" not in splits:
@@ -79,7 +99,9 @@ def load(name: str, *, validation_fraction: float = 1 / 12, data_dir: Path | str
         raise DataError(
             f"{name} has train images of {train_size} pixels and test images of {test_size}; give both the same size"
         )
-    return Dataset(name, **splits, provenance={"name": name, **origin, **digests, "counts": counts})
+    return Dataset(
+        name, **splits, provenance={"name": name, "pixel_range": [0, 255], **origin, **digests, "counts": counts}
+    )
 
 
 def _digests(splits: list[Split]) -> dict[str, str | None]:

@@ -27,38 +27,24 @@ class Header(NamedTuple):
     def describe(self) -> str:
         """Describes type and shape, as in `uint8 elements of shape 12 x 28 x 28`."""
         sizes = " x ".join(map(str, self.shape[:6])) + (" x …" if len(self.shape) > 6 else "")
-        return f"{self.dtype.name} elements of shape {sizes or '()'}"
+        kind = "text" if self.dtype.kind in "US" else f"{self.dtype.name} elements"
+        return f"{kind} of shape {sizes or '()'}"
 
 
-def read_images(header: Header, read: Read, *, allow_floats: bool = False) -> np.ndarray:
-    """Reads images of shape N x H x W or N x H x W x 1 as uint8[N, H, W].
-
-    They are uint8 or, if `allow_floats`, floats from 0 to 1, which are multiplied by 255 and rounded.
+def read_images(header: Header, read: Read) -> np.ndarray:
+    """Reads images of shape N x H x W or N x H x W x 1, of any real type, as [N, H, W] in their own type.
 
     Raises:
-        DataError: the array is something else, is empty, cut short or too large, or has pixels out of range.
+        DataError: the array is something else, is empty, cut short or too large.
     """
     place, dtype, shape = header[:3]
-    is_float = allow_floats and dtype.kind == "f"
-    if (dtype != np.uint8 and not is_float) or not (len(shape) == 3 or (len(shape) == 4 and shape[3] == 1)):
-        types = "uint8 (0 to 255) or floats (0 to 1)" if allow_floats else "uint8"
+    if dtype.kind not in "biuf" or not (len(shape) == 3 or (len(shape) == 4 and shape[3] == 1)):
         these = "the colour images to grey" if len(shape) == 4 and shape[3] in (3, 4) else "them"
         raise DataError(
-            f"{place} has {header.describe()}; images must be {types} of shape N x H x W or N x H x W x 1, "
-            f"so convert {these}"
+            f"{place} has {header.describe()}; images must be integers, floats or bools of shape N x H x W or "
+            f"N x H x W x 1, so convert {these}"
         )
-    images = _read_array(header, read).reshape(shape[:3])
-    if is_float:
-        with np.errstate(invalid="ignore"):
-            low, high = images.min(), images.max()
-        if not (low >= 0 and high <= 1):  # true for NaN, too
-            raise DataError(
-                f"{place} has pixels from {low:g} to {high:g}; floats must be between 0 and 1 and never NaN, "
-                "so rescale them or save them as uint8"
-            )
-        images *= 255  # in place, because a copy of the floats would take many times the memory of the result
-        np.rint(images, out=images)
-    return np.ascontiguousarray(images, np.uint8)
+    return _read_array(header, read).reshape(shape[:3])
 
 
 def read_labels(header: Header, read: Read, *, columns: tuple[int, ...] = (1,)) -> np.ndarray:
@@ -69,8 +55,10 @@ def read_labels(header: Header, read: Read, *, columns: tuple[int, ...] = (1,)) 
     """
     place, dtype, shape = header[:3]
     if dtype.kind not in "iu" or not (len(shape) == 1 or (len(shape) == 2 and shape[1] in columns)):
+        is_text = dtype.kind in "US"
         shapes = " or ".join(["N", *(f"N x {count}" for count in columns)])
-        raise DataError(f"{place} has {header.describe()}; labels must be integers of shape {shapes}, so convert them")
+        way = "number the classes, as numpy.unique(labels, return_inverse=True)[1] does" if is_text else "convert them"
+        raise DataError(f"{place} has {header.describe()}; labels must be integers of shape {shapes}, so {way}")
     labels = _read_array(header, read).reshape(shape[0], -1)[:, 0]
     low, high = labels.min(), labels.max()
     if low < 0 or high > _MAX_LABEL:

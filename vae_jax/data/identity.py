@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vae_jax import data
-from vae_jax.config import Config, ConfigError
+from vae_jax.config import Config, ConfigError, canonical
 from vae_jax.data.splits import Dataset
 from vae_jax.workdir import DataIdentity, UserError, exists, find_run_dir, read_identity
 
@@ -18,11 +18,14 @@ def load_dataset(config: Config, data_dir: str | None = None) -> Dataset:
     Raises:
         UserError: it is missing, damaged or too small.
     """
-    return _load_dataset(config.dataset, config.validation_fraction, data_dir)
+    config = canonical(config)
+    return _load_dataset(config.dataset, config.pixel_max, config.validation_fraction, data_dir)
 
 
 _load_dataset = functools.lru_cache(maxsize=8)(
-    lambda name, fraction, data_dir: data.load(name, validation_fraction=fraction, data_dir=data_dir)
+    lambda name, pixel_max, fraction, data_dir: data.load(
+        name, pixel_max=pixel_max, validation_fraction=fraction, data_dir=data_dir
+    )
 )
 
 

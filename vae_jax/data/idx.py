@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vae_jax.data import decoding
+from vae_jax.data import decoding, pixels
 from vae_jax.data.decoding import Header, Read
 from vae_jax.data.splits import DataError, Source, Split
 
@@ -53,34 +53,40 @@ _KNOWN: dict[tuple[str, ...], str] = {
 }
 
 
-def read(folder: Path) -> Source:
+def read(folder: Path, pixel_max: float) -> Source:
     """Reads the four IDX files in a folder: images and labels of train and test.
 
     Files are raw or gzipped (if both exist, the raw one is read) and have MNIST's names or the variants of Kaggle,
-    EMNIST and QMNIST. Images are uint8 of shape N x H x W or N x H x W x 1. Labels are integers of shape N or N x 8
-    (QMNIST, whose first column is the class). EMNIST's images are stored transposed, and are turned upright. In the
-    provenance, `content` names the data set if its digests are known.
+    EMNIST and QMNIST. Images have the shape N x H x W or N x H x W x 1, and `pixels.scale` scales them. Labels are
+    integers of shape N or N x 8 (QMNIST, whose first column is the class). EMNIST's images are stored transposed, and
+    are turned upright. In the provenance, `content` names the data set if its digests are known.
 
     Raises:
         DataError: a file is missing or damaged, does not match the others, or is one of several candidates.
     """
     data_set, paths = _find(folder)
     is_emnist = "emnist" in re.split("[^a-z]", data_set)
-    splits, digests = {}, []
-    for split, (images_path, labels_path) in {"train": paths[:2], "test": paths[2:]}.items():
+    files, all_labels, digests = {}, [], []
+    for images_path, labels_path in (paths[:2], paths[2:]):
         images, images_digest = read_images(images_path)
         labels, labels_digest = read_labels(labels_path)
         decoding.check_counts(str(labels_path), images, labels)
-        splits[split] = Split(np.ascontiguousarray(images.transpose(0, 2, 1)) if is_emnist else images, labels)
+        files[str(images_path)] = images.transpose(0, 2, 1) if is_emnist else images
+        all_labels.append(labels)
         digests += [images_digest, labels_digest]
+    scaled = pixels.scale(files, pixel_max)
     content = _KNOWN.get(tuple(digests), "unknown IDX data")
+    if scaled.content != "uint8 pixels":
+        content += f", {scaled.content}"
     if is_emnist:
         content += ", transposed because the files are named EMNIST"
-    return splits, {"source": "IDX files", "version": None, "folder": str(folder), "content": content}
+    splits = dict(zip(("train", "test"), map(Split, scaled.images, all_labels), strict=True))
+    origin = {"source": "IDX files", "version": None, "folder": str(folder), "content": content}
+    return splits, origin | {"pixel_range": list(scaled.pixel_range)}
 
 
 def read_images(path: Path) -> tuple[np.ndarray, str]:
-    """Reads images uint8[N, H, W] from a raw or gzipped file; also returns the SHA-256 of its decompressed content.
+    """Reads images [N, H, W] from a raw or gzipped file; also returns the SHA-256 of its decompressed content.
 
     Raises:
         DataError: the file cannot be read, is damaged, or holds something else.
@@ -93,11 +99,20 @@ def read_labels(path: Path) -> tuple[np.ndarray, str]:
     return _read_file(path, partial(decoding.read_labels, columns=(1, 8)))
 
 
+def is_folder(path: Path) -> bool:
+    """Whether this is a folder with a file that has one of the names that `read` reads."""
+    try:
+        return any(_FILE_NAME.fullmatch(name) for name in os.listdir(path))
+    except (OSError, ValueError):
+        return False
+
+
 def _find(folder: Path) -> tuple[str, list[Path]]:
     """Finds the only data set in a folder: the prefix of its names, such as emnist-letters, and its files by role."""
     try:
-        # os.path.isfile returns False where Path.is_file raises, as for names that no file can have.
-        names = sorted(name for name in os.listdir(folder) if os.path.isfile(folder / name))
+        # "." can be listed by those only who may open what is in the folder. os.path.isfile returns False where
+        # Path.is_file raises, as for names that no file can have.
+        names = sorted(name for name in os.listdir(os.path.join(folder, ".")) if os.path.isfile(folder / name))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise DataError(f"cannot list {folder} ({reason}); idx:DIR needs a folder with {_NEEDS}") from error
@@ -148,6 +163,8 @@ def _read_file(path: Path, read_array: Callable[[Header, Read], np.ndarray]) -> 
 
             return read_array(_read_header(path, read), read), digest.hexdigest()
     except (OSError, EOFError, zlib.error) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # such as a missing permission
+            raise DataError(f"cannot read {path}: {error.strerror}") from error
         raise DataError(f"cannot read {path} ({error}); get the file again") from error
 
 

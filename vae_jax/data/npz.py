@@ -1,14 +1,14 @@
 """Reads images and labels that `numpy.savez` saved. Pickled objects are never loaded."""
 
 import os
+import stat
 import zipfile
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from vae_jax.data import decoding
+from vae_jax.data import decoding, pixels
 from vae_jax.data.decoding import Header, Read
 from vae_jax.data.splits import TEST_DIVISOR, DataError, Source, Split, split_test
 
@@ -25,33 +25,30 @@ _NEEDS = (
 )
 
 
-def read(path: Path) -> Source:
+def read(path: Path, pixel_max: float) -> Source:
     """Reads an .npz file with the arrays `x_train`, `y_train`, `x_test`, `y_test`, or `images` and `labels`.
 
-    Images have the shape N x H x W or N x H x W x 1. They are uint8, or floats from 0 to 1, which are multiplied by 255
-    and rounded. Labels are integers of shape N or N x 1, and may be absent. `images` are shuffled and split into train
-    and test. In the provenance, `content` says how the images were converted.
+    Images have the shape N x H x W or N x H x W x 1, and `pixels.scale` scales them. Labels are integers of shape N or
+    N x 1, and may be absent. `images` are shuffled and split into train and test. In the provenance, `content` says how
+    the images were scaled.
 
     Raises:
-        DataError: the file is missing or damaged, or its arrays are not as above.
+        DataError: the file is missing, unreadable or damaged, or its arrays are not as above.
     """
-    if not os.path.isfile(path):
-        raise DataError(f"{path} is not there, or is not a file; {_NEEDS}")
-    try:
-        archive = zipfile.ZipFile(path)
-    except Exception as error:  # zipfile raises various errors on damaged files
-        raise DataError(f"{path} is not a readable .npz file ({_summary(error)}); save it with numpy.savez") from error
-    splits, pixels = {}, set()
-    with archive:
-        for split, (images_name, *labels_names) in _layout(path, archive).items():
-            images, dtype = _read_array(path, archive, images_name, partial(decoding.read_images, allow_floats=True))
+    files, all_labels = {}, []
+    with _open(path) as archive:
+        layout = _layout(path, archive)
+        for images_name, *labels_names in layout.values():
+            images = _read_array(path, archive, images_name, decoding.read_images)
             labels = None
             for name in labels_names:
-                labels, _ = _read_array(path, archive, name, decoding.read_labels)
+                labels = _read_array(path, archive, name, decoding.read_labels)
                 decoding.check_counts(f"{name} in {path}", images, labels)
-            splits[split] = Split(images, labels)
-            pixels.add(f"{dtype.name} pixels" + ("" if dtype == np.uint8 else " times 255, rounded"))
-    content = "NPZ file with " + " and ".join(sorted(pixels))
+            files[f"{images_name} in {path}"] = images
+            all_labels.append(labels)
+    scaled = pixels.scale(files, pixel_max)
+    splits = dict(zip(layout, map(Split, scaled.images, all_labels), strict=True))
+    content = f"NPZ file with {scaled.content}"
     if "whole" in splits:
         if len(splits["whole"].images) < TEST_DIVISOR:
             raise DataError(
@@ -60,7 +57,25 @@ def read(path: Path) -> Source:
             )
         splits = split_test(splits["whole"])
         content += f"; 1 image in {TEST_DIVISOR} split off for testing"
-    return splits, {"source": "NPZ file", "version": None, "file": str(path), "content": content}
+    origin = {"source": "NPZ file", "version": None, "file": str(path), "content": content}
+    return splits, origin | {"pixel_range": list(scaled.pixel_range)}
+
+
+def _open(path: Path) -> zipfile.ZipFile:
+    try:
+        is_file = stat.S_ISREG(os.stat(path).st_mode)  # nobody may ever write to a pipe
+        if is_file:
+            open(path, "rb").close()
+    except PermissionError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+    except (OSError, ValueError):  # the latter of a name that no file can have
+        is_file = False
+    if not is_file:
+        raise DataError(f"{path} is not there, or is not a file; {_NEEDS}")
+    try:
+        return zipfile.ZipFile(path)
+    except Exception as error:  # zipfile raises various errors on damaged files
+        raise DataError(f"{path} is not a readable .npz file ({_summary(error)}); save it with numpy.savez") from error
 
 
 def _layout(path: Path, archive: zipfile.ZipFile) -> dict[str, list[str]]:
@@ -75,8 +90,7 @@ def _layout(path: Path, archive: zipfile.ZipFile) -> dict[str, list[str]]:
 
 def _read_array(
     path: Path, archive: zipfile.ZipFile, name: str, read_array: Callable[[Header, Read], np.ndarray]
-) -> tuple[np.ndarray, np.dtype]:
-    """Reads one array; also returns the type that it has in the file."""
+) -> np.ndarray:
     place = f"{name} in {path}"
     info = archive.getinfo(f"{name}.npy")
     try:
@@ -89,7 +103,7 @@ def _read_array(
                 raise ValueError("not version 1.0 of the .npy format")
             shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
             header = Header(place, dtype, shape, "F" if is_fortran else "C")
-            return read_array(header, file.read), dtype
+            return read_array(header, file.read)
     except DataError:
         raise
     except Exception as error:  # zipfile, zlib and NumPy raise various errors on damaged files

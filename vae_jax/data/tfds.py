@@ -54,7 +54,8 @@ def read(name: str, data_dir: Path | str | None) -> Source:
     for split, part in zip(counts, np.split(rows, np.cumsum(list(counts.values()))[:-1]), strict=True):
         images = np.ascontiguousarray(part[:, :_NUM_PIXELS]).reshape(-1, 28, 28)
         splits[split] = Split(images, part[:, -1].astype(np.int32) if has_labels else None)
-    return splits, {"source": "tensorflow-datasets", "version": folder.name, "folder": str(folder)}
+    origin = {"source": "tensorflow-datasets", "version": folder.name, "folder": str(folder)}
+    return splits, origin | ({} if has_labels else {"pixel_range": [0, 1]})
 
 
 def find(name: str, data_dir: Path | str | None) -> Path | None:
@@ -113,9 +114,12 @@ def quiet() -> Iterator[None]:
 
 
 def _info(folder: Path) -> dict[str, Any]:
+    path = folder / "dataset_info.json"
+    if not os.access(path, os.R_OK):
+        raise DataError(f"cannot read {path}: Permission denied")
     info = None
     with contextlib.suppress(UserError):
-        info = read_json(folder / "dataset_info.json")
+        info = read_json(path)
     if not isinstance(info, dict):
         raise DataError(f"{folder} is damaged (no readable dataset_info.json); delete it and prepare it again")
     return info

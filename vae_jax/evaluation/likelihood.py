@@ -39,14 +39,14 @@ SAMPLED_BESIDE_EXACT = 100  # images whose bound is sampled where the exact valu
 SATURATED = 1.0  # nats; a mutual information that is nearer to its cap may be far larger
 
 
-def is_density(config: Config) -> bool:
-    """Whether p(x | z) is a proper density of the pixels the model is trained on.
+def is_density(config: Config, pixels: np.ndarray) -> bool:
+    """Whether p(x | z) is a proper density of the pixels the model sees, float32[N, H, W].
 
     Bernoulli is a density of binary pixels; continuous Bernoulli and Gaussian are densities of grey ones. For grey
     pixels, the Bernoulli cross-entropy is a loss but not a likelihood.
     """
-    binary = config.binarization != "none" or config.dataset == "binarized_mnist"
-    return binary == (config.likelihood == "bernoulli")
+    is_binary = bool(np.all((pixels == 0) | (pixels == 1)))
+    return is_binary == (config.likelihood == "bernoulli")
 
 
 def evaluation_pixels(run: TrainedRun, images: np.ndarray) -> np.ndarray:
@@ -99,7 +99,7 @@ def _with_errors(values: dict[str, np.ndarray]) -> dict[str, float]:
 
 
 def _log_likelihoods(run: TrainedRun, pixels: np.ndarray, elbo: np.ndarray, num_samples: int) -> dict[str, Any]:
-    name = "test_log_likelihood" if is_density(run.config) else "test_not_a_likelihood"
+    name = "test_log_likelihood" if is_density(run.config, pixels) else "test_not_a_likelihood"
     has_exact = run.config.latent_dim <= 2
     values, error, resolved = exact_log_likelihood(run, pixels) if has_exact else (np.empty(0), math.nan, False)
     chosen = subset(np.arange(len(pixels)), SAMPLED_BESIDE_EXACT if resolved else len(pixels))
