@@ -415,6 +415,7 @@ def test_large_images_are_averaged_over_blocks():
     assert found.shape == (250, 44, 33)  # blocks of 3 x 2
     np.testing.assert_allclose(found[:, 0, 0], large[:, :3, :2].mean(axis=(1, 2)), rtol=1e-5)
     np.testing.assert_allclose(found[:, 43, 32], large[:, 129, 64], rtol=1e-5)  # the edge is repeated
+    np.testing.assert_array_equal(recipe.shrunk(large, np.array([7, 3])), found[[7, 3]])
     grey = recipe.shrunk(np.full((2, 128, 64), 7, np.uint8))
     assert grey.dtype == np.uint8
     np.testing.assert_array_equal(grey, np.full((2, 64, 64), 7))

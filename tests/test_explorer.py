@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import functools
 import io
 import itertools
 import json
@@ -265,28 +266,100 @@ def test_images_and_labels_are_those_of_the_codes(folder, digits):
     assert packed["labels"] == subset(test.labels, 1000).tolist()
 
 
+def room_for(folder: Path, num_runs: float, coarse: bool = False) -> int:
+    """Bytes that hold so many runs of the largest size in a workdir, and the sheet of images."""
+    configs = workdir.read_experiment(folder).configs
+    sheet = len(build(folder)["images"][0]["uri"])
+    size = max(weights.packed_size(make_run(config, (10, 12)), 60, coarse) for config in configs)
+    return sheet + int(num_runs * (size + explorer.BACKGROUND_BYTES))
+
+
 def test_a_page_holds_as_many_runs_as_fit_the_first_seeds_first(digits, tmp_path):
     experiment = experiment_of(digits, latent_dim=(2, 3), seed=(0, 1))
     folder = make_workdir(tmp_path, experiment)
-    size = max(weights.packed_size(make_run(config, (10, 12)), 60) for config in experiment.configs)
 
-    def chosen(max_bytes: int) -> set[tuple[str, int, int]]:
-        names = {content["name"] for content in build(folder, max_bytes=max_bytes)["runs"]}
+    def chosen(num_runs: int) -> set[tuple[str, int, int]]:
+        names = {content["name"] for content in build(folder, max_bytes=room_for(folder, num_runs))["runs"]}
         return {(c.model, c.latent_dim, c.seed) for c in experiment.configs if c.name in names}
 
     first = {("ae", 2, 0), ("vae", 2, 0)}
-    assert chosen(1) == first  # one run of each model in any case
-    assert chosen(3 * size) == first
-    assert chosen(4 * size) == first | {("ae", 3, 0), ("vae", 3, 0)}
-    assert len(chosen(8 * size)) == 8
-    assert build(folder, max_bytes=1)["total"] == 8
+    assert chosen(0) == set()
+    assert chosen(2) == chosen(3) == first
+    assert chosen(4) == first | {("ae", 3, 0), ("vae", 3, 0)}
+    assert len(chosen(8)) == 8
+    assert build(folder, max_bytes=room_for(folder, 2))["total"] == 8
+
+
+def test_the_largest_runs_are_left_out_first(digits, tmp_path):
+    folder = make_workdir(tmp_path, experiment_of(digits, hidden_dims=((400,), (12,))))
+    small = room_for(make_workdir(tmp_path / "small", experiment_of(digits)), 2)
+    built = build(folder, max_bytes=small)
+    assert {content["name"] for content in built["runs"]} == {"ae-z2-h12-s0", "vae-z2-h12-s0"} or [
+        json.loads(json.dumps(content["params"]))[0][1] for content in built["runs"]
+    ] == [[12]] * 2
+    assert len(build(folder)["runs"]) == 4
+
+
+def test_runs_are_coarser_before_a_model_is_left_out(digits, tmp_path):
+    folder = make_workdir(tmp_path, experiment_of(digits, hidden_dims=((200,),)))
+    fine, coarse = room_for(folder, 2), room_for(folder, 2, coarse=True)
+    assert coarse < room_for(folder, 1) + 0.6 * (fine - room_for(folder, 1)) < fine
+    ae, vae = build(folder, max_bytes=coarse)["runs"]
+    assert (ae["model"], vae["model"]) == ("ae", "vae")
+    assert len(vae["weights"]) < 0.8 * len(build(folder, max_bytes=fine)["runs"][1]["weights"])
+    (only,) = build(folder, max_bytes=room_for(folder, 1, coarse=True))["runs"]  # of one model, if no more fits
+    assert only["model"] == "ae"
+
+
+def test_a_page_keeps_its_size_and_says_what_it_leaves_out(digits, tmp_path, monkeypatch):
+    """Networks are left out before pictures, of both the largest first."""
+    folder = make_workdir(tmp_path, experiment_of(digits, hidden_dims=((12,), (500,))))
+    experiment = workdir.read_experiment(folder)
+    found = results.collect(folder, experiment.configs)
+    sides = (100, 300, 200)
+    pictures = [workdir.Picture(f"picture {side}", f"{side} pixels wide", "Noise.") for side in sides]
+    (folder / "figures").mkdir()
+    for picture, side in zip(pictures, sides, strict=True):
+        noise = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+        Image.fromarray(noise).save(folder / "figures" / f"{picture.name}.png")
+
+    def write(limit: int) -> tuple[int, list[int]]:
+        """How many networks are in the page, and which pictures."""
+        monkeypatch.setattr(page, "MAX_BYTES", limit)
+        html = page.write(experiment, folder, found, pictures).read_text(encoding="utf-8")
+        runs = json.loads(match[1])["runs"] if (match := re.search(r'"explorer-data">(.*?)</script>', html)) else []
+        shown = [side for side in sides if re.search(f'src="data:image/webp[^>]*alt="{side} pixels', html)]
+        if runs or shown:
+            assert len(html.encode()) <= limit
+        assert html.count("This picture is left out of the page") == 3 - len(shown)
+        assert html.count("The explorer is left out") == (not runs)
+        assert ("as many as a page of this size holds" in html) == (len(runs) > 0)
+        return len(runs), shown
+
+    assert write(0) == (0, [])
+    limit = (folder / "report.html").stat().st_size + page.EXPLORER_BYTES
+    for side, shown in ((100, [100]), (200, [100, 200]), (300, [100, 300, 200])):
+        limit += len(page.embed(folder / "figures" / f"picture {side}.png").uri)
+        assert write(limit) == (0, shown)
+    sizes = [weights.packed_size(make_run(config, (10, 12)), 60) for config in experiment.configs]
+    limit += len(build(folder)["images"][0]["uri"])
+    for num_runs in (2, 4):  # of each model the small one, and then the large one
+        assert write(limit + sum(sorted(sizes)[:num_runs]) + num_runs * explorer.BACKGROUND_BYTES + 3000)[0] == num_runs
+
+
+def test_scripts_and_texts_of_an_explorer_have_the_room_that_is_left_for_them(folder):
+    for language in LANGUAGES:
+        experiment = workdir.read_experiment(folder)
+        found, built = results.collect(folder, experiment.configs), build(folder, language=language)
+        render = functools.partial(page.render, experiment, {}, found, [], language=language)
+        runs_and_images = sum(len(json.dumps(each)) for each in (*built["runs"], *built["images"]))
+        assert len(render(built).encode()) - len(render(None).encode()) - runs_and_images < 0.8 * page.EXPLORER_BYTES
 
 
 def test_a_sweep_that_does_not_fit_keeps_the_ends_of_the_kl_weight(digits, tmp_path):
     experiment = experiment_of(digits, kl_weight=(0.1, 0.5, 1.0, 2.0, 8.0))
     folder = make_workdir(tmp_path, experiment)
-    size = max(weights.packed_size(make_run(config, (10, 12)), 60, True) for config in experiment.configs)
-    built = build(folder, max_bytes=4 * size)
+    built = build(folder, max_bytes=room_for(folder, 4.5, coarse=True))
     assert [content["settings"] for content in built["runs"]] == [
         {}, {"kl_weight": "0.1"}, {"kl_weight": "1"}, {"kl_weight": "8"},
     ]  # fmt: skip
@@ -323,7 +396,7 @@ def test_the_background_is_the_judge_of_the_decodes_of_the_grid(folder):
     assert not any("plausibility" in content for content in build(folder)["runs"])
 
 
-def test_the_judges_of_a_page_are_those_of_its_evaluations(digits, monkeypatch):
+def test_the_judges_of_a_page_are_those_of_its_evaluations(digits, monkeypatch, tmp_path):
     """None is trained for the page, and what is twice the threshold is as plausible as can be seen."""
 
     class Judge:
@@ -335,10 +408,12 @@ def test_the_judges_of_a_page_are_those_of_its_evaluations(digits, monkeypatch):
 
     monkeypatch.setattr(explorer.plausibility, "load_or_train", lambda dataset, folder: Judge)
     config, dataset = Config(dataset=digits), data.load(digits)
-    judged = explorer.judges_of(results.Results((config,), {config: {"reconstruction_implausible": 0.0}}, {}))(dataset)
+    rows = {config: {"reconstruction_implausible": 0.0}}
+    judged = explorer.judges_of(results.Results((config,), rows, {}), tmp_path)(dataset)
     assert judged is not None
     np.testing.assert_allclose(judged(dataset.test.images), [0, 0.25, 0.5, 1, 1])
-    assert explorer.judges_of(results.Results((config,), {config: {"test_mse": 0.04}}, {}))(dataset) is None
+    unjudged = results.Results((config,), {config: {"test_mse": 0.04}}, {})
+    assert explorer.judges_of(unjudged, tmp_path)(dataset) is None
 
 
 def test_without_the_data_set_there_is_no_explorer_but_a_page(digits, tmp_path):

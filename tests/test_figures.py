@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import experiments
-from vae_jax import figures, runs
+from vae_jax import figures, networks, runs
 from vae_jax.config import Config, Experiment, expand
 from vae_jax.data import Dataset, Split
 from vae_jax.evaluation.density import hole_level, run_density
@@ -115,7 +115,7 @@ def make_inputs(workdir, configs, base=SMALL, values=None):
 def in_memory(monkeypatch):
     """Data sets in memory, and a judge of plausibility that needs no training: the brighter, the better."""
 
-    def judge(dataset):
+    def judge(dataset, folder=None):
         return Plausibility(lambda pixels: pixels.mean(axis=(1, 2)), np.linspace(0, 1, 1000), 1.0, "")
 
     monkeypatch.setattr(inputs, "dataset_of", lambda run, data_dir: DATASETS[run.config.dataset])
@@ -388,6 +388,36 @@ def test_each_model_reconstructs_images_of_its_own_data_set(mixed, drawn):
         for config, row in zip(own, rows, strict=True):
             run = mixed.run(config)
             np.testing.assert_array_equal(row, run.decode(run.encode(firsts).mean))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "reconstructions", "manifold", "samples", "samplers", "interpolations", "hero", "plausibility",
+        "samples_by_kl_weight", "manifold_by_kl_weight",
+    ],
+)  # fmt: skip
+def test_pictures_of_large_images_have_as_many_pixels_as_show_and_are_decoded_in_parts(kinds, monkeypatch, name):
+    seen, decode = [], runs._decode
+    monkeypatch.setattr(
+        runs, "_decode", lambda program, params, z: seen.append((len(z), program)) or decode(program, params, z)
+    )  # fmt: skip
+    monkeypatch.setattr(networks, "CHUNK_PIXELS", 5000)
+    monkeypatch.setattr(inputs, "MAX_PIXELS", 10_000)
+    drawing = FIGURES[name].draw(kinds["sizes and classes"])
+    assert max(count * np.prod(program.network.image_shape) for count, program in seen) <= 5000
+    pictures = [image.get_array() for ax in drawing.figure.axes for image in ax.images]
+    assert max(np.isfinite(np.ma.filled(picture, np.nan)).sum() for picture in pictures) <= 10_000
+
+
+def test_images_are_averaged_over_blocks_where_so_many_have_more_pixels_than_show(monkeypatch):
+    tiles = np.arange(2 * 5 * 6, dtype=np.float32).reshape(2, 5, 6)
+    assert inputs.shrunk(tiles, 1000) is tiles
+    monkeypatch.setattr(inputs, "MAX_PIXELS", 2 * 30 // 4)
+    small = inputs.shrunk(tiles, 2)
+    assert small.shape == (2, 3, 3)  # blocks of 2 x 2, the last row of blocks filled up with the last row of pixels
+    np.testing.assert_allclose(small[1, 0], [(30 + 31 + 36 + 37) / 4, 35.5, 37.5])
+    np.testing.assert_allclose(small[0, 2], [24.5, 26.5, 28.5])
 
 
 def test_one_image_per_class_in_the_order_of_the_classes():

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from vae_jax import training
+from vae_jax import networks, training
+from vae_jax import runs as runs_module
 from vae_jax.config import Config
 from vae_jax.evaluation import likelihood, marginal, quadrature, subsets
 from vae_jax.likelihoods import LIKELIHOODS, Reconstruction, log_density_parts
@@ -570,6 +571,31 @@ def test_many_or_large_images_are_evaluated_on_a_random_subset(trained, monkeypa
     assert not np.array_equal(seen[0], likelihood.evaluation_pixels(runs["vae"], images)[:40])
     assert of_samples[0].shape == (10, 6, 6)
     assert numbers["test_log_likelihood_images"] == 10
+
+
+def test_what_goes_through_a_network_at_once_is_bounded_in_pixels(trained, monkeypatch):
+    runs, images = trained
+    whole = likelihood.evaluate_likelihood(runs["vae"], images, images, num_samples=20)
+    monkeypatch.setattr(networks, "CHUNK_PIXELS", 7 * 36)
+    seen = []
+    for module, name, place in (
+        (runs_module, "_encode", 2),
+        (runs_module, "_decode", 2),
+        (likelihood, "_terms", 3),
+        (likelihood, "_mean_code_nll", 2),
+    ):
+        function = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *args, f=function, at=place: seen.append(len(args[at])) or f(*args))
+    log_weights = marginal._log_weights
+    monkeypatch.setattr(
+        marginal, "_log_weights",
+        lambda *args, **kwargs: seen.append(len(args[2]) * kwargs["per_step"]) or log_weights(*args, **kwargs),
+    )  # fmt: skip
+    parts = likelihood.evaluate_likelihood(runs["vae"], images, images, num_samples=20)
+    assert max(seen) == 7
+    for name in ("test_distortion_mean_code", "test_mse"):
+        assert parts[name] == pytest.approx(whole[name], rel=1e-6)  # float32 sums in another order
+    assert parts["test_log_likelihood_sampled"] == pytest.approx(whole["test_log_likelihood_sampled"], abs=1)
 
 
 def test_what_is_no_likelihood_is_not_called_one(trained):

@@ -14,7 +14,7 @@ import pytest
 import safetensors.numpy
 
 import vae_jax
-from vae_jax import arrays, checkpoints, results, runs, sweeps, workdir
+from vae_jax import arrays, checkpoints, networks, results, runs, sweeps, workdir
 from vae_jax.config import Config, ConfigError
 from vae_jax.journal import metrics_row
 from vae_jax.likelihoods import LIKELIHOODS
@@ -147,6 +147,20 @@ def test_a_loaded_run_encodes_and_decodes_as_its_network(tiny_experiment, tiny_w
     monkeypatch.setattr(runs, "CHUNK", 4)  # 4 + 4 + 2: what goes through the network in parts is the same
     np.testing.assert_allclose(run.encode(IMAGES).mean, codes.mean, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(run.decode(codes.mean), images, rtol=1e-4, atol=1e-5)
+
+
+def test_what_goes_through_a_network_at_once_is_bounded_in_pixels(tiny_experiment, tiny_workdir, monkeypatch):
+    sizes = [networks.chunk_size(runs.CHUNK, (side, side)) for side in (1, 28, 32, 64, 512, 5000)]
+    assert sizes == [2000, 2000, 2000, 512, 8, 1]  # 28 x 28 and 32 x 32 as ever; 2 million pixels from there on
+    run = load_run(run_dir(tiny_workdir, tiny_experiment.configs[0]))
+    seen = []
+    for name in ("_encode", "_decode"):
+        half = getattr(runs, name)
+        monkeypatch.setattr(runs, name, lambda p, q, x, half=half: seen.append(len(x)) or half(p, q, x))
+    run = runs.trained_run(run.config, run.program, run.params)
+    monkeypatch.setattr(networks, "CHUNK_PIXELS", 4 * 28 * 28 + 1)
+    run.decode(run.encode(IMAGES).mean)
+    assert seen == [4, 4, 2] * 2
 
 
 def damages():

@@ -1,6 +1,7 @@
 """Linen encoder, decoder and autoencoder: pure functions of their parameters, without noise."""
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -24,6 +25,12 @@ ACTIVATIONS = {
     "leaky_relu": nn.leaky_relu,
 }
 CONV_FEATURES = (32, 64)  # of the two convolutions; each halves height and width
+CHUNK_PIXELS = 1 << 21  # 8 MiB in float32, of which the layers of a network take a multiple
+
+
+def chunk_size(most: int, image_shape: Sequence[int]) -> int:
+    """Returns how many images of this shape to handle at once: `most`, or fewer if they exceed `CHUNK_PIXELS`."""
+    return max(1, min(most, CHUNK_PIXELS // max(1, math.prod(image_shape))))
 
 
 def dense(

@@ -18,12 +18,12 @@ from vae_jax.data import Dataset
 from vae_jax.data.identity import check_identity, load_dataset
 from vae_jax.data.pixels import BYTES, PixelRange, to_uint8
 from vae_jax.likelihoods import pixel_mean
-from vae_jax.networks import Params, init_params
+from vae_jax.networks import Params, chunk_size, init_params
 from vae_jax.objectives import Posterior
 from vae_jax.programs import Program, make_program, observed_pixels
 from vae_jax.workdir import DataIdentity, UserError, exists, is_trained, read_config, read_identity, way_out
 
-CHUNK = 2000  # images that go through a network at once outside training
+CHUNK = 2000  # images that go through a network at once outside training, or fewer large ones
 MAX_SIDE = 1 << 16  # pixels; a damaged header may say anything
 
 
@@ -214,17 +214,24 @@ def _decode(program: Program, params: Params, z: Array) -> Array:
     return pixel_mean(program.config.likelihood, networks.decode(program.network, params, z))
 
 
+def in_chunks(function: Callable[[Any], Any], rows: np.ndarray, image_shape: Sequence[int]) -> Any:
+    """Joins what a function returns, arrays or tuples of them, for as many rows at a time as are a chunk of images."""
+    size = chunk_size(CHUNK, image_shape)
+    parts = [function(rows[start : start + size]) for start in range(0, len(rows), size)]
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *parts)
+
+
 def _encode_all(program: Program, params: Params, images: Any) -> Codes:
     images = check_images(images, program.network.image_shape)
     if not len(images):
         empty = np.zeros((0, program.config.latent_dim), np.float32)
         return Codes(empty, empty if program.network.has_variance else None)
-    chunks = [_encode(program, params, images[start : start + CHUNK]) for start in range(0, len(images), CHUNK)]
-    return Codes(*jax.tree.map(lambda *parts: np.concatenate(parts), *chunks))
+    return Codes(*in_chunks(partial(_encode, program, params), images, program.network.image_shape))
 
 
 def _decode_all(program: Program, params: Params, z: Any) -> np.ndarray:
     z = check_codes(z, program.config.latent_dim)
     if not len(z):
         return np.zeros((0, *program.network.image_shape), np.float32)
-    return np.concatenate([_decode(program, params, z[start : start + CHUNK]) for start in range(0, len(z), CHUNK)])
+    decoded: np.ndarray = in_chunks(partial(_decode, program, params), z, program.network.image_shape)
+    return decoded

@@ -28,10 +28,10 @@ from vae_jax.evaluation.quadrature import exact_log_likelihood
 from vae_jax.evaluation.subsets import MAX_IMAGES, chunks, limit, subset
 from vae_jax.likelihoods import LIKELIHOODS
 from vae_jax.models import MODELS
-from vae_jax.networks import Params, decode, encode
+from vae_jax.networks import Params, chunk_size, decode, encode
 from vae_jax.objectives import Terms
 from vae_jax.programs import Program, objective_terms, observed_pixels
-from vae_jax.runs import CHUNK, TrainedRun
+from vae_jax.runs import CHUNK, TrainedRun, in_chunks
 
 ACTIVE_VARIANCE = 0.01  # of the posterior mean, above which a dimension is active (Burda et al. 2016, 5.2)
 INFORMATION_DRAWS = 4000  # z at which q(z) is computed for the mutual information, at least one per test image
@@ -136,14 +136,18 @@ def squared_errors(run: TrainedRun, images: np.ndarray) -> np.ndarray:
 
     The target is the grey image uint8[N, H, W] over 255, also where the model is trained on binary pixels.
     """
-    errors = np.square(run.decode(run.encode(images).mean) - images / np.float32(255))
-    return np.asarray(errors.mean(axis=(1, 2), dtype=np.float64))
+
+    def errors(images: np.ndarray) -> np.ndarray:
+        squares = np.square(run.decode(run.encode(images).mean) - images / np.float32(255))
+        return np.asarray(squares.mean(axis=(1, 2), dtype=np.float64))
+
+    return np.asarray(in_chunks(errors, images, images.shape[1:]))
 
 
 def mean_code_distortion(run: TrainedRun, pixels: np.ndarray) -> np.ndarray:
     """Computes -log p(x | z) at the mean code of float32[N, H, W] pixels, float64[N] nats."""
-    parts = [_mean_code_nll(run.program, run.params, chunk) for chunk in chunks(pixels, CHUNK)]
-    return np.concatenate(parts).astype(np.float64)
+    nll = in_chunks(partial(_mean_code_nll, run.program, run.params), pixels, pixels.shape[1:])
+    return np.asarray(nll, np.float64)
 
 
 def elbo_terms(run: TrainedRun, pixels: np.ndarray) -> Terms:
@@ -152,7 +156,7 @@ def elbo_terms(run: TrainedRun, pixels: np.ndarray) -> Terms:
     key = jax.random.key(1)
     parts = [
         _terms(run.program, run.params, hyperparameters, chunk, jax.random.fold_in(key, index))
-        for index, chunk in enumerate(chunks(pixels, CHUNK))
+        for index, chunk in enumerate(chunks(pixels, chunk_size(CHUNK, pixels.shape[1:])))
     ]
     return jax.tree.map(lambda *parts: np.concatenate(parts).astype(np.float64), *parts)
 

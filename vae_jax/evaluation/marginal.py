@@ -17,9 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from vae_jax.evaluation.subsets import MAX_PIXELS, chunks, subset
+from vae_jax.evaluation.subsets import chunks, limit, subset
 from vae_jax.likelihoods import LIKELIHOODS, Reconstruction
-from vae_jax.networks import Params, decode, encode
+from vae_jax.networks import Params, chunk_size, decode, encode
 from vae_jax.programs import Program
 from vae_jax.runs import TrainedRun
 
@@ -81,7 +81,8 @@ def sampled_bounds(
     The weights float64[N, M + 1] are relative to the largest, ascending; M is `tail_size(k)`.
     """
     # As many decoder rows at once as fit in the caches of a CPU, or keep an accelerator busy.
-    rows = min(1024 if jax.default_backend() == "cpu" else 65536, max(1, MAX_PIXELS // pixels[0].size))
+    shape = pixels.shape[1:]
+    rows = chunk_size(1024, shape) if jax.default_backend() == "cpu" else limit(65536, shape)
     per_step = min(num_samples, 64, rows)
     kept = tail_size(num_samples) + 1
     values, ess, tails = [], [], []

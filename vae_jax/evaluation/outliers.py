@@ -15,8 +15,9 @@ import numpy as np
 from scipy.fft import irfft2, rfft2
 
 from vae_jax.evaluation.subsets import chunks
+from vae_jax.networks import chunk_size
 
-ROWS = 2_000  # images at once, which bounds the memory
+ROWS = 2_000  # images at once, or fewer large ones, which bounds the memory
 
 
 def smooth_fields(shape: tuple[int, int, int], lengths: tuple[float, float], random: np.random.Generator) -> np.ndarray:
@@ -124,15 +125,15 @@ KINDS: dict[Callable[[np.ndarray, np.random.Generator], np.ndarray], int] = {
 
 def jittered(images: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """Jitters each of real images uint8[N, H, W]."""
-    return _bytes([jitter(_floats(part), random) for part in chunks(images, ROWS)])
+    return _bytes([jitter(_floats(part), random) for part in chunks(images, chunk_size(ROWS, images.shape[1:]))])
 
 
 def outliers(images: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
     """Makes `count` outliers or a few more, of all `KINDS`, from real images uint8[M, H, W]: uint8[N, H, W]."""
-    made = []
+    made, rows = [], chunk_size(ROWS, images.shape[1:])
     for kind, share in KINDS.items():
         chosen = random.integers(len(images), size=math.ceil(count * share / sum(KINDS.values())))
-        made += [kind(_floats(images[part]), random) for part in chunks(chosen, ROWS)]
+        made += [kind(_floats(images[part]), random) for part in chunks(chosen, rows)]
     return _bytes(made)
 
 

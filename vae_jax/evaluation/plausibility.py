@@ -124,7 +124,7 @@ def _trained(dataset: Dataset, network: Network, classes: np.ndarray, seed: int)
     held = [train.where(order[:num_train]), validation.where(subset(np.arange(len(validation.images)), num_validation))]
     if num_train + num_validation == 0:
         held = [train]
-    images, labels = _exposed(train.where(order[num_train:]), classes, random)
+    images, labels = _exposed(train, order[num_train:], classes, random)
     params = recipe.train(network, images, labels, seed, SCHEDULE)
     pixels = np.concatenate([split.images for split in held]) / np.float32(255)
     expected = np.concatenate([split.labels for split in held if split.labels is not None])
@@ -134,16 +134,26 @@ def _trained(dataset: Dataset, network: Network, classes: np.ndarray, seed: int)
     return flat, float(np.mean(classes[probabilities[:, :-1].argmax(axis=1)] == expected))
 
 
-def _exposed(real: Split, classes: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Returns real images as they are, real ones jittered, and as many outliers, uint8[N, H, W], with labels int[N]."""
+def _exposed(
+    real: Split, rows: np.ndarray, classes: np.ndarray, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns real images as they are, real ones jittered, and as many outliers, uint8[N, H, W], with labels int[N].
+
+    Args:
+        real: images with labels.
+        rows: int[M], of the images to take, in random order.
+        classes: int[C], all labels.
+        random: of jitter and outliers.
+    """
     assert real.labels is not None
-    count = min(COPIES * len(real.images), MAX_REAL)
+    count = min(COPIES * len(rows), MAX_REAL)
     plain = math.ceil(count / COPIES)
-    chosen = np.arange(count) % len(real.images)  # in random order already
-    images = recipe.shrunk(real.images[chosen])
+    once = recipe.shrunk(real.images, rows[:count])
+    chosen = np.arange(count) % len(once)
+    images = once[chosen]
     images = np.concatenate([images[:plain], outliers.jittered(images[plain:], random)])
-    rejected = outliers.outliers(recipe.shrunk(real.images[chosen[: len(real.images)]]), count, random)
-    labels = np.searchsorted(classes, real.labels[chosen])
+    rejected = outliers.outliers(once, count, random)
+    labels = np.searchsorted(classes, real.labels[rows[chosen]])
     return np.concatenate([images, rejected]), np.concatenate([labels, np.full(len(rejected), len(classes))])
 
 

@@ -13,8 +13,8 @@ import optax
 from jax import Array
 
 from vae_jax import networks
-from vae_jax.evaluation.subsets import chunks, subset
-from vae_jax.networks import Params, dense
+from vae_jax.evaluation.subsets import block_means, chunks, subset
+from vae_jax.networks import Params, chunk_size, dense
 from vae_jax.training import batches
 
 HIDDEN_DIMS = (512, 128)  # the last one is the feature space
@@ -42,17 +42,18 @@ class Network(nn.Module):
         return x, dense(x, self.num_classes, "logits")
 
 
-def shrunk(images: np.ndarray) -> np.ndarray:
-    """Averages images [N, H, W] over blocks until no side exceeds MAX_SIDE pixels; keeps the dtype."""
+def shrunk(images: np.ndarray, chosen: np.ndarray | None = None) -> np.ndarray:
+    """Averages images [N, H, W] over blocks until no side exceeds MAX_SIDE pixels; keeps the dtype.
+
+    `chosen` are the indices int[M] of the images to return; None returns all.
+    """
     height, width = images.shape[1:]
     tall, wide = math.ceil(height / MAX_SIDE), math.ceil(width / MAX_SIDE)
     if tall == wide == 1:
-        return images
-    border = ((0, 0), (0, -height % tall), (0, -width % wide))
-    shape = (-1, math.ceil(height / tall), tall, math.ceil(width / wide), wide)
-    # A hundred at a time, which bounds the memory of the padded copies.
-    blocks = (np.pad(chunk, border, mode="edge").reshape(shape) for chunk in chunks(images, 100))
-    means = np.concatenate([block.mean(axis=(2, 4), dtype=np.float32) for block in blocks])
+        return images if chosen is None else images[chosen]
+    rows = np.arange(len(images)) if chosen is None else chosen
+    parts = chunks(rows, chunk_size(100, images.shape[1:]))
+    means = np.concatenate([block_means(images[part], tall, wide) for part in parts])
     return np.rint(means).astype(np.uint8) if images.dtype == np.uint8 else means
 
 
@@ -78,7 +79,7 @@ def train(network: nn.Module, images: np.ndarray, labels: np.ndarray, seed: int,
         schedule: of the training.
     """
     chosen = subset(np.arange(len(images)), MAX_TRAIN)
-    images, labels = shrunk(images[chosen]), labels[chosen]
+    images, labels = shrunk(images, chosen), labels[chosen]
     init_key, train_key = jax.random.split(jax.random.key(seed))
     steps_per_epoch = math.ceil(len(images) / BATCH_SIZE)
     num_epochs = max(schedule.min_epochs, math.ceil(schedule.min_steps / steps_per_epoch))
@@ -153,7 +154,8 @@ def predict(network: nn.Module, params: Params, images: np.ndarray) -> tuple[np.
     """Maps float32[N, H, W] in [0, 1] to features float32[N, F] and probabilities float32[N, C]."""
     found = []
     for chunk in chunks(images, CHUNK):
-        full = np.resize(chunk, (CHUNK, *chunk.shape[1:]))  # a shorter one would be compiled anew
-        found.append([np.asarray(part)[: len(chunk)] for part in _predict_chunk(network, params, shrunk(full))])
+        small = shrunk(chunk)
+        full = np.resize(small, (CHUNK, *small.shape[1:]))  # a shorter one would be compiled anew
+        found.append([np.asarray(part)[: len(chunk)] for part in _predict_chunk(network, params, full)])
     features, probabilities = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
     return features, probabilities

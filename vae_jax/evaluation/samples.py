@@ -42,7 +42,7 @@ MIXTURE_CODES = 5_000  # the mixture is fitted to, at most
 FULL_DIMS = 128  # latent dimensions up to which the mixture has full covariances
 NEIGHBOUR_IMAGES = 2_000  # of each side that are compared in pairs, at most
 KID_IMAGES = 5_000  # the same, for the kernel distance
-NUM_PAIRS = 1_000  # of test images, between whose codes the midpoints lie
+NUM_PAIRS = 1_000  # of test images, between whose codes the midpoints lie, at most
 
 Numbers = dict[str, float | None]
 
@@ -152,10 +152,10 @@ def class_entropy(probabilities: np.ndarray) -> float:
     return float(-(shares * np.log(shares)).sum() + 0.0)  # + 0.0 turns the -0 of a single class into 0
 
 
-def midpoints(codes: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Returns the points halfway between random pairs of codes float[N, D]: float64[NUM_PAIRS, D]."""
-    start = random.integers(len(codes), size=NUM_PAIRS)
-    end = (start + random.integers(1, max(2, len(codes)), size=NUM_PAIRS)) % len(codes)  # another one
+def midpoints(codes: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
+    """Returns the points halfway between random pairs of codes float[N, D]: float64[count, D]."""
+    start = random.integers(len(codes), size=count)
+    end = (start + random.integers(1, max(2, len(codes)), size=count)) % len(codes)  # another one
     return (codes[start] + codes[end]) / 2
 
 
@@ -185,23 +185,30 @@ def evaluate_samples(
     A number is None if a pixel is not finite or there are too few images. `frechet_floor` is the distance of M training
     images from the test images, which no sampler is expected to beat.
     """
-    images = subset(dataset.test.images, limit(MAX_IMAGES, dataset.test.images.shape[1:]))
+    shape = dataset.test.images.shape[1:]
+    images = subset(dataset.test.images, limit(MAX_IMAGES, shape))
     features = classifier.predict(images / np.float32(255))[0]
     reference, floor = Reference.of(features), _floor(features, dataset, classifier, samplers)
     numbers: Numbers = {"classifier_accuracy": classifier.accuracy, "frechet_floor": floor}
     codes = run.encode(images).mean.astype(np.float64)
     own = _Share.of(judge, run.decode(codes))
     numbers |= own.named("reconstruction_implausible")
-    decoded = {"midpoint": run.decode(midpoints(codes, np.random.default_rng(0)))}
-    decoded |= {sampler: run.decode(z) for sampler, z in samplers.items()}
-    predicted = [classifier.predict(decoded[sampler]) for sampler in samplers]  # on the device of this thread
+    middle = midpoints(codes, limit(NUM_PAIRS, shape), np.random.default_rng(0))
+
+    def look(z: np.ndarray) -> tuple[_Share, tuple[np.ndarray, np.ndarray]]:
+        decoded = run.decode(z)
+        return _Share.of(judge, decoded), classifier.predict(decoded)  # on the device of this thread
+
+    predicted = []
+    for name, z in {"midpoint": middle, **samplers}.items():  # decodes of one at a time, which bounds the memory
+        share, found = look(z)
+        numbers |= share.named(f"{name}_implausible") | (share - own).named(f"{name}_implausible_excess")
+        if name in samplers:
+            predicted.append(found)
     with ThreadPoolExecutor(len(samplers)) as pool:
         compared = pool.map(lambda found: _compare(reference, floor, *found), predicted)
         for sampler, measured in zip(samplers, compared, strict=True):
             numbers |= {f"{sampler}_{name}": value for name, value in measured.items()}
-    for name, pixels in decoded.items():
-        share = _Share.of(judge, pixels)
-        numbers |= share.named(f"{name}_implausible") | (share - own).named(f"{name}_implausible_excess")
     return numbers
 
 

@@ -24,6 +24,14 @@ def subset(rows: np.ndarray, most: int) -> np.ndarray:
     return rows[np.random.default_rng(0).permutation(len(rows))[:most]]
 
 
+def block_means(images: np.ndarray, tall: int, wide: int) -> np.ndarray:
+    """Averages images [..., H, W] over blocks of so many pixels, those at the edges filled up with the last one."""
+    *first, height, width = images.shape
+    padded = np.pad(images, ((0, 0),) * len(first) + ((0, -height % tall), (0, -width % wide)), mode="edge")
+    blocks = padded.reshape(*first, -(-height // tall), tall, -(-width // wide), wide)
+    return blocks.mean(axis=(-3, -1), dtype=np.float32)
+
+
 def chunks(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
     """Yields rows, `size` at a time."""
     return (rows[start : start + size] for start in range(0, len(rows), size))

@@ -13,7 +13,7 @@ from vae_jax.data import Split
 from vae_jax.evaluation.samples import draw_samplers
 from vae_jax.figures import images
 from vae_jax.figures.grids import by_dataset
-from vae_jax.figures.inputs import Inputs, setting_of, spaced, values_of
+from vae_jax.figures.inputs import Inputs, setting_of, shrunk, spaced, values_of
 from vae_jax.figures.panels import Drawing, draw_panels, figure, finish, is_wide, seed_of, wrap
 from vae_jax.figures.plots import format_number
 from vae_jax.figures.style import new_figure
@@ -42,9 +42,12 @@ def reconstructions(inputs: Inputs) -> Drawing | None:
     drawn, axes = new_figure(len(groups), 1, 8, sum(heights), height_ratios=heights)
     for ax, group in zip(axes.flat, groups, strict=True):
         originals, labels = one_per_class(inputs.dataset(group[0]).test, MAX_CLASSES)
-        rows = {_row_name(inputs, c): (run := inputs.run(c)).decode(run.encode(originals).mean) for c in group}
-        tiles = np.stack([originals / np.float32(255), *rows.values()])
-        images.image_grid(tiles, ax, ["original", *rows], None if labels is None else [str(label) for label in labels])
+        rows = {"original": shrunk(originals / np.float32(255), count := len(originals) * (len(group) + 1))}
+        for config in group:
+            run = inputs.run(config)
+            rows[_row_name(inputs, config)] = shrunk(run.decode(run.encode(originals).mean), count)
+        names = None if labels is None else [str(label) for label in labels]
+        images.image_grid(np.stack(list(rows.values())), ax, list(rows), names)
         if len(groups) > 1:
             ax.set_title(inputs.value(group[0], "dataset"))
     return finish(drawn, chosen.note, seed_of(inputs, chosen.configs))
@@ -153,10 +156,11 @@ def interpolations(inputs: Inputs) -> Drawing | None:
 
     def draw(config: Config, ax: Axes) -> None:
         ends, labels = one_per_class(inputs.dataset(config).test, 2 * NUM_PATHS)
-        codes, originals = inputs.run(config).encode(ends).mean, ends / np.float32(255)
-        half = len(ends) // 2
+        codes, half = inputs.run(config).encode(ends).mean, len(ends) // 2
         pairs = [(start, start + half) for start in range(half)] or [(0, 0)]
-        paths = inputs.decode(config, np.stack([(1 - t) * codes[start] + t * codes[end] for start, end in pairs]))
+        z = np.stack([(1 - t) * codes[start] + t * codes[end] for start, end in pairs])
+        paths = inputs.decode(config, z, count := len(pairs) * (steps + 2))
+        originals = shrunk(ends / np.float32(255), count)
         tiles = [[originals[start], *path, originals[end]] for (start, end), path in zip(pairs, paths, strict=True)]
         names = None if labels is None else [f"{labels[start]} → {labels[end]}" for start, end in pairs]
         images.image_grid(np.array(tiles), ax, names, breaks=(1, steps + 1))
@@ -238,7 +242,10 @@ def _by_kl_weight(inputs: Inputs, configs: Sequence[Config], sheet: Callable[[Co
     drawn, axes = new_figure(len(groups), 1, 1.2 + size * len(weights), sum(heights), height_ratios=heights)
     for ax, group in zip(axes.flat, groups, strict=True):
         places = [[first_seeds.get(setting_of(replace(c, kl_weight=w))) for w in weights] for c in group]
-        mosaics = {c: images.mosaic(sheet(c)) for line in places for c in line if c is not None}
+        cells, mosaics = [c for line in places for c in line if c is not None], {}
+        for config in cells:
+            tiles = sheet(config)
+            mosaics[config] = images.mosaic(shrunk(tiles, len(cells) * math.prod(tiles.shape[:2])))
         blank = np.full_like(next(iter(mosaics.values())), np.nan)
         tiles = np.array([[blank if c is None else mosaics[c] for c in line] for line in places])
         names = [inputs.label(config, ["kl_weight"]).replace(", ", "\n") for config in group]

@@ -1,6 +1,7 @@
 """What figures are drawn from: an experiment's trained runs, their numbers, and the settings that are shown."""
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,14 +10,17 @@ import numpy as np
 
 from vae_jax.config import FIELDS, Config, varying_fields
 from vae_jax.data import Dataset, Split
+from vae_jax.evaluation.subsets import block_means
 from vae_jax.fields import format_value
 from vae_jax.models import MODEL_FIELDS, MODELS
+from vae_jax.networks import chunk_size
 from vae_jax.runs import Codes, TrainedRun, dataset_of, load_run
 from vae_jax.workdir import run_dir
 
 MAX_PANELS = 12  # settings in one figure
+MAX_PIXELS = 1 << 22  # of the images of one picture: a figure 10 inches wide has 9 million pixels
 MAX_CODES = 5000  # test images that are encoded for a figure
-BATCH = 256  # codes that are decoded at once: of one size, so that a decoder compiles once for all figures
+BATCH = 256  # codes that are decoded at once, or fewer: of one size, so that a decoder compiles once for all figures
 
 
 class Chosen(NamedTuple):
@@ -64,11 +68,16 @@ class Inputs:
             self._codes[config] = self.run(config).encode(self.test(config, MAX_CODES).images)
         return self._codes[config]
 
-    def decode(self, config: Config, z: np.ndarray) -> np.ndarray:
-        """Decodes codes float[..., D] to mean pixels float32[..., H, W]."""
+    def decode(self, config: Config, z: np.ndarray, count: int | None = None) -> np.ndarray:
+        """Decodes codes float[..., D] to mean pixels float32[..., H, W], fewer if `count` images show no more of them.
+
+        None counts the codes.
+        """
         flat = z.reshape(-1, z.shape[-1])
-        batches = np.resize(flat, (-(-len(flat) // BATCH), BATCH, flat.shape[1]))  # fills the last one up
-        decoded = np.concatenate([self.run(config).decode(batch) for batch in batches])[: len(flat)]
+        size, count = chunk_size(BATCH, self.dataset(config).test.images.shape[1:]), count or len(flat)
+        batches = np.resize(flat, (-(-len(flat) // size), size, flat.shape[1]))  # fills the last one up
+        parts = [shrunk(self.run(config).decode(batch), count) for batch in batches]
+        decoded = np.concatenate(parts)[: len(flat)]
         return decoded.reshape(*z.shape[:-1], *decoded.shape[1:])
 
     def seeds(self, setting: Config) -> list[Config]:
@@ -129,6 +138,12 @@ class Inputs:
         """Returns `diverged in epoch 3`, or an empty text for a run that did not diverge."""
         diverged = self.numbers.get(config, {}).get("diverged_epoch")
         return "" if diverged is None else f"diverged in epoch {diverged}"
+
+
+def shrunk(images: np.ndarray, count: int) -> np.ndarray:
+    """Averages images [..., H, W] over blocks until so many of them have no more than `MAX_PIXELS` pixels."""
+    side = math.ceil(math.sqrt(count * math.prod(images.shape[-2:]) / MAX_PIXELS))
+    return images if side <= 1 else block_means(images, side, side)
 
 
 def spaced(values: Sequence[Any], most: int, keep: Any = None) -> list[Any]:

@@ -29,6 +29,8 @@ from vae_jax.results import DASH, SUMMARY, Results, summarize
 from vae_jax.verdicts import judge_claims
 from vae_jax.workdir import Picture, UserError, read_record, write_text
 
+MAX_BYTES = 8_000_000  # of the page, whatever its images and networks are
+EXPLORER_BYTES = 150_000  # of the page, for the scripts of an explorer and for texts in place of what is left out
 MAX_SIZE = (1800, 8000)  # width and height of an embedded image, pixels; the whole figure lies beside the report
 WEBP_QUALITY = 80  # side by side nobody tells it from 90, at two thirds of the bytes; dots and thin lines stay sharp
 MAX_ALT = 240  # characters of the text that stands for a figure
@@ -70,7 +72,7 @@ TEMPLATE.globals.update({
 class Embedded(NamedTuple):
     """An image as a data URI."""
 
-    uri: str
+    uri: str  # empty for an image that the page leaves out
     width: int  # at which it is shown, CSS pixels
     height: int
 
@@ -82,7 +84,8 @@ def write(
     """Writes WORKDIR/report.html from experiment.json, the results and the pictures, and returns its path.
 
     `data_dir` is where prepared data sets are; without a run's data set the page has no explorer. `language` is one of
-    `config.LANGUAGES`.
+    `config.LANGUAGES`. What `MAX_BYTES` do not hold is left out: networks of the explorer, the largest first, and if
+    they are not enough, the largest pictures.
 
     Raises:
         UserError: experiment.json or a figure is missing or damaged, or the workdir cannot be written.
@@ -90,10 +93,12 @@ def write(
     with ThreadPoolExecutor() as pool:  # Pillow's work is done outside Python's lock
         embedded = pool.map(embed, [workdir / "figures" / f"{picture.name}.png" for picture in pictures])
         figures = list(zip(pictures, embedded, strict=True))
-    live = explorer.build(results, workdir, data_dir, explorer.judges_of(results, workdir), language)
     sentences = answer(results, judge_claims(results), language)
-    html = render(experiment, read_record(workdir), results, figures, live, sentences, language)
-    write_text(workdir / "report.html", html)
+    page = functools.partial(render, experiment, read_record(workdir), results, answer=sentences, language=language)
+    room = MAX_BYTES - len(page(figures).encode()) - EXPLORER_BYTES
+    judges = explorer.judges_of(results, workdir)
+    live = explorer.build(results, workdir, data_dir, judges, language, max_bytes=room)
+    write_text(workdir / "report.html", page(_fitting(figures, -room), live))
     return workdir / "report.html"
 
 
@@ -106,6 +111,7 @@ def render(
     `live` is what `explorer.build` returns, and `answer` the sentences that answer the question, both in the language.
     """
     texts, summary = Language(language), summarize(results)
+    is_too_large, live = live is not None and not live["runs"], live if live and live["runs"] else None
     settings = summary.columns[: summary.num_settings]
     columns = [
         j for j in range(len(summary.columns)) if j < len(settings) or any(row[j] != DASH for row in summary.rows)
@@ -114,7 +120,8 @@ def render(
     numeric = [name not in FIELDS or type(FIELDS[name].default) in (int, float) for name in settings]
     page = TEMPLATE.render(
         experiment=experiment, record=record, results=results, summary=summary, figures=figures,
-        explorer=live, answer=answer, choices=choose(results), settings_texts=SETTINGS[language],
+        explorer=live, is_too_large=is_too_large, size=f"{MAX_BYTES / 1e6:g} MB",
+        answer=answer, choices=choose(results), settings_texts=SETTINGS[language],
         varying=[name for name in varying_fields(results.configs) if name != "seed"], language=texts,
         english=Markup("" if language == "en" else ' lang="en"'),  # of what other rooms say in English only
         counts=_counts(results, texts),
@@ -169,6 +176,16 @@ def embed(path: Path) -> Embedded:
     content = io.BytesIO()
     image.save(content, "WEBP", quality=WEBP_QUALITY)
     return Embedded(f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}", width, height)
+
+
+def _fitting(figures: Sequence[tuple[Picture, Embedded]], excess: int) -> list[tuple[Picture, Embedded]]:
+    """Empties the largest images until they are so many bytes less."""
+    left_out: set[str] = set()
+    for picture, image in sorted(figures, key=lambda figure: -len(figure[1].uri)):
+        if excess > 0:
+            left_out.add(picture.name)
+            excess -= len(image.uri)
+    return [(picture, image._replace(uri="") if picture.name in left_out else image) for picture, image in figures]
 
 
 def _alt(picture: Picture) -> str:

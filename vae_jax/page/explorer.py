@@ -3,6 +3,7 @@
 import base64
 import io
 import itertools
+import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,11 +23,13 @@ from vae_jax.models import MODEL_FIELDS, MODELS
 from vae_jax.page.texts.explorer import EXPLORER
 from vae_jax.page.weights import Packed, encode_array, is_packable, pack, packed_size
 from vae_jax.results import Results
-from vae_jax.runs import TrainedRun, dataset_of, load_run
+from vae_jax.runs import TrainedRun, dataset_of, in_chunks, load_dataset, load_run
 from vae_jax.workdir import UserError, is_trained, run_dir
 
-MAX_BYTES = 5_000_000  # that the runs take in the page: the quickstart's page stays below 8 MB
-MAX_DIGITS, MIN_DIGITS = 1000, 100  # test images whose codes are shown
+MAX_BYTES = 5_000_000  # that the runs take in a page with room for them
+BACKGROUND_BYTES = 5_000  # of a run, for its settings and the background of its plane
+LEAST_SHARE = 0.28  # of the size of a run's file, that the run takes in the page: 7 of 32 bits, as base64
+MAX_DIGITS, MIN_DIGITS = 1000, 20  # test images whose codes are shown
 DIGIT_PIXELS = MAX_DIGITS * 28 * 28  # of all of them
 GRID = 48  # rows and columns of the plausibility grid
 
@@ -60,6 +63,8 @@ def build(
 ) -> dict[str, Any] | None:
     """Returns what the page's explorer needs: the runs that fit, their codes of the same test images, and texts.
 
+    What does not fit is left out, the largest runs first. Where not every model has a run that fits, all are coarser.
+
     Args:
         results: of the experiment; diverged and untrained runs are left out.
         workdir: of the runs.
@@ -67,29 +72,35 @@ def build(
         judges: makes the judge of a data set, whose grid becomes the background of a plane; None for no background, as
             the judge that it makes.
         language: of the texts, a key of `texts.EXPLORER`.
-        max_bytes: that the runs may take.
+        max_bytes: that the runs and images may take.
 
     Returns:
-        A JSON-ready dict; None if no run can be shown, or the images are not there.
+        A JSON-ready dict, without `runs` if none fits; None if no run can be shown, or the images are not there.
     """
     trained = [c for c in results.configs if c not in results.diverged and is_trained(run_dir(workdir, c))]
     # A slider for the KL weight shows little with two values, so that its runs are coarser and more.
     coarse = "kl_weight" in varying_fields([config for config in trained if config.uses("kl_weight")])
     try:
-        runs = _choose(trained, workdir, max_bytes, coarse)
-        datasets = {run.name: dataset_of(run, data_dir) for run in runs}
+        data_sets = {config.dataset: load_dataset(config, data_dir) for config in reversed(trained)}
+        sheets = {name: _pack_images(dataset) for name, dataset in data_sets.items()}
+        for_runs = min(MAX_BYTES, max_bytes - sum(len(sheet["uri"]) for sheet in sheets.values()))
+        runs, is_full = _choose(trained, workdir, for_runs, coarse)
+        if is_full and not coarse:
+            coarser, _ = _choose(trained, workdir, for_runs, coarse=True)
+            coarse = len(_models(coarser)) > len(_models(runs))
+            runs = coarser if coarse else runs
+        found = [(run, _pack(run, dataset_of(run, data_dir), coarse)) for run in runs]
     except UserError:  # the report of a workdir whose data set is elsewhere has no explorer
         return None
-    found = ((run, pack(run, _images(data := datasets[run.name]), data.train.images, coarse)) for run in runs)
-    pairs = [(run, item) for run, item in found if item is not None]
+    able = [(run, item) for run, item in found if item is not None]
+    pairs = _fitting(able, for_runs)
     if not pairs:
-        return None
+        return {"runs": []} if is_full or able else None
     runs, packed = map(list, zip(*pairs, strict=True))
     shown = list(dict.fromkeys(run.config.dataset for run in runs))
-    first = {name: datasets[next(r.name for r in runs if r.config.dataset == name)] for name in shown}
     _align(runs, packed)
     if judges is not None:
-        makers = {name: judges(dataset) for name, dataset in first.items()}
+        makers = {name: judges(data_sets[name]) for name in shown}
         for run, item in zip(runs, packed, strict=True):
             if (judge := makers[run.config.dataset]) is not None:
                 item.content["plausibility"] = _plausibility_grid(run, item, judge)
@@ -104,7 +115,7 @@ def build(
         "language": language,
         "texts": EXPLORER[language],
         "fields": fields,
-        "images": [_pack_images(dataset) for dataset in first.values()],
+        "images": [sheets[name] for name in shown],
         "runs": [item.content for item in packed],
         "total": len(results.configs),
         "error": max(item.error for item in packed),
@@ -116,8 +127,11 @@ def _settings(config: Config, fields: Sequence[str]) -> dict[str, str]:
     return {name: format_value(getattr(config, name)) for name in fields if config.uses(name)}
 
 
-def _choose(configs: Sequence[Config], workdir: Path, max_bytes: int, coarse: bool) -> list[TrainedRun]:
-    """Loads as many runs as fit: the first seed of every setting, then the next; models of a setting stay together."""
+def _choose(configs: Sequence[Config], workdir: Path, max_bytes: int, coarse: bool) -> tuple[list[TrainedRun], bool]:
+    """Loads as many runs as fit, and says whether one does not.
+
+    They are the first seed of every setting, then the next. Models of a setting stay together, if they ever fit so.
+    """
     shared = [name for name in varying_fields(configs) if name not in ("model", "seed", *MODEL_FIELDS)]
     seeds = list(dict.fromkeys(config.seed for config in configs))
     settings = list(dict.fromkeys(tuple(getattr(c, name) for name in shared) for c in configs))
@@ -126,24 +140,36 @@ def _choose(configs: Sequence[Config], workdir: Path, max_bytes: int, coarse: bo
         setting = tuple(getattr(config, name) for name in shared)
         groups.setdefault((seeds.index(config.seed), settings.index(setting)), []).append(config)
     chosen: list[TrainedRun] = []
+    is_full = False
     for _, group in sorted(groups.items()):
         fitting: list[TrainedRun] = []
         room = max_bytes - sum(_size(run, coarse) for run in chosen)
         for config in _spread(group):
-            run = load_run(run_dir(workdir, config))
-            if not is_packable(run):
-                continue
-            # The page has at least one run of each model.
-            if (room := room - _size(run, coarse)) < 0 and (
-                chosen or config.model in {r.config.model for r in fitting}
-            ):
-                break
-            fitting.append(run)
-        if chosen and len({r.config.model for r in fitting}) < len({c.model for c in group}):
-            break
-        chosen += fitting
+            folder = run_dir(workdir, config)
+            if LEAST_SHARE * (folder / "params.safetensors").stat().st_size > room:
+                is_full = True
+            elif is_packable(run := load_run(folder)):
+                size = _size(run, coarse)
+                is_full |= size > room
+                if size <= room:
+                    room -= size
+                    fitting.append(run)
+        if not chosen or len(_models(fitting)) == len({config.model for config in group}):
+            chosen += fitting
     names = [config.name for config in configs]  # a field that a run ignores may have had another default
-    return sorted(chosen, key=lambda run: names.index(run.name))
+    return sorted(chosen, key=lambda run: names.index(run.name)), is_full
+
+
+def _models(runs: Sequence[TrainedRun]) -> set[str]:
+    return {run.config.model for run in runs}
+
+
+def _fitting(pairs: Sequence[tuple[TrainedRun, Packed]], max_bytes: int) -> list[tuple[TrainedRun, Packed]]:
+    """Leaves out the largest runs until the others, whose size was only foreseen, fit indeed."""
+    sizes = {run.name: len(json.dumps(item.content)) + BACKGROUND_BYTES for run, item in pairs}
+    while sizes and sum(sizes.values()) > max_bytes:
+        del sizes[max(sizes, key=lambda name: sizes[name])]
+    return [(run, item) for run, item in pairs if run.name in sizes]
 
 
 def _spread(configs: Sequence[Config]) -> list[Config]:
@@ -160,7 +186,12 @@ def _spread(configs: Sequence[Config]) -> list[Config]:
 
 def _size(run: TrainedRun, coarse: bool) -> int:
     most = _num_images(run.program.network.image_shape)
-    return packed_size(run, min(most, run.identity.counts["test"]) if run.identity else most, coarse)
+    num_images = min(most, run.identity.counts["test"]) if run.identity else most
+    return packed_size(run, num_images, coarse) + BACKGROUND_BYTES
+
+
+def _pack(run: TrainedRun, dataset: Dataset, coarse: bool) -> Packed | None:
+    return pack(run, _images(dataset), dataset.train.images, coarse)
 
 
 def _num_images(shape: tuple[int, int]) -> int:
@@ -223,7 +254,8 @@ def _plausibility_grid(run: TrainedRun, item: Packed, judge: Judge) -> dict[str,
     steps = (np.arange(GRID) + 0.5) / GRID * 2 - 1
     y, x = np.meshgrid(-steps, steps, indexing="ij")
     grid = np.stack([x.ravel(), y.ravel()], axis=1) * half + middle
-    values = np.nan_to_num(judge(run.decode(grid @ rotation)))  # z = Rᵀ p, for rows p
+    shape = run.program.network.image_shape
+    values = np.nan_to_num(in_chunks(lambda z: judge(run.decode(z)), grid @ rotation, shape))  # z = Rᵀ p, for rows p
     content = base64.b64encode(np.round(255 * np.clip(values, 0, 1)).astype(np.uint8)).decode("ascii")
     box = [float(v) for v in (middle[0] - half, middle[1] - half, middle[0] + half, middle[1] + half)]
     return {"box": box, "side": GRID, "values": content}
