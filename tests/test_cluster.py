@@ -118,7 +118,8 @@ def test_only_workers_of_this_code_compute_also_those_that_join_later(tmp_path, 
     with contextlib.ExitStack() as stack:
         address = start_scheduler(stack)
         with cluster.connect(address, display) as executor:
-            assert display.lines == [f"{address}: no workers; start some with: dask worker {address}"]
+            start = f"start some with: dask worker {address}, or see the logs of those that do not join"
+            assert display.lines == [f"{address}: no workers; {start}"]
             future = executor.submit(os.getpid)
             start_worker(stack, address, path=tmp_path)
             start_worker(stack, address, DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE="0.001")

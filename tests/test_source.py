@@ -1,9 +1,14 @@
 """The digest of the package's source."""
 
 import hashlib
+import platform
 import shutil
 from pathlib import Path
 
+import flax
+import jax
+import jaxlib
+import optax
 import pytest
 
 from vae_jax import source
@@ -54,3 +59,20 @@ def test_a_process_keeps_the_digest_of_what_it_has_imported(monkeypatch):
     before = source.digest()
     monkeypatch.setattr(Path, "read_bytes", lambda path: b"changed meanwhile")
     assert source.digest() == before
+
+
+def test_an_installation_is_python_the_source_and_what_it_trains_with():
+    distributed = pytest.importorskip("distributed")  # an extra
+    packages = {module.__name__: module.__version__ for module in (jax, jaxlib, flax, optax, distributed)}
+    python = platform.python_version().rpartition(".")[0]
+    assert source.installation() == {"Python": python, **packages, "source of vae_jax": source.digest()}
+
+
+def test_installations_that_differ_never_read_alike():
+    own = {"jax": "0.10.2.dev20260801", "source of vae_jax": "a" * 64}
+    assert source.difference(own, own) == ""
+    other = {"jax": "0.10.2.dev20260802", "source of vae_jax": "b" * 64}
+    assert source.difference(other, own) == (
+        "jax 0.10.2.dev20260802 instead of 0.10.2.dev20260801, source of vae_jax bbbbbbbbbbbb instead of aaaaaaaaaaaa"
+    )
+    assert source.difference({}, {"jax": "1"}) == "jax none instead of 1"

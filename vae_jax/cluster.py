@@ -154,9 +154,9 @@ class Workers:
         others = sum(info["local_directory"] in self._refused for info in infos)
         restarts = sum(len(folders) - 1 for folders in self._lives.values())
         busy = sum(bool(info["metrics"]["task_counts"].get("executing")) for info in infos)
-        start = "" if restarts else f"start some with: dask worker {self._address}"
+        start = f"start some with: dask worker {self._address}, or see the logs of those that do not join"
         parts = [
-            (not infos, "no workers", start),
+            (not infos, "no workers", "" if restarts else start),
             (infos, _count(len(infos), "worker"), ""),
             (paused, f"{len(paused)} paused{memory}", "what is paused starts nothing: give it a larger --memory-limit"),
             (others, f"{others} with another installation", "install the same, and start them again"),

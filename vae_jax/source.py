@@ -48,7 +48,7 @@ def version(package: str) -> str | None:
 def installation() -> Mapping[str, str | None]:
     """Returns what two processes need in common to train the same: Python, this source, and what it trains with."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    packages = {name: version(name) for name in ("jax", "jaxlib", "flax", "optax")}
+    packages = {name: version(name) for name in ("jax", "jaxlib", "flax", "optax", "distributed")}
     return {"Python": python, **packages, "source of vae_jax": digest()}
 
 
