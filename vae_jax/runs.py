@@ -43,7 +43,7 @@ class TrainedRun(NamedTuple):
     decode: Callable[[Any], np.ndarray]  # float[N, D] to mean pixels float32[N, H, W] in [0, 1]
     program: Program
     identity: DataIdentity | None  # of its data set; None for a run of version 0.1.0
-    pixel_range: PixelRange  # what black and white are in integers that have the units of its files
+    pixel_range: PixelRange = BYTES  # what black and white are in integers that have the units of its files
 
     @property
     def name(self) -> str:
