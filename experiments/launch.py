@@ -15,8 +15,9 @@ import sys
 import textwrap
 import time
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from absl.flags import FlagValues
 
@@ -98,51 +99,95 @@ def _find(values: FlagValues) -> tuple[Experiment, Path]:
 
 
 def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, stop: Stop) -> None:
-    """Trains, evaluates, draws and reports, in the only launch of this workdir."""
-    from vae_jax import cluster, compilation, made, provenance, results, sweeps
+    """Trains, evaluates, draws and reports, in the only launch of this workdir; without training, draws beside it."""
+    from vae_jax import compilation, provenance, results
+    from vae_jax import workdir as disk
+
+    def finish() -> None:
+        disk.write_record(workdir, experiment, provenance.finish(record, time.monotonic() - start))
+
+    start = time.monotonic()
+    environment.check_devices()
+    progress, failed, is_beside = session.Progress(), list[tuple[str, str]](), False
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(session.hold(workdir))
+        except session.InUseError as error:
+            if options.train:
+                raise
+            is_beside = True
+            progress.say(f"{error.reason}: evaluating nothing, drawing what is finished")
+        stack.callback(progress.close)
+        stack.enter_context(compilation.cache(options.compilation_cache))
+        before = disk.check_workdir(workdir, experiment)
+        if not is_beside:
+            record, failed = _train(experiment, workdir, options, text, before, stop, progress)
+        found = results.collect(workdir, experiment.configs)
+        if not is_beside:
+            results.write_csv(workdir / "results.csv", found)
+        with session.hold(workdir, session.DRAWING, stop.check):
+            failed += _draw(experiment, workdir, options, found, stop, progress, None if is_beside else finish)
+    print(results.format_table(results.summarize(found)))
+    print(f"\n{_ending(workdir, found)}")
+    _report_failures(failed)
+    left = sum(not disk.is_trained(disk.run_dir(workdir, config)) for config in found.configs)
+    if left and not is_beside:
+        print(f"{left} of {len(found.configs)} runs are not trained; launch without --train=false to train them")
+
+
+def _train(
+    experiment: Experiment, workdir: Path, options: Options, text: str, before: dict[str, Any], stop: Stop,
+    progress: session.Progress,
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:  # fmt: skip
+    """Trains and evaluates what is due; returns the record of this launch, and the runs that failed and why."""
+    from vae_jax import cluster, provenance, results, sweeps
     from vae_jax import workdir as disk
     from vae_jax.data.identity import check_runs
+
+    configs = experiment.configs
+    disk.adopt_runs(workdir, configs)
+    with session.hold(workdir, session.DRAWING, stop.check):  # who draws beside launches has temporary files
+        disk.remove_leftovers(workdir)
+    identities = check_runs(configs, workdir, options.data_dir, before)
+    with cluster.connect(options.cluster, progress) if options.cluster else contextlib.nullcontext() as executor:
+        record = provenance.start(experiment, text, options.data_dir, before)
+        disk.write_record(workdir, experiment, record)
+        summary = plan.summary(experiment, workdir, options)  # whose path is not split
+        progress.say(textwrap.fill(summary, session.COLUMNS, break_long_words=False, break_on_hyphens=False))
+        table = results.LiveCsv(workdir, configs)
+        try:
+            failed = sweeps.train_and_evaluate(
+                configs, workdir, options, executor=executor, stop=stop, progress=progress, identities=identities,
+                meanwhile=table.update,
+            )  # fmt: skip
+        except BaseException:
+            table.update(now=True)  # also what has finished before a stop
+            raise
+    return record, [*failed]
+
+
+def _draw(
+    experiment: Experiment, workdir: Path, options: Options, found: "Results", stop: Stop, progress: session.Progress,
+    finish: Callable[[], None] | None,
+) -> list[tuple[str, str]]:  # fmt: skip
+    """Draws figures, calls `finish`, if it is given, writes the page; returns the figures that failed and why."""
+    from vae_jax import figures, made, page  # whose libraries take long to import, which training must not wait for
 
     def show(done: int, total: int, name: str) -> None:
         stop.check()
         progress.drawing(done, total, name)
 
-    start = time.monotonic()
-    environment.check_devices()
-    configs, progress = experiment.configs, session.Progress()
-    with session.hold(workdir), contextlib.ExitStack() as stack:
-        stack.callback(progress.close)
-        stack.enter_context(compilation.cache(options.compilation_cache))
-        before = disk.check_workdir(workdir, experiment)
-        disk.adopt_runs(workdir, configs)
-        disk.remove_leftovers(workdir)
-        identities = check_runs(configs, workdir, options.data_dir, before)
-        executor = stack.enter_context(cluster.connect(options.cluster, progress)) if options.cluster else None
-        record = provenance.start(experiment, text, options.data_dir, before)
-        disk.write_record(workdir, experiment, record)
-        summary = plan.summary(experiment, workdir, options)  # whose path is not split
-        progress.say(textwrap.fill(summary, session.COLUMNS, break_long_words=False, break_on_hyphens=False))
-        failed = sweeps.train_and_evaluate(
-            configs, workdir, options, executor=executor, stop=stop, progress=progress, identities=identities
-        )
-        found = results.collect(workdir, configs)
-        results.write_csv(workdir / "results.csv", found)
-        from vae_jax import figures, page  # whose libraries take long to import, which training must not wait for
-
-        before_now = made.Made(workdir, made.digest(experiment, workdir, found), options.figures == "again")
-        drawn = figures.draw(experiment, found, workdir, options.data_dir, show, before_now)
-        disk.write_record(workdir, experiment, provenance.finish(record, time.monotonic() - start))
-        facts = [options.language, *(picture.name for picture in drawn.pictures)]
-        if before_now.find("report.html") != facts:
-            page.write(experiment, workdir, found, drawn.pictures, options.data_dir, options.language)
-            before_now.add("report.html", ["report.html"], facts)
-        before_now.write()
-    print(results.format_table(results.summarize(found)))
-    print(f"\n{_ending(workdir, found)}")
-    _report_failures([*failed, *drawn.failures])
-    left = sum(not disk.is_trained(disk.run_dir(workdir, config)) for config in configs)
-    if left:
-        print(f"{left} of {len(configs)} runs are not trained; launch without --train=false to train them")
+    before_now = made.Made(workdir, made.digest(experiment, workdir, found), options.figures == "again")
+    drawn = figures.draw(experiment, found, workdir, options.data_dir, show, before_now)
+    if finish:
+        finish()
+    # A page that was written beside a launch lacks the launch's time.
+    facts = [options.language, finish is None, *(picture.name for picture in drawn.pictures)]
+    if before_now.find("report.html") != facts:
+        page.write(experiment, workdir, found, drawn.pictures, options.data_dir, options.language)
+        before_now.add("report.html", ["report.html"], facts)
+    before_now.write()
+    return drawn.failures
 
 
 def _ending(workdir: Path, found: "Results") -> str:

@@ -55,8 +55,8 @@ def summary(experiment: Experiment, workdir: Path, options: Options) -> str:
     programs = f" ({_count(len(group(left)), 'program')})" if left and options.train else ""
     where = f" on the cluster at {options.cluster}" if options.cluster else ""
     evaluating = "" if options.evaluate == "never" else ", evaluating"
-    drawing = f", drawing {_count(len(experiment.figures), 'figure')}" if experiment.figures else ""
-    return f"{experiment.name}: {training}{programs}{where}{evaluating}{drawing}, in {workdir}"
+    # How many figures there will be depends on what the runs have to show.
+    return f"{experiment.name}: {training}{programs}{where}{evaluating}, drawing, in {workdir}"
 
 
 def _values(experiment: Experiment, name: str) -> tuple[Any, ...]:

@@ -983,8 +983,10 @@ def test_a_figure_that_fails_is_recorded_and_does_not_stop_the_others(experiment
     monkeypatch.setitem(FIGURES, "latent_space", FIGURES["latent_space"]._replace(draw=fail))
     for name in ("samples", "rate_distortion"):
         monkeypatch.setitem(FIGURES, name, FIGURES[name]._replace(draw=lambda inputs: panels.finish(Figure(), "")))
-    names = ("samples", "latent_space", "rate_distortion")
-    pictures, failures = draw(dataclasses.replace(experiment, figures=names), tmp_path)
+    names, seen = ("samples", "latent_space", "rate_distortion"), []
+    experiment = dataclasses.replace(experiment, figures=names)
+    pictures, failures = draw(experiment, tmp_path, progress=lambda *what: seen.append(what))
+    assert seen[-1] == (2, 3, "")  # as many as there are now
     assert [picture.name for picture in pictures] == ["samples", "rate_distortion"]
     (failure,) = failures
     expected = "the disk is full" if isinstance(error, UserError) else "ZeroDivisionError: of this"

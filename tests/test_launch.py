@@ -1,17 +1,20 @@
 """The command line: flags are the Config, exit codes, messages of one line, and a launch from end to end."""
 
+import contextlib
 import csv
 import dataclasses
 import importlib
 import importlib.metadata
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 from urllib.parse import quote, unquote, urlparse
 
@@ -32,6 +35,7 @@ from vae_jax.fields import format_value, format_values
 from vae_jax.figures import FIGURES
 from vae_jax.workdir import (
     LAUNCH_ENTRIES,
+    LOCKS,
     DataIdentity,
     is_trained,
     read_experiment,
@@ -311,12 +315,72 @@ def test_a_workdir_has_one_writer(run_main, launched):
     workdir, flags, _ = launched
     with session.hold(workdir):
         before = sorted(workdir.rglob("*"))
-        for given in (flags, [flags[-1], "--train=false"], [flags[-1], "--evaluate=again"]):
+        for given in (flags, [flags[-1], "--evaluate=again"]):
             code, out, err = run_main(*given)
             assert (code, out) == (1, "")
             assert is_one_line(err)
             assert f"{workdir} is in use (process {os.getpid()} on " in err
         assert sorted(workdir.rglob("*")) == before
+
+
+def written(workdir):
+    return {path: path.stat().st_mtime_ns for path in workdir.rglob("*") if path.is_file()}
+
+
+def changes(workdir, before):
+    """The first parts of the paths of files that were written since."""
+    return {path.relative_to(workdir).parts[0] for path, time in written(workdir).items() if before.get(path) != time}
+
+
+def test_beside_a_launch_what_is_finished_is_drawn(finished, run_main, monkeypatch):
+    """Once the launch has finished another run it is drawn again, and whoever draws at that moment is waited for."""
+    draw = [f"--workdir={finished}", "--train=false", "--evaluate=again"]
+    drawn = {"figures", "report.html", "made.json"}
+    last, away = run_dir(finished, read_experiment(finished).configs[-1]), finished / "away"
+    last.rename(away)
+    writing = finished / "runs" / "ae" / f".params.safetensors.{'0' * 12}.tmp"
+    writing.parent.mkdir()
+    writing.write_text("half")
+    with session.hold(finished), contextlib.ExitStack() as other:
+        before = written(finished)
+        code, out, err = run_main(*draw)
+        assert (code, "not trained" in out) == (0, False)
+        line, *lines = err.splitlines()
+        owner = re.escape(f"{finished} is in use (process {os.getpid()} on ")
+        assert re.fullmatch(rf"{owner}.*\): evaluating nothing, drawing what is finished", line)
+        assert lines == ["drawing 0/2 training_curves", "drawn 2/2"]
+        assert changes(finished, before) == drawn
+        away.rename(last)
+        other.enter_context(session.hold(finished, session.DRAWING))
+        before, waited = written(finished), []
+        monkeypatch.setattr(session.time, "sleep", lambda _: waited.append(changes(finished, before)) or other.close())
+        assert run_main(*draw)[0] == 0
+        assert waited == [set()]
+        assert changes(finished, before) == drawn
+        assert writing.exists()
+    before = written(finished)
+    assert run_main(*draw[:2])[0] == 0  # the page now has the time of a launch
+    assert changes(finished, before) == {"experiment.json", "results.csv", "report.html", "made.json"}
+    assert not writing.exists()
+
+
+def test_what_has_finished_before_a_stop_is_in_the_table(finished, run_main, monkeypatch):
+    configs = read_experiment(finished).configs
+    saved = run_dir(finished, configs[0]) / "evaluation.json"
+    content = saved.read_text()
+    saved.unlink()
+
+    def interrupt(*args, stop, **kwargs):
+        saved.write_text(content)
+        os.kill(os.getpid(), signal.SIGTERM)
+        while True:
+            stop.check()
+
+    monkeypatch.setattr(sweeps, "train_and_evaluate", interrupt)
+    (finished / "results.csv").unlink()
+    assert run_main(f"--workdir={finished}")[0] == 143
+    rows = csv.DictReader((finished / "results.csv").read_text().splitlines())
+    assert [row["run"] for row in rows] == [config.name for config in configs]
 
 
 def test_an_interrupt_says_how_to_continue(run_main, tiny_file, tmp_path, monkeypatch):
@@ -642,7 +706,7 @@ def test_a_launch_leaves_every_file(launched):
     }
     expected |= {"experiment.json", "results.csv", "report.html"}
     assert expected <= {str(path.relative_to(workdir)) for path in workdir.rglob("*") if path.is_file()}
-    assert {path.name for path in workdir.iterdir()} == LAUNCH_ENTRIES - {"lock.json"} | {"experiment.json"}
+    assert {path.name for path in workdir.iterdir()} == LAUNCH_ENTRIES - LOCKS | {"experiment.json"}
     record = json.loads((workdir / "experiment.json").read_text())
     assert shlex.split(record["command"]) == ["python", "-m", "experiments.launch", *flags]
     assert record["runs"] == [config.name for config in configs]
@@ -684,23 +748,18 @@ def test_a_launch_in_another_process_gives_the_same_parameters(launched, tmp_pat
         assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
-def written(workdir):
-    return {path: path.stat().st_mtime_ns for path in workdir.rglob("*") if path.is_file()}
-
-
-def test_the_same_command_does_nothing_twice(launched, finished, run_main):
+def test_the_same_command_does_nothing_twice(launched, finished, run_main, monkeypatch):
     before = written(finished)
+    monkeypatch.setattr(time, "time", lambda: 0.0)  # a clock that is set
     code, out, err = run_main(*launched[1][:-1], f"--workdir={finished}")
     assert code == 0
-    assert err.startswith("own: 4 runs, all trained, evaluating, drawing 2 figures,")
+    assert err.startswith("own: 4 runs, all trained, evaluating, drawing,")
     assert f"{finished}\n" in err  # a path is not split
-    assert err.endswith("drawing 0/2 training_curves\ndrawing 2/2\n")
+    assert err.endswith("drawing 0/2 training_curves\ndrawn 2/2\n")
     assert out.split("Report:")[0] == launched[2].stdout.split("Report:")[0]
-    after = written(finished)
-    assert after.keys() == before.keys()
-    assert {path.relative_to(finished).parts[0] for path in before if after[path] != before[path]} == {
-        "experiment.json", "results.csv", "made.json",
-    }  # fmt: skip
+    assert 0 < json.loads((finished / "experiment.json").read_text())["wall_seconds"] < 300
+    assert written(finished).keys() == before.keys()
+    assert changes(finished, before) == {"experiment.json", "results.csv", "made.json"}
 
 
 def test_figures_and_report_are_drawn_again(finished, run_main):
@@ -712,10 +771,8 @@ def test_figures_and_report_are_drawn_again(finished, run_main):
     assert code == 0
     assert f"\nReport: file://{quote(str(finished))}/report.html\n" in out
     assert '<html lang="ko">' in (finished / "report.html").read_text(encoding="utf-8")
-    after = written(finished)
-    assert after.keys() == before.keys()
-    changed = {path.relative_to(finished).parts[0] for path in before if after[path] != before[path]}
-    assert changed == {"experiment.json", "results.csv", "report.html", "figures", "made.json"}
+    assert written(finished).keys() == before.keys()
+    assert changes(finished, before) == {"experiment.json", "results.csv", "report.html", "figures", "made.json"}
 
 
 def test_a_damaged_run_is_one_line(run_main, copied):

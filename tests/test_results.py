@@ -6,10 +6,12 @@ import dataclasses
 import pytest
 
 from vae_jax import results
-from vae_jax.config import Config, Experiment
+from vae_jax.config import FIELDS, Config, Experiment
+from vae_jax.fields import format_value
 from vae_jax.measurements import MEASUREMENTS
 from vae_jax.results import (
     SUMMARY,
+    LiveCsv,
     Results,
     Table,
     collect,
@@ -183,37 +185,114 @@ def test_an_evaluation_may_hold_lists_truths_and_nothing(tmp_path):
     assert collect(tmp_path, [AE0]).rows[AE0] == row
 
 
-def test_csv_has_a_row_per_run_and_the_reason_of_a_failure(workdir):
+SCALARS = [name for name, entry in MEASUREMENTS.items() if entry.kind is not list]
+
+
+def rows_of(workdir):
+    """The rows of results.csv without their empty cells."""
+    with open(workdir / "results.csv", newline="") as file:
+        return [{name: cell for name, cell in row.items() if cell} for row in csv.DictReader(file)]
+
+
+def test_csv_has_a_row_per_run_with_every_field_it_reads_and_the_reason_of_a_failure(workdir):
     write_csv(workdir / "results.csv", collect(workdir, EXPERIMENT.configs))
-    text = (workdir / "results.csv").read_text()
-    assert text.splitlines()[0] == (
-        "run,model,kl_weight,seed,test_distortion,test_mse,test_rate,test_elbo,test_active_units,diverged_epoch,failed"
-    )
-    assert [[cell for cell in row.values() if cell] for row in csv.DictReader(text.splitlines())] == [
-        [AE0.name, "ae", "0", "100.0", "0.04"],  # an AE has no kl_weight
-        [AE1.name, "ae", "1", "103.0", "0.04"],
-        [WEAK0.name, "vae", "0.5", "0", "144.75", "0.04", "6.5", "-151.25", "2"],
-        [WEAK1.name, "vae", "0.5", "1", "a NaN in the codes"],
-        [VAE0.name, "vae", "1", "0", "3"],
-    ]
+    header = (workdir / "results.csv").read_text().splitlines()[0].split(",")
+    assert header == ["run", *FIELDS, *SCALARS, "failed"]
+    assert len(set(header)) == len(header)
+    rows = rows_of(workdir)
+    for row, config in zip(rows, (AE0, AE1, WEAK0, WEAK1, VAE0), strict=True):
+        fields = {name: format_value(getattr(config, name)) for name in FIELDS if config.uses(name)}
+        assert {name: row.pop(name) for name in fields} == fields  # an AE has no kl_weight
+        assert row.pop("run") == config.name
+    assert rows == [
+        {"test_distortion": "100.0", "test_mse": "0.04"},
+        {"test_distortion": "103.0", "test_mse": "0.04"},
+        {"test_distortion": "144.75", "test_mse": "0.04", "test_rate": "6.5", "test_elbo": "-151.25",
+         "test_active_units": "2"},
+        {"failed": "a NaN in the codes"},
+        {"diverged_epoch": "3"},
+    ]  # fmt: skip
+
+
+def test_tables_of_two_sweeps_can_be_put_together(tmp_path):
+    lines = []
+    for config in (Config(model="ae", hidden_dims=(8, 4)), Config(latent_dim=3, mean_bias=True)):
+        write_csv(tmp_path / "results.csv", with_rows({config: numbers(100.0)}))
+        lines.append((tmp_path / "results.csv").read_text().splitlines())
+    assert lines[0][0] == lines[1][0]
+    first, second = csv.DictReader([*lines[0], *lines[1][1:]])
+    assert [(row["model"], row["hidden_dims"], row["mean_bias"]) for row in (first, second)] == [
+        ("ae", "8x4", "false"), ("vae", "512", "true"),
+    ]  # fmt: skip
+
+
+def test_a_table_is_kept_up_to_date_while_runs_finish(tmp_path, monkeypatch):
+    clock, written = [100.0], []
+    monkeypatch.setattr(results.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(results, "write_csv", lambda path, found: written.append(path) or write_csv(path, found))
+    table = LiveCsv(tmp_path, EXPERIMENT.configs)
+
+    def finish(config, content):
+        write_json(run_dir(tmp_path, config) / "evaluation.json", content)
+
+    def update(seconds, now=False):
+        """The distortions in the table after some time, and whether it was written."""
+        clock[0] += seconds
+        written.clear()
+        table.update(now)
+        return [row.get("test_distortion") for row in rows_of(tmp_path)], len(written)
+
+    table.update()
+    assert written == []  # nothing has finished
+    finish(AE0, numbers(1.0))
+    table.update()
+    assert written == []  # too early to look again
+    assert update(results.EVERY_SECONDS) == (["1.0"], 1)
+    finish(AE1, numbers(2.0))
+    assert update(results.EVERY_SECONDS / 2) == (["1.0"], 0)
+    finish(WEAK0, numbers(3.0))
+    assert update(results.EVERY_SECONDS / 2) == (["1.0", "2.0", "3.0"], 1)
+    assert update(results.EVERY_SECONDS) == (["1.0", "2.0", "3.0"], 0)
+    finish(VAE0, {"failed": "out of memory"})
+    assert update(0.0, now=True) == (["1.0", "2.0", "3.0", None], 1)
+    finish(VAE1, {"test_loss": "damaged"})
+    assert update(results.EVERY_SECONDS) == (["1.0", "2.0", "3.0", None], 0)  # the launch's end says so
+    finish(VAE1, numbers(4.0))
+    assert update(results.EVERY_SECONDS) == (["1.0", "2.0", "3.0", None, "4.0"], 1)
+
+
+def test_a_table_that_takes_long_to_make_is_made_less_often(tmp_path, monkeypatch):
+    clock, made = [0.0], []
+
+    def slow(workdir, configs):
+        clock[0] += 2.0
+        made.append(clock[0])
+        return Results((), {}, {})
+
+    monkeypatch.setattr(results.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(results, "collect", slow)
+    table = LiveCsv(tmp_path, EXPERIMENT.configs)
+    for second in range(100):
+        write_json(run_dir(tmp_path, AE0) / "evaluation.json", numbers(float(second)))
+        clock[0] += 1.0
+        table.update()
+    assert made == [3.0, 43.0, 83.0]  # a twentieth of the time
 
 
 def test_csv_keeps_commas_lines_and_every_digit_and_leaves_lists_out(tmp_path):
     config, other = Config(dataset='idx:a,"b"', model="ae"), Config(model="ae")
     found = with_rows({config: {"test_loss": 0.1 + 0.2, "test_kl_per_dimension": [1.0]}}, {other: "two\nlines"})
     write_csv(tmp_path / "results.csv", found)
-    with open(tmp_path / "results.csv", newline="") as file:
-        first, second = csv.DictReader(file)
-    assert first == {
-        "run": config.name, "model": "ae", "dataset": 'idx:a,"b"', "test_loss": "0.30000000000000004", "failed": "",
-    }  # fmt: skip
+    first, second = rows_of(tmp_path)
+    assert (first["dataset"], first["test_loss"]) == ('idx:a,"b"', "0.30000000000000004")
+    assert "test_kl_per_dimension" not in first
     assert second["failed"] == "two\nlines"
 
 
 def test_no_runs_are_tables_without_rows(tmp_path):
     empty = Results(EXPERIMENT.configs, {}, {})
     write_csv(tmp_path / "results.csv", empty)
-    assert (tmp_path / "results.csv").read_text() == "run,model,kl_weight,seed,failed\n"
+    assert (tmp_path / "results.csv").read_text() == ",".join(["run", *FIELDS, *SCALARS, "failed"]) + "\n"
     assert format_table(summarize(empty)).split("model", 1)[1].split()[:4] == ["kl_weight", "seeds", "test", "ELBO"]
 
 

@@ -77,6 +77,23 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path, other):
         assert json.loads((tmp_path / "lock.json").read_text())["pid"] == os.getpid()
 
 
+def test_who_draws_waits_for_another_who_draws_beside_the_launch(tmp_path):
+    done = []
+    with session.hold(tmp_path), contextlib.ExitStack() as other:
+        other.enter_context(session.hold(tmp_path, session.DRAWING))
+
+        def wait():
+            done.append("wait")
+            if len(done) == 2:
+                other.close()
+
+        with session.hold(tmp_path, session.DRAWING, wait):
+            done.append("draw")
+            assert (tmp_path / session.DRAWING).exists()
+        assert done == ["wait", "wait", "draw"]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_workdir_in_use_by_whom_nobody_can_tell(tmp_path, other):
     other(tmp_path)
     (tmp_path / "lock.json").write_text('["\\n"]')
@@ -314,8 +331,9 @@ def test_progress_shows_what_is_being_drawn(capsys):
     progress = Progress()
     for done in range(3):
         progress.drawing(done, 2, "latent_space" if done < 2 else "")
+    progress.drawing(1, 2)  # one has nothing to show
     progress.close()
-    assert lines_of(capsys) == ["drawing 0/2 latent_space", "drawing 2/2"]
+    assert lines_of(capsys) == ["drawing 0/2 latent_space", "drawn 2/2", "drawn 1/2"]
 
 
 @pytest.mark.parametrize("is_closed", [False, True])

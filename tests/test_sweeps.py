@@ -8,7 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+import threading
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -291,6 +292,29 @@ def test_a_launch_keeps_the_number_of_samples_in_use_unless_it_is_told_another(
     )
     assert train_and_evaluate(GRID[:2], tmp_path, Options(num_likelihood_samples=asked)) == []
     assert samples == [expected, expected]
+
+
+@pytest.mark.parametrize("executor", [None, ThreadPoolExecutor(1)], ids=["here", "elsewhere"])
+def test_what_has_finished_is_seen_while_others_are_evaluated(uninterrupted, tmp_path, monkeypatch, executor):
+    shutil.copytree(uninterrupted, tmp_path, dirs_exist_ok=True)
+    seen, finished = [], threading.Event()
+
+    def evaluate_run(folder, **kwargs):
+        assert not seen or finished.wait(60)
+        write_json(folder / "evaluation.json", {"test_loss": 1.0})
+        seen.append(folder.name)
+        return {}
+
+    def meanwhile():
+        if (run_dir(tmp_path, GRID[0]) / "evaluation.json").exists():
+            finished.set()
+
+    monkeypatch.setattr(evaluation, "evaluate_run", evaluate_run)
+    failures = train_and_evaluate(
+        GRID[:2], tmp_path, Options(runs_per_device=2), executor=executor, meanwhile=meanwhile
+    )
+    assert failures == []
+    assert seen == [config.name for config in GRID[:2]]
 
 
 @pytest.mark.parametrize(("evaluate", "expected"), [("due", 1), ("never", 0)])

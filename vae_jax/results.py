@@ -1,18 +1,20 @@
 """All numbers of an experiment's runs, read once, and the tables made of them."""
 
 import collections
+import contextlib
 import csv
 import io
 import json
 import math
 import statistics
 import textwrap
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from vae_jax import workdir as disk
-from vae_jax.config import Config, varying_fields
+from vae_jax.config import FIELDS, Config, varying_fields
 from vae_jax.fields import format_value
 from vae_jax.measurements import MEASUREMENTS
 
@@ -27,6 +29,7 @@ OF_VALIDATION = ("validation_elbo", "validation_distortion")  # what comes from 
 # Numbers of runs that differ in one of these are not comparable: other images, another density, another classifier.
 COMPARABLE_FIELDS = ("dataset", "validation_fraction", "binarization", "likelihood")
 
+EVERY_SECONDS = 3.0  # at the least, between two looks for runs that have finished
 LARGEST = 1e100  # number in a table; the square of a larger one may overflow
 DASH = "–"  # stands for a number or a setting that a run does not have
 WIDTH = 100  # of plain text, characters
@@ -135,19 +138,53 @@ def _measured_otherwise(made: Mapping[Config, Mapping[str, Any]]) -> set[Config]
 def write_csv(path: Path, results: Results) -> None:
     """Writes a row for each evaluated or failed run: its settings, its numbers, and the reason for a failure.
 
-    A setting or number that a run does not have is an empty cell. Lists are left out.
+    The columns are the same for all experiments, so that their tables can be put together. A setting or number that a
+    run does not have is an empty cell. Lists are left out.
     """
-    fields = results.setting_fields
-    numbers = [name for name in results.measured if MEASUREMENTS[name].kind is not list]
+    numbers = [name for name, entry in MEASUREMENTS.items() if entry.kind is not list]
     text = io.StringIO()
     writer = csv.DictWriter(
-        text, ["run", *fields, *numbers, "failed"], restval="", extrasaction="ignore", lineterminator="\n"
+        text, ["run", *FIELDS, *numbers, "failed"], restval="", extrasaction="ignore", lineterminator="\n"
     )
     writer.writeheader()
     for config in results.reported:
         failed = {"failed": results.reasons.get(config)}
-        writer.writerow({"run": config.name, **_settings(config, fields), **results.rows.get(config, {}), **failed})
+        writer.writerow(
+            {"run": config.name, **_settings(config, list(FIELDS)), **results.rows.get(config, {}), **failed}
+        )
     disk.write_text(path, text.getvalue())
+
+
+class LiveCsv:
+    """Writes results.csv of a workdir while its runs finish: whole each time, and at most every few seconds."""
+
+    def __init__(self, workdir: Path, configs: Sequence[Config]) -> None:
+        self._workdir, self._configs = workdir, configs
+        self._written, self._next = self._finished(), 0.0
+
+    def update(self, now: bool = False) -> None:
+        """Writes the file if a run has finished since, and the last look is long enough ago or it is to be `now`."""
+        start = time.monotonic()
+        if not now and start < self._next:
+            return
+        if (finished := self._finished()) != self._written:
+            with contextlib.suppress(disk.UserError):  # what is damaged, or a full disk, ends a launch at its end
+                write_csv(self._workdir / "results.csv", collect(self._workdir, self._configs))
+                self._written = finished
+        # Many runs take long to read.
+        self._next = start + max(EVERY_SECONDS, 20 * (time.monotonic() - start))
+
+    def _finished(self) -> list[int | None]:
+        """When each run's evaluation, or the record of its failure, was written."""
+        folders = [disk.run_dir(self._workdir, config) for config in self._configs]
+        return [_modified(folder / name) for folder in folders for name in ("evaluation.json", "failed.json")]
+
+
+def _modified(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def summarize(results: Results) -> Table:

@@ -23,20 +23,43 @@ from vae_jax.workdir import UserError, exists, read_json
 PATIENCE = 10.0  # seconds the work has to reach a point where it can stop
 MAX_LINES = 20  # of progress, where there is no terminal to draw a bar on
 COLUMNS = 79
+DRAWING = "drawing.json"  # lock of who draws, in a launch or beside one
+
+
+class InUseError(UserError):
+    """Another process holds the lock; `reason` says which."""
+
+    def __init__(self, path: Path) -> None:
+        self.reason = f"{path.parent} is in use ({_owner(path)})"
+        super().__init__(f"{self.reason}; wait for it, or choose another --workdir")
 
 
 @contextlib.contextmanager
-def hold(workdir: Path) -> Iterator[None]:
-    """Makes this process the only launch in a workdir.
+def hold(workdir: Path, name: str = "lock.json", wait: Callable[[], object] | None = None) -> Iterator[None]:
+    """Makes this process the only launch in a workdir, or the only one that draws there, with the name `DRAWING`.
 
     The lock is the kernel's, so it ends with the process, however that ends.
 
+    Args:
+        workdir: of the launch.
+        name: of the lock's file.
+        wait: called again and again while another process holds the lock; None to raise at once.
+
     Raises:
-        UserError: another launch holds the lock, or the workdir cannot be written.
+        InUseError: another process holds the lock.
+        UserError: the workdir cannot be written.
     """
-    path = workdir / "lock.json"
+    path = workdir / name
     new = [folder for folder in (workdir, *workdir.parents) if not exists(folder)]
-    handle = _acquire(path)
+    while True:
+        try:
+            handle = _acquire(path)
+            break
+        except InUseError:
+            if wait is None:
+                raise
+            wait()
+            time.sleep(0.1)
     try:
         yield
     finally:
@@ -64,8 +87,7 @@ def _acquire(path: Path) -> int:
         if handle >= 0:
             os.close(handle)
         if isinstance(error, BlockingIOError) or (handle >= 0 and isinstance(error, FileNotFoundError)):
-            message = f"{path.parent} is in use ({_owner(path)}); wait for it, or choose another --workdir"
-            raise UserError(message) from None
+            raise InUseError(path) from None
         raise UserError(f"cannot write {path}: {error.strerror or error}; choose another --workdir") from error
     return handle
 
@@ -238,12 +260,12 @@ class Progress:
             self.doing("")
 
     def drawing(self, done: int, total: int, name: str = "") -> None:
-        """Shows how many figures are drawn, and which one is next."""
+        """Shows how many figures are done and which one is next; without a name, how many were drawn in the end."""
         self.close()
-        text = f"drawing {done}/{total} {name}".rstrip()[:COLUMNS]
+        text = f"drawing {done}/{total} {name}"[:COLUMNS] if name else f"drawn {done}/{total}"
         if _stderr().isatty():
-            say(f"\r\x1b[K{text}", end="\n" if done == total else "")
-        elif done in (0, total):
+            say(f"\r\x1b[K{text}", end="" if name else "\n")
+        elif done == 0 or not name:
             say(text)
 
     def say(self, text: str) -> None:

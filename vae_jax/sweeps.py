@@ -10,7 +10,7 @@ import functools
 import queue
 import signal
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -76,6 +76,7 @@ class LocalDevices(ThreadPoolExecutor):
 def train_and_evaluate(
     configs: Sequence[Config], workdir: Path, options: Options = DEFAULTS, *, executor: Executor | None = None,
     stop: Stop | None = None, progress: Progress | None = None, identities: dict[Config, DataIdentity] | None = None,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> list[Failure]:  # fmt: skip
     """Trains the runs that are not trained yet, and evaluates those that have no current evaluation.
 
@@ -87,6 +88,7 @@ def train_and_evaluate(
         stop: polled between epochs and evaluations.
         progress: the display to report to.
         identities: of the runs' data sets, as `check_runs` returns them; None to call it.
+        meanwhile: called about ten times a second as long as runs are trained or evaluated.
 
     Returns:
         The runs that failed, also because the executor broke or takes nothing any more. Their failure is recorded in
@@ -125,6 +127,7 @@ def train_and_evaluate(
                 wait(running if executor is None else [])  # local chunks save what they need to resume
                 stop.check()
             done, _ = wait(pending, timeout=0.1, return_when=FIRST_COMPLETED)
+            meanwhile()
             for future in done:
                 chunk, attempt = pending.pop(future)
                 if future.cancelled():
@@ -144,7 +147,7 @@ def train_and_evaluate(
         if executor is None:
             pool.shutdown(wait=False, cancel_futures=True)
     if executor:
-        remove_leftovers(workdir)  # of workers that were lost while they wrote
+        remove_leftovers(workdir / "runs")  # of workers that were lost while they wrote
     return failures
 
 

@@ -1,6 +1,6 @@
 """What is on disk: paths, whole-file writes, a run's Config and metrics, the experiment's record.
 
-    WORKDIR/experiment.json  results.csv  report.html  figures/  made.json  lock.json
+    WORKDIR/experiment.json  results.csv  report.html  figures/  made.json  lock.json  drawing.json
     WORKDIR/instruments/  the networks that measure its runs
     WORKDIR/runs/NAME-HASH/config.json  metrics.jsonl  params.safetensors  evaluation.json  timing.jsonl
                            checkpoint-EPOCH.safetensors (while it trains)
@@ -25,9 +25,10 @@ DELETE = "delete it and launch again"  # the way out of a damaged file that a la
 TEMPORARY = ".tmp"  # suffix of a file that is being written
 
 # What lies beside experiment.json.
-LAUNCH_ENTRIES = {"runs", "instruments", "figures", "results.csv", "report.html", "made.json", "lock.json"}
+LOCKS = {"lock.json", "drawing.json"}
+LAUNCH_ENTRIES = {"runs", "instruments", "figures", "results.csv", "report.html", "made.json", *LOCKS}
 LEGACY_ENTRIES = {"checkpoints", "classifiers"}  # of version 0.1.0
-WRITTEN = (LAUNCH_ENTRIES | LEGACY_ENTRIES | {"experiment.json"}) - {"lock.json"}
+WRITTEN = (LAUNCH_ENTRIES | LEGACY_ENTRIES | {"experiment.json"}) - LOCKS
 OF_SYSTEMS = {"lost+found", "$RECYCLE.BIN", "System Volume Information", "@eaDir", "__pycache__"}  # folders
 ENDINGS = ("diverged", "stopped")  # what marks a run's last row of metrics.jsonl, if it ended before its last epoch
 TRAINED_FILES = ("config.json", "metrics.jsonl", "params.safetensors")  # the last is written last

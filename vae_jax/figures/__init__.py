@@ -44,8 +44,8 @@ def draw(
 
     A figure that fails does not stop the others. Files of a figure that is not drawn are removed, so that none of an
     earlier launch is taken for one of this. `progress` is called before each figure with the number of figures done,
-    the number of all, and its name, and after the last without a name; what it raises ends the drawing. Figures that
-    are `made` already are not drawn again; None draws all.
+    the number of all, and its name, and after the last with the number of those that there are now and without a name;
+    what it raises ends the drawing. Figures that are `made` already are not drawn again; None draws all.
     """
     trained = [config for config in results.configs if is_trained(run_dir(workdir, config))]
     inputs = Inputs(trained, dict(results.evaluated), experiment.base, workdir, data_dir)
@@ -60,7 +60,7 @@ def draw(
             except Exception as error:
                 reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
                 drawn.failures.append((name, " ".join(reason.split())))
-    progress(len(names), len(names), "")
+    progress(len(drawn.pictures), len(names), "")
     for name in {*FIGURES, *names} - {picture.name for picture in drawn.pictures}:
         for suffix in ("png", "pdf"):
             remove(workdir / "figures" / f"{name}.{suffix}")
