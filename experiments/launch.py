@@ -98,6 +98,7 @@ def _find(values: FlagValues) -> tuple[Experiment, Path]:
     return own, workdir or Path("runs", own.name)
 
 
+@environment.own_settings()
 def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, stop: Stop) -> None:
     """Trains, evaluates, draws and reports, in the only launch of this workdir; without training, draws beside it."""
     from vae_jax import compilation, provenance, results
@@ -107,7 +108,6 @@ def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, 
         disk.write_record(workdir, experiment, provenance.finish(record, time.monotonic() - start))
 
     start = time.monotonic()
-    environment.check_devices()
     progress, failed, is_beside = session.Progress(), list[tuple[str, str]](), False
     with contextlib.ExitStack() as stack:
         try:

@@ -14,7 +14,7 @@ import hypothesis
 import jax
 import numpy as np
 
-from vae_jax import chunks
+from vae_jax import chunks, environment
 from vae_jax.config import Config, Experiment
 
 # A shared machine may be slow at any moment: a time limit per example would fail for no fault of the code.
@@ -23,6 +23,7 @@ hypothesis.settings.load_profile("shared")
 matplotlib.use("agg")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
+del environment.REQUIRED["jax_disable_most_optimizations"]  # see `cheap_compilation`
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -1,4 +1,4 @@
-"""Environment variables: what would change results has no effect, in processes of their own."""
+"""The process around the code: its environment variables and settings of JAX have no effect, or are refused."""
 
 import json
 import os
@@ -6,9 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import flax
+import jax
+import numpy as np
 import pytest
 
-from vae_jax import environment
+import vae_jax
+from vae_jax import chunks, environment
+from vae_jax.config import Config
+from vae_jax.evaluation import evaluate_run, plausibility, recipe
+from vae_jax.networks import make_key
 from vae_jax.workdir import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -17,7 +24,7 @@ HOSTILE = {
     "JAX_DEBUG_INFS": "1", "JAX_NUMPY_RANK_PROMOTION": "raise", "JAX_NUMPY_DTYPE_PROMOTION": "strict",
     "JAX_DEFAULT_PRNG_IMPL": "rbg", "JAX_THREEFRY_PARTITIONABLE": "0", "JAX_RANDOM_SEED_OFFSET": "3",
     "JAX_DEFAULT_DTYPE_BITS": "64", "JAX_ENABLE_CHECKS": "1", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
-    "JAX_TRANSFER_GUARD": "disallow",
+    "JAX_TRANSFER_GUARD": "disallow", "FLAX_FIX_RNG_SEPARATOR": "1",
 }  # fmt: skip
 SETTINGS = """
 import json, sys
@@ -83,14 +90,128 @@ def test_settings_are_what_may_change_the_last_bits(monkeypatch):
     assert list(environment.settings()) == sorted(variables)
 
 
-def test_check_devices_passes_where_there_is_one(monkeypatch):
-    import jax
+@pytest.fixture
+def change(monkeypatch):
+    """Changes settings of JAX for the whole process, until the test ends."""
+    changed = {}
 
-    environment.check_devices()
+    def update(settings):
+        for name, value in settings.items():
+            changed.setdefault(name, jax.config.values[name])
+            jax.config.update(name, value)
 
-    def fail():
-        raise RuntimeError("Unable to initialize backend 'x'\nmore")
+    yield update
+    for name, value in changed.items():
+        jax.config.update(name, value)
 
-    monkeypatch.setattr(jax, "devices", fail)
-    with pytest.raises(UserError, match=r"^JAX finds no device \(Unable to initialize backend 'x'\); check"):
-        environment.check_devices()
+
+# Settings that a program may have, and their values where this project computes.
+PINNED = [
+    ("jax_threefry_partitionable", False, True), ("jax_enable_x64", True, False),
+    ("jax_default_matmul_precision", "bfloat16", None), ("jax_numpy_dtype_promotion", "strict", "standard"),
+    ("jax_disable_jit", True, False), ("jax_debug_nans", True, False), ("jax_debug_infs", True, False),
+    ("jax_transfer_guard_host_to_device", "disallow", "allow"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "hostile", "own"), PINNED)
+def test_settings_are_ours_inside_and_the_processs_afterwards(change, name, hostile, own):
+    change({name: hostile})
+    with environment.own_settings():
+        assert jax.config.values[name] == own
+    assert jax.config.values[name] == hostile
+
+
+@pytest.mark.parametrize("kind", ["threefry2x32", "rbg", "unsafe_rbg"])
+def test_keys_are_of_one_kind(change, kind):
+    change({"jax_default_prng_impl": kind})
+    assert jax.random.key_data(make_key(5)).tolist() == [0, 5]  # the seed's two halves
+    assert str(jax.random.key_impl(make_key(5))) == "threefry2x32"
+
+
+def all_results(config, folder):
+    """Trains a run anew, compiles all programs anew, and returns its files, codes, decodes and numbers."""
+    jax.clear_caches()
+    chunks._programs.clear()
+    with pytest.MonkeyPatch.context() as patch:  # of classifiers and judges that are trained in a moment
+        patch.setenv("VAE_JAX_CACHE_DIR", str(folder / "cache"))
+        patch.setattr(recipe, "MIN_EPOCHS", 1)
+        patch.setattr(recipe, "MIN_STEPS", 3)
+        patch.setattr(plausibility, "SCHEDULE", recipe.Schedule(1, 3, 1e-3))
+        _, _, encode, decode = vae_jax.train(config, folder / "work")
+        (run,) = (folder / "work" / "runs").iterdir()
+        numbers = evaluate_run(run, num_likelihood_samples=5)
+    assert "failed" not in numbers
+    codes = encode(np.arange(128, dtype=np.uint8).reshape(2, 8, 8))
+    files = [(run / name).read_bytes() for name in ("params.safetensors", "metrics.jsonl")]
+    return *files, codes.mean.tobytes(), codes.logvar.tobytes(), decode(codes.mean).tobytes(), numbers
+
+
+def test_no_setting_of_the_process_changes_a_bit(cheap_compilation, change, write_npz, tmp_path):
+    config = Config(
+        dataset=write_npz(), hidden_dims=(4,), num_epochs=2, batch_size=8, binarization="dynamic",
+        validation_fraction=0.25, patience=2,
+    )  # fmt: skip
+    expected = all_results(config, tmp_path / "as it is")
+    hostile = {name: value for name, value, _ in PINNED}
+    without_jit = {"jax_disable_jit": hostile.pop("jax_disable_jit"), "jax_default_prng_impl": "unsafe_rbg"}
+    change(hostile | {"jax_default_prng_impl": "rbg"})
+    assert all_results(config, tmp_path / "hostile") == expected
+    change(without_jit)
+    assert all_results(config, tmp_path / "without jit") == expected
+
+
+def test_other_settings_are_refused_in_one_line(change, tiny_workdir, tiny_experiment, tmp_path):
+    run = tiny_workdir / "runs" / tiny_experiment.configs[0].name
+    _, _, encode, decode = vae_jax.load_run(run)
+    before = {path: path.stat().st_mtime_ns for path in run.iterdir()}
+    change({"jax_random_seed_offset": 3})
+    for call in (
+        lambda: vae_jax.train(tiny_experiment.configs[0], tmp_path / "new"),
+        lambda: vae_jax.load_run(run),
+        lambda: evaluate_run(run),
+        lambda: encode(np.zeros((1, 28, 28))),
+        lambda: decode(np.zeros((1, 2))),
+    ):
+        with pytest.raises(UserError, match=r"^jax_random_seed_offset is 3, which changes results; set it to 0$"):
+            call()
+    assert not (tmp_path / "new").exists()
+    assert {path: path.stat().st_mtime_ns for path in run.iterdir()} == before
+
+
+def test_flaxs_other_initial_parameters_are_refused():
+    with (
+        flax.config.temp_flip_flag("fix_rng_separator", True),
+        pytest.raises(UserError, match=r"^flax_fix_rng_separator is True, which changes results; set it to False$"),
+        environment.own_settings(),
+    ):
+        pass
+
+
+PLATFORMS = """
+import sys
+import jax.extend
+from vae_jax import environment
+from vae_jax.workdir import UserError
+for platforms in sys.argv[1:]:
+    jax.extend.backend.clear_backends()
+    jax.config.update("jax_platforms", platforms)
+    try:
+        with environment.own_settings():
+            print("computes")
+    except UserError as error:
+        print(error)
+"""
+
+
+@pytest.mark.parametrize("flags", [[], ["-O"]])  # without assertions, JAX fails in another way
+def test_a_platform_that_is_not_there_is_one_line(flags):
+    absent = ["nonsense", "CPU", ",", "cpu,nonsense"]
+    if jax.default_backend() == "cpu":
+        absent += ["cuda", "gpu", "tpu", "rocm"]
+    done = python(*flags, "-c", PLATFORMS, *absent, "cpu")
+    *lines, last = done.stdout.splitlines()
+    assert (len(lines), last) == (len(absent), "computes"), done.stderr
+    for line in lines:
+        assert line.startswith("JAX finds no device (")
+        assert line.endswith("); check JAX_PLATFORMS")

@@ -1,6 +1,7 @@
 """The rules of the house: which module may import what."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -39,8 +40,9 @@ ONLY_IN = {
     "tensorflow_datasets": ["vae_jax.data"],
     "array_record": ["vae_jax.data"],
     "mlxtend": ["vae_jax.data"],
-    # What measures are networks of their own; they and runs rename parameters.
+    # What measures are networks of their own; they and runs rename parameters; the environment looks at its settings.
     "flax": [
+        "vae_jax.environment",
         "vae_jax.convolutions",
         "vae_jax.networks",
         "vae_jax.runs",
@@ -190,3 +192,9 @@ found = {"sklearn", "scipy.stats", "pandas", "matplotlib", "PIL", "jinja2", "mlx
 assert not found, found
 """
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+
+
+def test_keys_are_made_in_one_place():
+    texts = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "vae_jax").rglob("*.py")}
+    made = {name for name, text in texts.items() if re.search(r"random\.(PRNG)?[kK]ey\(", text)}
+    assert made == {"networks.py"}  # by `make_key`, which names their kind

@@ -30,7 +30,8 @@ def load_run(
         decode: maps codes float[N, D] to mean pixels in [0, 1], float32[N, H, W].
 
     Raises:
-        UserError: the folder is no run's, the run is unfinished, or one of its files is damaged.
+        UserError: the folder is no run's, the run is unfinished, or one of its files is damaged; or, also of `encode`
+            and `decode`, the process has a setting of JAX's that changes results and cannot be set aside.
     """
     from vae_jax import runs  # JAX takes a second to import, which --help must not wait for
 
@@ -52,7 +53,8 @@ def train(
         What `load_run` returns.
 
     Raises:
-        UserError: the data set is missing or damaged, the run cannot be trained, or the workdir is in use.
+        UserError: the data set is missing or damaged, the run cannot be trained, the workdir is in use, or the process
+            has a setting of JAX's that changes results and cannot be set aside.
         ConfigError: the architecture does not take the images of the data set.
     """
     import tempfile

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from jax.sharding import SingleDeviceSharding
 
-from vae_jax import checkpoints, training
+from vae_jax import checkpoints, environment, training
 from vae_jax.checkpoints import Checkpoint
 from vae_jax.config import Config, Options
 from vae_jax.data import Dataset
@@ -215,6 +215,7 @@ def _compiled(program: Program, num_runs: int, dataset: Dataset, device: Any) ->
         return _programs[key]
 
 
+@environment.own_settings()
 def _compile(
     program: Program, num_runs: int, train_shape: tuple[int, ...], validation_shape: tuple[int, ...], device: Any
 ) -> Compiled:

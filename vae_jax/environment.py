@@ -1,10 +1,13 @@
-"""Environment variables: those that would change results are ignored, the others are recorded.
+"""The process around the code: what would change results is ignored or refused, and what may is recorded.
 
 A run is defined by its Config and its images. The environment may choose the device, not the numbers.
 """
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 from vae_jax.workdir import UserError
 
@@ -19,14 +22,29 @@ _KEPT = (
 _RECORDED = ("JAX_", "XLA_", "LIBTPU_", "OMP_", "OPENBLAS_", "MKL_", "NVIDIA_TF32_OVERRIDE", "CUDA_VISIBLE_DEVICES")
 
 
+# Settings of JAX that a program or one of its libraries may have changed, with the values that hold in this code. Each
+# would give other numbers, or end in an error of JAX's.
+_PINNED = {
+    "threefry_partitionable": True, "enable_x64": False, "default_matmul_precision": None,
+    "numpy_dtype_promotion": "standard", "disable_jit": False, "debug_nans": False, "debug_infs": False,
+    "transfer_guard": "allow",
+}  # fmt: skip
+
+# Those that cannot be changed for one thread alone, with the values that results depend on.
+REQUIRED: dict[str, Any] = {
+    "jax_random_seed_offset": 0, "jax_disable_most_optimizations": False, "jax_accurate_erf_inv": False,
+    "flax_fix_rng_separator": False,
+}  # fmt: skip
+
+
 def isolate() -> list[str]:
-    """Removes the variables that would change what JAX computes, such as JAX_ENABLE_X64, and returns their names.
+    """Removes the variables that would change what JAX and Flax compute, as JAX_ENABLE_X64, and returns their names.
 
     Call it before importing JAX. Raises UserError if Python strips the docstrings that captions are made of (-OO).
     """
     if sys.flags.optimize > 1:
         raise UserError("Python strips docstrings, which captions are made of; run it without -OO and PYTHONOPTIMIZE=2")
-    removed = sorted(name for name in os.environ if name.startswith("JAX_") and not name.startswith(_KEPT))
+    removed = sorted(name for name in os.environ if name.startswith(("JAX_", "FLAX_")) and not name.startswith(_KEPT))
     for name in removed:
         del os.environ[name]
     return removed
@@ -37,11 +55,29 @@ def settings() -> dict[str, str]:
     return {name: value for name, value in sorted(os.environ.items()) if name.startswith(_RECORDED)}
 
 
-def check_devices() -> None:
-    """Raises UserError if JAX finds no device, for example as JAX_PLATFORMS names a platform that is not there."""
+@contextlib.contextmanager
+def own_settings() -> Iterator[None]:
+    """JAX computes what it computes by default, whatever this process has set; in this thread, and until the end.
+
+    Also a decorator. A thread that is started inside has the process's settings, until it enters this itself.
+
+    Raises:
+        UserError: JAX finds no device, as JAX_PLATFORMS names a platform that is not there, or a setting that would
+            change results can only be changed for the whole process.
+    """
+    import flax
     import jax
 
     try:
         jax.devices()
-    except RuntimeError as error:
-        raise UserError(f"JAX finds no device ({str(error).splitlines()[0]}); check JAX_PLATFORMS") from error
+    except Exception as error:  # an AssertionError without a message for `cuda` where there is no GPU of NVIDIA's
+        reason = (str(error).splitlines() or [f"none of {jax.config.values['jax_platforms']}"])[0]
+        raise UserError(f"JAX finds no device ({reason}); check JAX_PLATFORMS") from error
+    settings = jax.config.values | {"flax_fix_rng_separator": flax.config.flax_fix_rng_separator}
+    for name, value in REQUIRED.items():
+        if (found := settings.get(name, value)) != value:
+            raise UserError(f"{name} is {found}, which changes results; set it to {value}")
+    with contextlib.ExitStack() as stack:
+        for name, value in _PINNED.items():
+            stack.enter_context(getattr(jax, name)(value))
+        yield

@@ -198,6 +198,11 @@ def decode(network: Autoencoder, params: Params, z: Array) -> Reconstruction:
 QUICK_COMPILATION: dict[str, str | bool] = {"xla_backend_optimization_level": "1"}
 
 
+def make_key(seed: int | Array) -> Array:
+    """Makes a PRNG key from a seed, of the kind that all results depend on, whichever the process has chosen."""
+    return jax.random.key(seed, dtype="threefry2x32")
+
+
 def init_params(network: Autoencoder, key: Array) -> Params:
     """Draws initial parameters; the key is consumed."""
     return cast(Params, network.init(key, jnp.zeros((1, *network.image_shape)))["params"])

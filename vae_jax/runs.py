@@ -11,14 +11,14 @@ import jax
 import numpy as np
 from jax import Array
 
-from vae_jax import arrays, networks
+from vae_jax import arrays, environment, networks
 from vae_jax.arrays import DamagedError, MismatchError
 from vae_jax.config import Config, ConfigError
 from vae_jax.data import Dataset
 from vae_jax.data.identity import check_identity, load_dataset
 from vae_jax.data.pixels import BYTES, PixelRange, to_uint8
 from vae_jax.likelihoods import pixel_mean
-from vae_jax.networks import Params, chunk_size, init_params
+from vae_jax.networks import Params, chunk_size, init_params, make_key
 from vae_jax.objectives import Posterior
 from vae_jax.programs import Program, make_program, observed_pixels
 from vae_jax.workdir import DataIdentity, UserError, exists, is_trained, read_config, read_identity, way_out
@@ -59,6 +59,7 @@ class TrainedRun(NamedTuple):
         return self.encode(_scaled(images, self.pixel_range))
 
 
+@environment.own_settings()
 def load_run(run: Path) -> TrainedRun:
     """Loads a trained run from its folder, WORKDIR/runs/NAME.
 
@@ -99,7 +100,7 @@ def write_params(
 
 def param_shapes(program: Program) -> dict[str, tuple[tuple[int, ...], Any]]:
     """Returns the shape and dtype of each parameter by its path, such as `encoder/mean/kernel`."""
-    params = jax.eval_shape(functools.partial(init_params, program.network), jax.random.key(0))
+    params = jax.eval_shape(functools.partial(init_params, program.network), make_key(0))
     return {name: (leaf.shape, leaf.dtype) for name, leaf in flax.traverse_util.flatten_dict(params, sep="/").items()}
 
 
@@ -206,7 +207,7 @@ def check_codes(z: Any, latent_dim: int) -> np.ndarray:
 @partial(jax.jit, static_argnames="program")
 def _encode(program: Program, params: Params, images: Array) -> Posterior:
     # Training redraws dynamically binarized pixels at each step; here one draw stands for them.
-    return networks.encode(program.network, params, observed_pixels(program, images, jax.random.key(0)))
+    return networks.encode(program.network, params, observed_pixels(program, images, make_key(0)))
 
 
 @partial(jax.jit, static_argnames="program")
@@ -221,6 +222,7 @@ def in_chunks(function: Callable[[Any], Any], rows: np.ndarray, image_shape: Seq
     return jax.tree.map(lambda *parts: np.concatenate(parts), *parts)
 
 
+@environment.own_settings()
 def _encode_all(program: Program, params: Params, images: Any) -> Codes:
     images = check_images(images, program.network.image_shape)
     if not len(images):
@@ -229,6 +231,7 @@ def _encode_all(program: Program, params: Params, images: Any) -> Codes:
     return Codes(*in_chunks(partial(_encode, program, params), images, program.network.image_shape))
 
 
+@environment.own_settings()
 def _decode_all(program: Program, params: Params, z: Any) -> np.ndarray:
     z = check_codes(z, program.config.latent_dim)
     if not len(z):

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from vae_jax import checkpoints, chunks, evaluation, session, source
+from vae_jax import checkpoints, chunks, environment, evaluation, session, source
 from vae_jax.chunks import Watch
 from vae_jax.config import Config, Options, canonical, group
 from vae_jax.data.identity import check_runs
@@ -73,6 +73,7 @@ class LocalDevices(ThreadPoolExecutor):
         return super().submit(on_device)
 
 
+@environment.own_settings()
 def train_and_evaluate(
     configs: Sequence[Config], workdir: Path, options: Options = DEFAULTS, *, executor: Executor | None = None,
     stop: Stop | None = None, progress: Progress | None = None, identities: dict[Config, DataIdentity] | None = None,
@@ -172,6 +173,7 @@ def train_one(config: Config, workdir: Path, data_dir: str | None = None) -> Pat
     return run_dir(workdir, config)
 
 
+@environment.own_settings()
 def work(
     chunk: Chunk, workdir: Path, options: Options, watch: Watch | None = None,
     expected: Mapping[str, str | None] | None = None,

@@ -14,7 +14,7 @@ import optax
 from jax import Array
 
 from vae_jax.config import DYNAMIC_FIELDS, Config
-from vae_jax.networks import Params, init_params
+from vae_jax.networks import Params, init_params, make_key
 from vae_jax.objectives import Hyperparameters, Terms
 from vae_jax.programs import Program, objective_terms, observed_pixels
 
@@ -271,7 +271,7 @@ def _weighted_sums(terms: Terms, weights: Array) -> Metrics:
 
 def _run_keys(seed: Array) -> Array:
     """Makes a run's three keys: for its initial parameters, its training, and its evaluations."""
-    return jax.random.split(jax.random.key(seed), 3)
+    return jax.random.split(make_key(seed), 3)
 
 
 def _all_finite(tree: Any) -> Array:

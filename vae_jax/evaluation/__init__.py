@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from vae_jax import source
+from vae_jax import environment, source
 from vae_jax.evaluation import instruments
 from vae_jax.models import MODELS
 from vae_jax.runs import load_run
@@ -19,12 +19,13 @@ from vae_jax.workdir import UserError, is_trained, read_config, read_identity, r
 
 NUM_SAMPLES = 500  # of the importance-sampled bound, per image
 SOURCES = (
-    "convolutions.py", "evaluation", "likelihoods.py", "measurements.py", "networks.py", "objectives.py", "programs.py",
-    "runs.py", "training.py",
+    "convolutions.py", "environment.py", "evaluation", "likelihoods.py", "measurements.py", "networks.py",
+    "objectives.py", "programs.py", "runs.py", "training.py",
 )  # fmt: skip
 """The code that the numbers of a trained run depend on."""
 
 
+@environment.own_settings()
 def evaluate_run(
     folder: Path, *, data_dir: str | None = None, num_likelihood_samples: int = NUM_SAMPLES
 ) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def evaluate_run(
         JSON-ready numbers by name, None where one is not finite, and `evaluation`, what made them; see `made_by`.
 
     Raises:
-        UserError: the folder holds no trained run, or evaluation.json cannot be written.
+        UserError: the folder holds no trained run, evaluation.json cannot be written, or as `environment.own_settings`.
     """
     if not is_trained(folder):
         load_run(folder)  # raises an error that says why

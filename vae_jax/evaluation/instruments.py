@@ -21,8 +21,8 @@ from vae_jax.workdir import DataIdentity, UserError, exists
 CLASSIFIER, JUDGE = KINDS = "classifier", "judge"
 FOLDER = "instruments"  # of a workdir
 SOURCES = (
-    "convolutions.py", "networks.py", "training.py", "evaluation/classifier.py", "evaluation/outliers.py",
-    "evaluation/plausibility.py", "evaluation/recipe.py", "evaluation/subsets.py",
+    "convolutions.py", "environment.py", "networks.py", "training.py", "evaluation/classifier.py",
+    "evaluation/outliers.py", "evaluation/plausibility.py", "evaluation/recipe.py", "evaluation/subsets.py",
 )  # fmt: skip
 """The code that the parameters of instruments depend on."""
 

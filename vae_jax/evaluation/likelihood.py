@@ -28,7 +28,7 @@ from vae_jax.evaluation.quadrature import exact_log_likelihood
 from vae_jax.evaluation.subsets import MAX_IMAGES, chunks, limit, subset
 from vae_jax.likelihoods import LIKELIHOODS
 from vae_jax.models import MODELS
-from vae_jax.networks import Params, chunk_size, decode, encode
+from vae_jax.networks import Params, chunk_size, decode, encode, make_key
 from vae_jax.objectives import Terms
 from vae_jax.programs import Program, objective_terms, observed_pixels
 from vae_jax.runs import CHUNK, TrainedRun, in_chunks
@@ -51,7 +51,7 @@ def is_density(config: Config, pixels: np.ndarray) -> bool:
 
 def evaluation_pixels(run: TrainedRun, images: np.ndarray) -> np.ndarray:
     """Converts uint8[N, H, W] images to the pixels the model sees, float32 in [0, 1]; dynamic ones are drawn once."""
-    return np.asarray(observed_pixels(run.program, jnp.asarray(images), jax.random.key(0)))
+    return np.asarray(observed_pixels(run.program, jnp.asarray(images), make_key(0)))
 
 
 @np.errstate(all="ignore")  # codes of a bad run may overflow; the numbers are then not finite
@@ -153,7 +153,7 @@ def mean_code_distortion(run: TrainedRun, pixels: np.ndarray) -> np.ndarray:
 def elbo_terms(run: TrainedRun, pixels: np.ndarray) -> Terms:
     """Computes the objective's terms of each image, float64[N] nats; z is drawn once per image with a fixed key."""
     hyperparameters = {name: jnp.float32(getattr(run.config, name)) for name in DYNAMIC_FIELDS}
-    key = jax.random.key(1)
+    key = make_key(1)
     parts = [
         _terms(run.program, run.params, hyperparameters, chunk, jax.random.fold_in(key, index))
         for index, chunk in enumerate(chunks(pixels, chunk_size(CHUNK, pixels.shape[1:])))

@@ -19,7 +19,7 @@ from jax import Array
 
 from vae_jax.evaluation.subsets import chunks, limit, subset
 from vae_jax.likelihoods import LIKELIHOODS, Reconstruction
-from vae_jax.networks import Params, chunk_size, decode, encode
+from vae_jax.networks import Params, chunk_size, decode, encode, make_key
 from vae_jax.programs import Program
 from vae_jax.runs import TrainedRun
 
@@ -66,9 +66,9 @@ def importance_sampled(run: TrainedRun, pixels: np.ndarray, num_samples: int, se
     that all draws are one point. With 5,000 samples, 10,000 images of a 784-200-200-50 model take five to ten minutes
     on two CPU cores; memory does not grow with the number of images but for the tails, 213 numbers each.
     """
-    values, ess, tails = sampled_bounds(run, pixels, num_samples, jax.random.key(seed))
+    values, ess, tails = sampled_bounds(run, pixels, num_samples, make_key(seed))
     chosen = subset(np.arange(len(pixels)), max(REPEATED_IMAGES, len(pixels) // 5))
-    again, *_ = sampled_bounds(run, pixels[chosen], num_samples, jax.random.fold_in(jax.random.key(seed), len(pixels)))
+    again, *_ = sampled_bounds(run, pixels[chosen], num_samples, jax.random.fold_in(make_key(seed), len(pixels)))
     variance = np.mean(np.square(again - values[chosen])) / 2
     return SampledBound(values, float(np.sqrt(variance / len(values))), ess, pareto_shape(tails))
 

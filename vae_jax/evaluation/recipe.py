@@ -14,7 +14,7 @@ from jax import Array
 
 from vae_jax import networks
 from vae_jax.evaluation.subsets import block_means, chunks, subset
-from vae_jax.networks import Params, chunk_size, dense
+from vae_jax.networks import Params, chunk_size, dense, make_key
 from vae_jax.training import batches
 
 HIDDEN_DIMS = (512, 128)  # the last one is the feature space
@@ -80,7 +80,7 @@ def train(network: nn.Module, images: np.ndarray, labels: np.ndarray, seed: int,
     """
     chosen = subset(np.arange(len(images)), MAX_TRAIN)
     images, labels = shrunk(images, chosen), labels[chosen]
-    init_key, train_key = jax.random.split(jax.random.key(seed))
+    init_key, train_key = jax.random.split(make_key(seed))
     steps_per_epoch = math.ceil(len(images) / BATCH_SIZE)
     num_epochs = max(schedule.min_epochs, math.ceil(schedule.min_steps / steps_per_epoch))
     decay = schedule.learning_rate, num_epochs * steps_per_epoch
@@ -95,7 +95,7 @@ def train(network: nn.Module, images: np.ndarray, labels: np.ndarray, seed: int,
 def param_shapes(network: nn.Module, images: np.ndarray) -> dict[str, tuple[tuple[int, ...], Any]]:
     """Returns the shape and dtype of each parameter for images like these, by its path, such as `logits/bias`."""
     image = jax.ShapeDtypeStruct(shrunk(images[:1]).shape, np.float32)
-    params = cast(Params, jax.eval_shape(network.init, jax.random.key(0), image))["params"]
+    params = cast(Params, jax.eval_shape(network.init, make_key(0), image))["params"]
     return {name: (leaf.shape, leaf.dtype) for name, leaf in flax.traverse_util.flatten_dict(params, sep="/").items()}
 
 
