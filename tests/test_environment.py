@@ -161,6 +161,21 @@ def test_no_setting_of_the_process_changes_a_bit(cheap_compilation, change, writ
     assert all_results(config, tmp_path / "without jit") == expected
 
 
+def test_no_setting_changes_an_instrument_that_is_trained_by_itself(cheap_compilation, change):
+    """It may be kept in the user's cache, for all workdirs."""
+    network, images, labels = recipe.Network(2), np.arange(256, dtype=np.uint8).reshape(4, 8, 8), np.arange(4) % 2
+
+    def found():
+        jax.clear_caches()
+        params = recipe.train(network, images, labels, seed=0, schedule=recipe.Schedule(2, 2, 1e-3))
+        predicted = recipe.predict(network, params, images / np.float32(255))
+        return [leaf.tobytes() for leaf in (*jax.tree.leaves(params), *predicted)]
+
+    expected = found()
+    change({name: value for name, value, _ in PINNED} | {"jax_default_prng_impl": "rbg"})
+    assert found() == expected
+
+
 def test_other_settings_are_refused_in_one_line(change, tiny_workdir, tiny_experiment, tmp_path):
     run = tiny_workdir / "runs" / tiny_experiment.configs[0].name
     _, _, encode, decode = vae_jax.load_run(run)

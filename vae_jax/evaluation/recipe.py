@@ -12,7 +12,7 @@ import numpy as np
 import optax
 from jax import Array
 
-from vae_jax import networks
+from vae_jax import environment, networks
 from vae_jax.evaluation.subsets import block_means, chunks, subset
 from vae_jax.networks import Params, chunk_size, dense, make_key
 from vae_jax.training import batches
@@ -68,6 +68,7 @@ class Schedule(NamedTuple):
     learning_rate: float  # of Adam; decays to 0 along a cosine
 
 
+@environment.own_settings()
 def train(network: nn.Module, images: np.ndarray, labels: np.ndarray, seed: int, schedule: Schedule) -> Params:
     """Trains a network that maps images as `Network` does.
 
@@ -150,6 +151,7 @@ def _predict_chunk(network: nn.Module, params: Params, images: Array) -> tuple[A
     return features, jax.nn.softmax(logits)
 
 
+@environment.own_settings()
 def predict(network: nn.Module, params: Params, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Maps float32[N, H, W] in [0, 1] to features float32[N, F] and probabilities float32[N, C]."""
     found = []
