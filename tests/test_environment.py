@@ -230,3 +230,4 @@ def test_a_platform_that_is_not_there_is_one_line(flags):
     for line in lines:
         assert line.startswith("JAX finds no device (")
         assert line.endswith("); check JAX_PLATFORMS")
+        assert "NoneType" not in line  # Python's word for it

@@ -21,7 +21,6 @@ _KEPT = (
 # Numbers of threads and compiler flags change the order of sums, and with it the last bits.
 _RECORDED = ("JAX_", "XLA_", "LIBTPU_", "OMP_", "OPENBLAS_", "MKL_", "NVIDIA_TF32_OVERRIDE", "CUDA_VISIBLE_DEVICES")
 
-
 # Settings of JAX that a program or one of its libraries may have changed, with the values that hold in this code. Each
 # would give other numbers, or end in an error of JAX's.
 _PINNED = {
@@ -70,12 +69,13 @@ def own_settings() -> Iterator[None]:
 
     try:
         jax.devices()
-    except Exception as error:  # an AssertionError without a message for `cuda` where there is no GPU of NVIDIA's
-        reason = (str(error).splitlines() or [f"none of {jax.config.values['jax_platforms']}"])[0]
+    except Exception as error:  # of another kind for `cuda` where there is no GPU of NVIDIA's
+        is_said = isinstance(error, RuntimeError) and str(error)
+        reason = str(error).splitlines()[0] if is_said else f"none of {jax.config.values['jax_platforms']}"
         raise UserError(f"JAX finds no device ({reason}); check JAX_PLATFORMS") from error
-    settings = jax.config.values | {"flax_fix_rng_separator": flax.config.flax_fix_rng_separator}
+    current = jax.config.values | {"flax_fix_rng_separator": flax.config.flax_fix_rng_separator}
     for name, value in REQUIRED.items():
-        if (found := settings.get(name, value)) != value:
+        if (found := current.get(name, value)) != value:
             raise UserError(f"{name} is {found}, which changes results; set it to {value}")
     with contextlib.ExitStack() as stack:
         for name, value in _PINNED.items():
