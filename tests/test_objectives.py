@@ -14,7 +14,7 @@ from jax.test_util import check_grads
 from vae_jax import likelihoods, objectives
 from vae_jax.likelihoods import Reconstruction
 from vae_jax.models import MODELS
-from vae_jax.objectives import Network, Posterior
+from vae_jax.objectives import Batch, Network, Posterior
 
 pytestmark = pytest.mark.usefixtures("cheap_compilation")
 
@@ -95,8 +95,14 @@ def hyperparameters(kl_weight=1.0, free_bits=0.0, decoder_l2=0.0):
     return {name: jnp.float32(value) for name, value in values.items()}
 
 
+def batch(model, key, *numbers, images=IMAGES):
+    """A batch of images that all count, with a key of this seed."""
+    key = jax.random.key(key) if isinstance(key, int) else key
+    return Batch(model, images, jnp.ones(len(images)), key, hyperparameters(*numbers))
+
+
 def test_ae_objective_hand_computed():
-    terms = objectives.ae_objective(linear_model(None), IMAGES, jax.random.key(0), hyperparameters(3, 0, 3))
+    terms = objectives.ae_objective(batch(linear_model(None), 0, 3, 0, 3))
     softplus = np.log1p(np.exp([[1.0, 0.0], [0.5, 1.0]]))
     expected = softplus.sum(1) - [1.0, 0.25 + 1.0]
     np.testing.assert_allclose(terms.loss(), expected, rtol=RTOL)
@@ -106,7 +112,7 @@ def test_ae_objective_hand_computed():
 
 def test_rae_objective_is_the_ae_with_a_pull_and_a_decay():
     def terms(objective, *numbers):
-        return objective(linear_model(None), IMAGES, jax.random.key(0), hyperparameters(*numbers))
+        return objective(batch(linear_model(None), 0, *numbers))
 
     ae = terms(objectives.ae_objective)
     rae = terms(objectives.rae_objective, 4, 0, 0.1)
@@ -121,8 +127,7 @@ def test_cv_vae_objective_is_the_vae_without_what_its_noise_costs():
     sd = 0.3
     model = linear_model(2 * np.log(sd))
     cv_vae, vae = (
-        objective(model, IMAGES, jax.random.key(5), hyperparameters(4))
-        for objective in (objectives.cv_vae_objective, objectives.vae_objective)
+        objective(batch(model, 5, 4)) for objective in (objectives.cv_vae_objective, objectives.vae_objective)
     )
     np.testing.assert_array_equal(cv_vae.distortion, vae.distortion)  # the same draw
     np.testing.assert_array_equal(cv_vae.rate, vae.rate)
@@ -133,7 +138,7 @@ def test_cv_vae_objective_is_the_vae_without_what_its_noise_costs():
 
 def test_vae_with_no_kl_weight_and_no_variance_is_the_ae():
     def loss(objective, logvar):
-        return objective(linear_model(logvar), IMAGES, jax.random.key(1), hyperparameters(kl_weight=0)).loss()
+        return objective(batch(linear_model(logvar), 1, 0)).loss()
 
     ae = loss(objectives.ae_objective, None)
     for objective in (objectives.vae_objective, objectives.cv_vae_objective):
@@ -143,9 +148,7 @@ def test_vae_with_no_kl_weight_and_no_variance_is_the_ae():
 
 def test_vae_objective_weighs_the_kl_and_gives_free_bits():
     def cost(free_bits):  # KL of a dimension is mean²/2: [[.5, 0], [.125, .5]]
-        return objectives.vae_objective(
-            linear_model(0.0), IMAGES, jax.random.key(2), hyperparameters(4, free_bits)
-        )  # fmt: skip
+        return objectives.vae_objective(batch(linear_model(0.0), 2, 4, free_bits))
 
     terms = cost(0)
     np.testing.assert_allclose(terms.rate, [0.5, 0.625], rtol=RTOL)
@@ -164,14 +167,14 @@ def test_vae_objective_weighs_the_kl_and_gives_free_bits():
 def test_noise_needs_a_variance(name, importance_samples):
     objective = objectives.objective_of(name, importance_samples)
     with pytest.raises(ValueError, match="log-variance"):
-        objective(linear_model(None), IMAGES, jax.random.key(0), hyperparameters())
+        objective(batch(linear_model(None), 0))
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_has_an_objective(name):
     logvar = 0.0 if MODELS[name].has_variance else None
     objective = objectives.objective_of(name)
-    terms = objective(linear_model(logvar), IMAGES, jax.random.key(0), hyperparameters())
+    terms = objective(batch(linear_model(logvar), 0))
     assert terms.loss().shape == (2,)
     assert {*MODELS[name].baselines} <= {*MODELS} - {name}
 
@@ -207,9 +210,8 @@ def iwae_losses(num_samples, num_keys, shift=0.5, logvar_shift=0.4):
     """Losses float32[num_keys, 2] of a q that is off by this much, each with a key of its own."""
 
     def loss(key):
-        model = linear_gaussian(shift, logvar_shift)
-        arguments = jnp.float32(X)[:, None], key, hyperparameters()
-        return objectives.iwae_objective(model, *arguments, num_samples=num_samples).loss()
+        inputs = batch(linear_gaussian(shift, logvar_shift), key, images=jnp.float32(X)[:, None])
+        return objectives.iwae_objective(inputs, num_samples=num_samples).loss()
 
     return jax.jit(jax.vmap(loss))(jax.random.split(jax.random.key(num_samples), num_keys))
 
@@ -241,9 +243,8 @@ def test_the_iwae_bound_rises_with_k_from_the_elbo_to_the_log_likelihood():
 
 def test_the_gradient_of_the_iwae_with_one_draw_is_that_of_the_elbo():
     def loss(parameters, key):
-        model = linear_gaussian(*parameters)
-        arguments = jnp.float32(X)[:, None], key, hyperparameters()
-        return objectives.iwae_objective(model, *arguments, num_samples=1).loss().sum()
+        inputs = batch(linear_gaussian(*parameters), key, images=jnp.float32(X)[:, None])
+        return objectives.iwae_objective(inputs, num_samples=1).loss().sum()
 
     at = jnp.full((1, 2), 0.5), jnp.full((1, 2), 0.4)
     keys = jax.random.split(jax.random.key(8), 40_000)
@@ -258,9 +259,8 @@ def test_the_gradient_of_the_iwae_with_one_draw_is_that_of_the_elbo():
 def test_iwae_objective_hand_computed():
     """In float64 NumPy from the same draws, with a weight of the KL term."""
     key, k = jax.random.key(3), 4
-    terms = objectives.iwae_objective(
-        linear_gaussian(0.5, 0.4), jnp.float32(X)[:, None], key, hyperparameters(2.5), num_samples=k
-    )  # fmt: skip
+    inputs = batch(linear_gaussian(0.5, 0.4), key, 2.5, images=jnp.float32(X)[:, None])
+    terms = objectives.iwae_objective(inputs, num_samples=k)
     mean, sd = POSTERIOR_MEAN + 0.5, np.sqrt(POSTERIOR_VAR * np.exp(0.4))
     z = mean + sd * np.asarray(jax.random.normal(jax.random.clone(key), (k, 2, 2)), np.float64)
     log_ratio = (scipy.stats.norm.logpdf(z, mean, sd) - scipy.stats.norm.logpdf(z)).sum(axis=-1)
@@ -276,9 +276,8 @@ def test_draws_in_turns_are_the_same_as_at_once(monkeypatch):
     num_samples = 7  # in turns of two, and one
 
     def loss(shift):
-        model = linear_gaussian(shift, 0.4)
-        arguments = jnp.float32(X)[:, None], jax.random.key(4), hyperparameters()
-        return objectives.iwae_objective(model, *arguments, num_samples=num_samples).loss().sum()
+        inputs = batch(linear_gaussian(shift, 0.4), 4, images=jnp.float32(X)[:, None])
+        return objectives.iwae_objective(inputs, num_samples=num_samples).loss().sum()
 
     at_once = jax.jit(jax.value_and_grad(loss))(0.5)
     monkeypatch.setattr(objectives, "MAX_DECODED_PIXELS", 2 * X.size)
@@ -298,10 +297,8 @@ def test_memory_of_many_draws_is_bounded():
                 lambda z: Reconstruction((z @ kernel).reshape(-1, 28, 28), jnp.float32(0)),
                 likelihoods.bernoulli_nll, {},
             )  # fmt: skip
-            key = jax.random.key(0)
-            return (
-                objectives.iwae_objective(model, images, key, hyperparameters(), num_samples=num_samples).loss().sum()
-            )
+            inputs = batch(model, 0, images=images)
+            return objectives.iwae_objective(inputs, num_samples=num_samples).loss().sum()
 
         compiled = jax.jit(jax.grad(loss)).lower(kernel, jnp.zeros((128, 28, 28))).compile()
         return compiled.memory_analysis().temp_size_in_bytes

@@ -320,7 +320,7 @@ def test_the_code_of_the_story_is_that_of_the_program():
         assert kept[-3:] == lines[-3:]
         assert '"""' not in shown
     marks = render().texts("mark")
-    assert "z = reparameterize(key, mean, logvar)" in marks
+    assert "z = reparameterize(batch.key, mean, logvar)" in marks
     assert not any("network.nll" in line for line in marks)  # both have it
     assert "return mean + jnp.exp(logvar / 2) * eps" in sources[2]
 

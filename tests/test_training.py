@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from experiments.published import iwae_table_1
 from vae_jax import objectives, training
 from vae_jax.config import FIELDS, Config
+from vae_jax.evaluation import likelihood
 from vae_jax.models import MODELS
 from vae_jax.networks import QUICK_COMPILATION
 from vae_jax.programs import make_program
+from vae_jax.runs import trained_run
 
 pytestmark = pytest.mark.usefixtures("cheap_compilation")
 
@@ -91,13 +93,13 @@ def spied(monkeypatch):
     calls = []
     objective = objectives.vae_objective
 
-    def spy(network, images, key, hyperparameters):
-        own_key, eps_key = key, jax.random.wrap_key_data(jax.random.key_data(key))
-        zeros = jnp.zeros((len(images), 2))
+    def spy(batch):
+        eps_key = jax.random.wrap_key_data(jax.random.key_data(batch.key))
+        zeros = jnp.zeros((len(batch.images), 2))
         eps = objectives.reparameterize(eps_key, zeros, zeros)  # the objective draws the same from the same key
         record = functools.partial(jax.debug.callback, lambda *values: calls.append(tuple(map(np.asarray, values))))
-        record(images, eps, ordered=True)
-        return objective(network, images, own_key, hyperparameters)
+        record(batch.images, eps, ordered=True)
+        return objective(batch)
 
     jax.clear_caches()  # programs compiled before do not call the spy
     monkeypatch.setattr(objectives, "vae_objective", spy)
@@ -172,9 +174,28 @@ def test_training_minimizes_the_loss_it_reports(change):
     assert jax.tree.all(close)
 
 
-def test_a_short_batch_is_the_mean_over_its_own_images():
-    """A step on 21 images padded to 32 equals a step on exactly those 21, for an AE, which has no noise."""
-    config = dataclasses.replace(CONFIG, model="ae", optimizer="sgd", learning_rate=0.01)
+def compare_means(batch):
+    """An autoencoder whose codes are pulled, as a batch, to a mean of 0, as a model that knows the prior may do."""
+    network, images = batch.network, batch.images
+    z = network.encode(images).mean
+    mean = batch.weights @ z / jnp.sum(batch.weights)
+    penalty = jnp.broadcast_to(100 * jnp.sum(jnp.square(mean)), batch.weights.shape)
+    distortion = network.nll(network.decode(z), images)
+    return objectives.Terms(distortion, jnp.zeros_like(distortion), penalty)
+
+
+@pytest.fixture
+def comparing(monkeypatch):
+    """Makes the AE compare its batches as a whole."""
+    jax.clear_caches()  # of programs with its own objective
+    monkeypatch.setattr(objectives, "ae_objective", compare_means)
+    yield
+    jax.clear_caches()
+
+
+def step_with_and_without_padding():
+    """A step on 21 images padded to 32 equals a step on exactly those 21."""
+    config = dataclasses.replace(CONFIG, model="ae", optimizer="sgd", learning_rate=0.01)  # an AE has no noise
     program, hyperparameters = make_program(config, (6, 6)), training.hyperparameters([config])
     state = run_of(training.init_states(program, hyperparameters), 0)
     numbers = run_of(hyperparameters, 0)
@@ -189,6 +210,32 @@ def test_a_short_batch_is_the_mean_over_its_own_images():
     close = jax.tree.map(lambda a, b: np.allclose(a, b, rtol=1e-5, atol=1e-6), padded.params, exact.params)
     assert jax.tree.all(close)  # the order of a float32 sum differs
     np.testing.assert_allclose(padded_sums.loss, exact_sums.loss, rtol=1e-5)
+
+
+def test_a_short_batch_is_the_mean_over_its_own_images():
+    step_with_and_without_padding()
+
+
+@pytest.mark.usefixtures("comparing")
+def test_images_that_fill_up_a_batch_do_not_change_what_is_said_of_the_batch():
+    step_with_and_without_padding()
+
+
+@pytest.mark.usefixtures("comparing")
+def test_an_evaluation_says_of_each_batch_what_its_own_images_are():
+    """21 images in batches of 8, 8 and 5: each image has the penalty of its batch, in float64 NumPy from the codes."""
+    config = dataclasses.replace(CONFIG, model="ae")
+    program, numbers, states, _ = train([config], epochs=1)
+    found = training.evaluate(program, IMAGES, states.params, numbers)
+    run = trained_run(config, program, run_of(states.params, 0))
+    z = run.encode(IMAGES).mean.astype(np.float64)
+    penalties = [100 * np.square(z[start : start + 8].mean(axis=0)).sum() for start in (0, 8, 16)]
+    expected = np.repeat(penalties, [8, 8, 5])
+    np.testing.assert_allclose((found.loss - found.distortion)[0], expected.mean(), rtol=1e-3)  # of 500 nats in float32
+    terms = likelihood.elbo_terms(run, likelihood.evaluation_pixels(run, IMAGES))
+    np.testing.assert_allclose(terms.penalty, expected, rtol=1e-5)
+    numbers = likelihood.evaluate_likelihood(run, IMAGES, IMAGES)
+    np.testing.assert_allclose(numbers["test_loss"], found.loss[0], rtol=1e-6)
 
 
 def test_evaluation_is_a_mean_over_images_whatever_the_batches():

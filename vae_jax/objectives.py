@@ -7,8 +7,8 @@
 | `cv_vae` | point + noise of one size | kl_weight · ½‖mean‖²                                  |
 | `vae`    | mean + learned noise      | kl_weight · KL from N(0, I)                           |
 
-Arrays in, arrays out, one value per example; the training step averages over examples. Sums run over pixels and over
-latent dimensions, so every value is in nats per image.
+A batch in, arrays out, one value per image; the training step averages over the images that count. Sums run over pixels
+and over latent dimensions, so every value is in nats per image.
 
 References:
     Kingma & Welling 2014, "Auto-Encoding Variational Bayes" (arXiv:1312.6114).
@@ -62,30 +62,43 @@ class Network(NamedTuple):
 
 Hyperparameters = Mapping[str, Array]
 """The dynamic fields of a `Config` by name: numbers inside the compiled program."""
-Objective = Callable[[Network, Array, Array, Hyperparameters], Terms]
 
 
-def ae_objective(network: Network, images: Array, key: Array, hyperparameters: Hyperparameters) -> Terms:
-    """Autoencoder: encode each image as a point z, decode it, and minimize the reconstruction error.
+class Batch(NamedTuple):
+    """What an objective sees.
 
-    Takes the arguments of `vae_objective`. An autoencoder has neither noise nor a KL term, so it ignores the last two.
+    The last batch of an epoch is filled up with images that do not count. Where an objective looks at a batch as a
+    whole, as at its mean code, it weighs the images, or these would change its loss.
     """
-    del key, hyperparameters
+
+    network: Network
+    images: Array  # float32[B, H, W] in [0, 1]
+    weights: Array  # float32[B], 1 for an image that counts and 0 for one that does not
+    key: Array  # PRNG key for noise; consumed
+    hyperparameters: Hyperparameters
+
+
+Objective = Callable[[Batch], Terms]
+
+
+def ae_objective(batch: Batch) -> Terms:
+    """Autoencoder: encode each image as a point z, decode it, and minimize the reconstruction error."""
+    network, images = batch.network, batch.images
     z = network.encode(images).mean
     distortion = network.nll(network.decode(z), images)
     zeros = jnp.zeros_like(distortion)
     return Terms(distortion=distortion, rate=zeros, penalty=zeros)
 
 
-def rae_objective(network: Network, images: Array, key: Array, hyperparameters: Hyperparameters) -> Terms:
+def rae_objective(batch: Batch) -> Terms:
     """Regularized autoencoder: an autoencoder whose codes are pulled to 0 and whose decoder's weights decay.
 
     This is RAE-L2 of Ghosh et al. 2020. Without the decay the decoder could undo the pull by larger weights.
 
-    Takes the arguments of `vae_objective`, ignores the key, and reads the hyperparameters `kl_weight` and `decoder_l2`,
-    both float32[]. The decay is the same for every image, so that the loss of a batch holds it once.
+    It reads the hyperparameters `kl_weight` and `decoder_l2`, both float32[]. The decay is the same for every image, so
+    that the loss of a batch holds it once.
     """
-    del key
+    network, images, hyperparameters = batch.network, batch.images, batch.hyperparameters
     z = network.encode(images).mean
     distortion = network.nll(network.decode(z), images)
     pull = 0.5 * jnp.sum(jnp.square(z), axis=-1)
@@ -94,47 +107,41 @@ def rae_objective(network: Network, images: Array, key: Array, hyperparameters: 
     return Terms(distortion, rate=jnp.zeros_like(distortion), penalty=penalty)
 
 
-def cv_vae_objective(network: Network, images: Array, key: Array, hyperparameters: Hyperparameters) -> Terms:
+def cv_vae_objective(batch: Batch) -> Terms:
     """Constant-variance VAE: a VAE whose noise has one size, which nothing learns.
 
     The KL from the standard normal is then ½‖mean‖² plus a constant, which the penalty leaves out (Ghosh et al. 2020).
-    The rate is the whole KL.
-
-    Takes the arguments of `vae_objective`, and reads the hyperparameter `kl_weight` only.
+    The rate is the whole KL. It reads the hyperparameter `kl_weight`.
     """
+    network, images = batch.network, batch.images
     mean, logvar = _with_noise(network.encode(images))
-    z = reparameterize(key, mean, logvar)
+    z = reparameterize(batch.key, mean, logvar)
     distortion = network.nll(network.decode(z), images)
     pull = 0.5 * jnp.sum(jnp.square(mean), axis=-1)
     rate = jnp.sum(gaussian_kl(mean, logvar), axis=-1)
-    return Terms(distortion, rate, penalty=hyperparameters["kl_weight"] * pull)
+    return Terms(distortion, rate, penalty=batch.hyperparameters["kl_weight"] * pull)
 
 
-def vae_objective(network: Network, images: Array, key: Array, hyperparameters: Hyperparameters) -> Terms:
+def vae_objective(batch: Batch) -> Terms:
     """Variational autoencoder: encode each image as a distribution, and penalize its KL from the standard normal.
 
-    Args:
-        network: encodes, decodes, and computes -log p(x | z).
-        images: float32[B, H, W] in [0, 1].
-        key: PRNG key for the noise of the codes; consumed.
-        hyperparameters: `kl_weight` float32[], where 1 gives the negative ELBO, and `free_bits` float32[], the KL of
-            each latent dimension that is not penalized, in nats (Kingma et al. 2016, arXiv:1606.04934, eq. 15; here
-            per image instead of the mean over a batch, so that an image's loss does not depend on its batch).
+    It reads the hyperparameters `kl_weight` float32[], where 1 gives the negative ELBO, and `free_bits` float32[], the
+    KL of each latent dimension that is not penalized, in nats (Kingma et al. 2016, arXiv:1606.04934, eq. 15; here per
+    image instead of the mean over a batch, so that an image's loss does not depend on its batch).
 
     Raises:
         ValueError: the encoder has no variance.
     """
+    network, images = batch.network, batch.images
     mean, logvar = _with_noise(network.encode(images))
-    z = reparameterize(key, mean, logvar)
+    z = reparameterize(batch.key, mean, logvar)
     distortion = network.nll(network.decode(z), images)
     kl = gaussian_kl(mean, logvar)
-    penalty = jnp.sum(jnp.maximum(kl, hyperparameters["free_bits"]), axis=-1)
-    return Terms(distortion, rate=jnp.sum(kl, axis=-1), penalty=hyperparameters["kl_weight"] * penalty)
+    penalty = jnp.sum(jnp.maximum(kl, batch.hyperparameters["free_bits"]), axis=-1)
+    return Terms(distortion, rate=jnp.sum(kl, axis=-1), penalty=batch.hyperparameters["kl_weight"] * penalty)
 
 
-def iwae_objective(
-    network: Network, images: Array, key: Array, hyperparameters: Hyperparameters, *, num_samples: int
-) -> Terms:
+def iwae_objective(batch: Batch, *, num_samples: int) -> Terms:
     """Importance-weighted autoencoder: a VAE that maximizes log 1/k Σ p(x, z_i) / q(z_i | x) over k draws of z.
 
     The bound rises with k towards log p(x); with k = 1 it is the ELBO with a sampled instead of the analytic KL. The
@@ -145,20 +152,16 @@ def iwae_objective(
     The codes take memory for k · B · D numbers. At most `MAX_DECODED_PIXELS` are decoded at once (but all of one
     draw); with more, the draws take turns, and the backward pass decodes them again.
 
-    Takes the arguments of `vae_objective`, and reads the hyperparameter `kl_weight` only.
-
     Args:
-        network: see `vae_objective`, as for the next three.
-        images: float32[B, H, W].
-        key: consumed.
-        hyperparameters: `kl_weight`.
+        batch: of which the hyperparameter `kl_weight` is read.
         num_samples: k, draws per image.
 
     Raises:
         ValueError: the encoder has no variance.
     """
+    network, images = batch.network, batch.images
     mean, logvar = _with_noise(network.encode(images))
-    eps = jax.random.normal(key, (num_samples, *mean.shape), mean.dtype)
+    eps = jax.random.normal(batch.key, (num_samples, *mean.shape), mean.dtype)
     z = mean[None] + jnp.exp(logvar / 2)[None] * eps
     log_ratio = 0.5 * jnp.sum(jnp.square(z) - jnp.square(eps) - logvar[None], axis=-1)  # log q(z | x) - log p(z)
 
@@ -168,7 +171,7 @@ def iwae_objective(
     at_once = max(1, MAX_DECODED_PIXELS // images.size)
     in_turns = partial(jax.lax.map, jax.checkpoint(nll_of), batch_size=at_once)
     nll = jax.vmap(nll_of)(z) if num_samples <= at_once else in_turns(z)
-    log_weights = -nll - hyperparameters["kl_weight"] * log_ratio
+    log_weights = -nll - batch.hyperparameters["kl_weight"] * log_ratio
     loss = math.log(num_samples) - jax.nn.logsumexp(log_weights, axis=0)
     distortion = jnp.mean(nll, axis=0)
     return Terms(distortion, rate=jnp.sum(gaussian_kl(mean, logvar), axis=-1), penalty=loss - distortion)

@@ -10,7 +10,7 @@ from vae_jax.config import Config, static_part
 from vae_jax.likelihoods import LIKELIHOODS, binarize
 from vae_jax.models import MODELS
 from vae_jax.networks import Autoencoder, Params, decode, encode
-from vae_jax.objectives import Hyperparameters, Network, Terms, objective_of
+from vae_jax.objectives import Batch, Hyperparameters, Network, Terms, objective_of
 
 
 class Program(NamedTuple):
@@ -49,15 +49,16 @@ def make_program(config: Config, image_shape: tuple[int, int], mean_pixel: float
 
 
 def objective_terms(
-    program: Program, params: Params, hyperparameters: Hyperparameters, pixels: Array, key: Array
+    program: Program, params: Params, hyperparameters: Hyperparameters, pixels: Array, weights: Array, key: Array
 ) -> Terms:
-    """Computes the objective's terms for each image.
+    """Computes the objective's terms for each image of a batch.
 
     Args:
         program: the static part of the run.
         params: its parameters.
         hyperparameters: its dynamic fields.
         pixels: float32[B, H, W] in [0, 1], binarized where the model is trained on binary pixels.
+        weights: float32[B], 1 for an image that counts and 0 for one that fills up the batch.
         key: PRNG key for ε; consumed.
     """
     network = Network(
@@ -67,7 +68,7 @@ def objective_terms(
         params["decoder"],
     )
     objective = objective_of(program.config.model, program.config.importance_samples)
-    return objective(network, pixels, key, hyperparameters)
+    return objective(Batch(network, pixels, weights, key, hyperparameters))
 
 
 def observed_pixels(program: Program, images: Array, key: Array) -> Array:

@@ -166,7 +166,7 @@ def evaluate(program: Program, images: Array, params: Params, hyperparameters: H
             index, indices, weights = inputs
             sample_key, binarize_key = jax.random.split(jax.random.fold_in(evaluation_key, index))
             pixels = observed_pixels(program, images[indices], binarize_key)
-            terms = objective_terms(program, params, hyperparameters, pixels, sample_key)
+            terms = objective_terms(program, params, hyperparameters, pixels, weights, sample_key)
             return None, _weighted_sums(terms, weights)
 
         _, sums = jax.lax.scan(step, None, (jnp.arange(order.shape[0]), order, weights))
@@ -200,7 +200,7 @@ def train_step(
     warmup = jnp.where(warmup_steps > 0, warmup, 1.0)
 
     def mean_loss(params: Params) -> tuple[Array, Terms]:
-        terms = objective_terms(program, params, hyperparameters, pixels, sample_key)
+        terms = objective_terms(program, params, hyperparameters, pixels, weights, sample_key)
         return jnp.sum(weights * terms.loss(warmup)) / jnp.sum(weights), terms
 
     gradients, terms = jax.grad(mean_loss, has_aux=True)(state.params)

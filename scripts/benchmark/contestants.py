@@ -62,7 +62,7 @@ def flax_loop(images: np.ndarray) -> Iterator[float]:
     def step(params: Any, state: Any, batch: jax.Array, key: jax.Array) -> tuple[Any, Any, jax.Array]:
         def loss_of(params: Any) -> jax.Array:
             pixels = batch.astype(jnp.float32) / 255
-            return objective_terms(program, params, hyperparameters, pixels, key).loss().mean()
+            return objective_terms(program, params, hyperparameters, pixels, jnp.ones(BATCH), key).loss().mean()
 
         loss, gradient = jax.value_and_grad(loss_of)(params)
         updates, state = optimizer.update(gradient, state)
@@ -185,7 +185,7 @@ def flax_conv(images: np.ndarray, config: Config) -> Iterator[float]:
 
     def step(params: Any, state: Any, batch: jax.Array, key: jax.Array) -> tuple[Any, Any, jax.Array]:
         def loss_of(params: Any) -> jax.Array:
-            return objective_terms(program, params, hyperparameters, batch / 255, key).loss().mean()
+            return objective_terms(program, params, hyperparameters, batch / 255, jnp.ones(BATCH), key).loss().mean()
 
         loss, gradient = jax.value_and_grad(loss_of)(params)
         updates, state = optimizer.update(gradient, state)
