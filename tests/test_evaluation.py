@@ -13,7 +13,7 @@ from vae_jax import evaluation, runs, source
 from vae_jax.config import Config
 from vae_jax.data import Dataset, Split
 from vae_jax.data.identity import identity_of
-from vae_jax.evaluation import classifier, instruments, parts, plausibility, quadrature, recipe
+from vae_jax.evaluation import classifier, instruments, likelihood, parts, plausibility, quadrature, recipe
 from vae_jax.evaluation.classifier import Classifier
 from vae_jax.evaluation.plausibility import Plausibility
 from vae_jax.measurements import MEASUREMENTS, RECORD_KEYS
@@ -236,7 +236,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(recipe, "MIN_STEPS", 2)
     monkeypatch.setattr(plausibility, "SCHEDULE", recipe.Schedule(1, 2, 1e-3))
     monkeypatch.setattr(parts, "MIN_SAMPLES", 30)
-    monkeypatch.setattr(quadrature, "MAX_GRID_POINTS", 20_000)
+    monkeypatch.setattr(quadrature, "HALVINGS", 2)
     # Each of many programs runs for milliseconds.
     jax.config.update("jax_disable_most_optimizations", True)
     yield
@@ -347,7 +347,7 @@ def test_extreme_parameters_are_evaluated(name, tmp_path, monkeypatch):
     folder = untrained(tmp_path, monkeypatch, noise(), EXTREME[name])
     numbers = evaluation.evaluate_run(folder, num_likelihood_samples=10)
     assert "failed" not in numbers
-    if not numbers["test_not_a_likelihood_exact_resolved"]:
+    if numbers["test_not_a_likelihood_exact_share"] < likelihood.MIN_SHARE:
         assert numbers["test_not_a_likelihood_exact"] is None
         assert numbers["test_posterior_kl"] is None
 
@@ -363,6 +363,6 @@ def test_extreme_parameters_are_evaluated(name, tmp_path, monkeypatch):
 )
 def test_every_kind_of_run_has_finite_numbers(fields, tmp_path, monkeypatch):
     folder = untrained(tmp_path, monkeypatch, noise(), **fields)
-    numbers = evaluation.evaluate_run(folder, num_likelihood_samples=30)  # 25 are the least that have a Pareto k
+    numbers = evaluation.evaluate_run(folder, num_likelihood_samples=10)
     assert "failed" not in numbers
     assert None not in numbers.values()

@@ -95,7 +95,6 @@ _HOFFMAN = "Hoffman & Johnson 2016, ELBO Surgery"
 _KINGMA = "Kingma & Welling 2014, Auto-Encoding Variational Bayes"
 _KYNKAANNIEMI = "Kynkäänniemi et al. 2019, Improved Precision and Recall Metric for Assessing Generative Models"
 _NAEEM = "Naeem et al. 2020, Reliable Fidelity and Diversity Metrics for Generative Models"
-_VEHTARI = "Vehtari et al. 2024, Pareto Smoothed Importance Sampling"
 _WANG = "Wang et al. 2009, Divergence Estimation for Multidimensional Densities Via k-Nearest-Neighbor Distances"
 
 _ONE_NAT = "One nat is the spread of independent reproductions of a published VAE."
@@ -119,7 +118,8 @@ MEASUREMENTS: dict[str, Measurement] = _with_errors({
         "-log p(x | z) of the test images at the mean of q(z | x): the distortion without the noise of the draw.",
         margin=1.0, margin_reason=_ONE_NAT, error=TEST_IMAGES),
     "test_noise_cost": Measurement("cost of the noise", NATS, "lower", "",
-        "Distortion at drawn codes minus distortion at mean codes of the test images; 0 where a code is a point.",
+        "Distortion at drawn codes, eight for each test image, minus distortion at its mean code; 0 where a code is a "
+        "point.",
         margin=0.5, margin_reason="Half a nat is less than a factor of two in the likelihood of an image.",
         error=TEST_IMAGES),
     "test_mse": Measurement("squared error", "per pixel", "lower", "reconstructions",
@@ -150,21 +150,16 @@ MEASUREMENTS: dict[str, Measurement] = _with_errors({
         _BURDA, kind=int),
     **_each(_LIKELIHOODS, {
         "{prefix}_sampled": Measurement("sampled {score}", NATS, "higher", "",
-            "Importance-weighted lower bound of log p(x); where the exact value is known, that minus the gap of at "
-            "most 100 images.{caveat}", _BURDA),
+            "Importance-weighted lower bound of log p(x); where the exact value is known, that minus the gap.{caveat}",
+            _BURDA),
         "{prefix}_sampled_error": Measurement("error of the sampled {score}", NATS, "lower", "",
             "Standard error of the importance-weighted bound over repeated draws, not its distance from "
             "log p(x).{caveat}"),
         "{prefix}_sampled_low_ess": Measurement("low sample sizes of the sampled {score}", SHARE, "lower", "",
             "Share of images whose importance weights are worth fewer than five samples.{caveat}"),
-        "{prefix}_sampled_pareto_k": Measurement("Pareto k of the sampled {score}", "", "lower", "",
-            "Mean over images of the shape of the tail of the importance weights, whose moments are finite up to "
-            "order 1 / k.{caveat}", _VEHTARI),
-        "{prefix}_sampled_high_pareto_k": Measurement("high Pareto k of the sampled {score}", SHARE, "lower", "",
-            "Share of images whose importance weights have a Pareto k above 0.7, too heavy a tail for a mean to be "
-            "relied on.{caveat}", _VEHTARI),
         "{prefix}_sampled_gap": Measurement("gap of the sampled {score}", NATS, "lower", "",
-            "log p(x) by quadrature minus the importance-weighted bound, for one or two latent dimensions.{caveat}"),
+            "log p(x) by quadrature minus the importance-weighted bound, for one or two latent dimensions; the mean "
+            "over at most 100 images.{caveat}"),
         "{prefix}_samples": Measurement("samples of the {score}", "samples per image", None, "",
             "Number of importance samples per image.{caveat}", kind=int),
         "{prefix}_images": Measurement("images of the {score}", "images", None, "",
@@ -172,9 +167,11 @@ MEASUREMENTS: dict[str, Measurement] = _with_errors({
         "{prefix}_exact": Measurement("exact {score}", NATS, "higher", "",
             "log p(x) by quadrature, for one or two latent dimensions.{caveat}"),
         "{prefix}_exact_error": Measurement("error of the exact {score}", NATS, "lower", "",
-            "Mean absolute change of log p(x) when the step of the quadrature's grid was last halved.{caveat}"),
-        "{prefix}_exact_resolved": Measurement("exact {score} resolved", "", None, "",
-            "Whether the quadrature converged within its budget of grid points.{caveat}", kind=bool),
+            "Mean absolute change of log p(x) with half the points along each axis of the quadrature, far more than "
+            "its error.{caveat}"),
+        "{prefix}_exact_share": Measurement("images of the exact {score}", SHARE, "higher", "",
+            "Share of images whose log p(x) the quadrature resolves; the exact value, the gap and the cost of "
+            "inference are of these images, and of none below 0.99.{caveat}"),
     }),
     "test_posterior_kl": Measurement("cost of inference", NATS, "lower", "",
         "log p(x) - ELBO = KL divergence of q(z | x) from p(z | x): what amortized Gaussian inference costs.",

@@ -4,8 +4,6 @@
 
 References:
     Burda, Grosse & Salakhutdinov 2016, "Importance Weighted Autoencoders" (arXiv:1509.00519), eq. 8.
-    Vehtari, Simpson, Gelman, Yao & Gabry 2024, "Pareto Smoothed Importance Sampling" (arXiv:1507.02646).
-    Zhang & Stephens 2009, "A New and Efficient Estimation Method for the Generalized Pareto Distribution".
 """
 
 import math
@@ -27,10 +25,7 @@ NUM_SAMPLES = 500  # importance samples per image
 MAX_PRODUCTS = 6e12  # multiplications of either estimate; up to two minutes on two CPU cores
 PIXEL_PRODUCTS = 50  # multiplications that the exponentials of one decoded pixel cost as much time as
 REPEATED_IMAGES = 50  # or a fifth of all, if that is more, are sampled twice for the error of the bound
-MIN_TAIL = 5  # largest weights that a Pareto distribution is fitted to, at least
-HIGH_PARETO_K = 0.7  # above which a mean of importance weights is not to be relied on (Vehtari et al. 2024)
 LOW_ESS = 5.0  # effective samples
-CHUNK_ELEMENTS = 1 << 22  # numbers in an array of tails times candidates; 32 MiB
 
 
 class SampledBound(NamedTuple):
@@ -39,7 +34,6 @@ class SampledBound(NamedTuple):
     values: np.ndarray  # float64[N], nats
     error: float  # standard error of the mean over images, from sampling some of them twice; blind to the bias
     ess: np.ndarray  # float64[N], effective sample size (Σ w)² / Σ w², from 1 to k
-    pareto_k: np.ndarray  # float64[N], shape of the tail of the weights; NaN where it cannot be told
 
 
 def affordable_images(run: TrainedRun) -> int:
@@ -62,30 +56,23 @@ def importance_sampled(run: TrainedRun, pixels: np.ndarray, num_samples: int, se
     sees them. At most `REPEATED_IMAGES` or a fifth of the images get k samples a second time: half the mean squared
     difference estimates the variance of an image's value, of which the error of the mean follows. It says how far
     another seed would be off, and not how far the bound is below log p(x): heavy tails hide the largest weights from
-    both draws alike. Of that, the effective sample size and the shape of the tail tell, unless q(z | x) is so narrow
-    that all draws are one point. With 5,000 samples, 10,000 images of a 784-200-200-50 model take five to ten minutes
-    on two CPU cores; memory does not grow with the number of images but for the tails, 213 numbers each.
+    both draws alike. Of that, the effective sample size tells, unless q(z | x) is so narrow that all draws are one
+    point. With 5,000 samples, 10,000 images of a 784-200-200-50 model take five to ten minutes on two CPU cores.
     """
-    values, ess, tails = sampled_bounds(run, pixels, num_samples, make_key(seed))
+    values, ess = sampled_bounds(run, pixels, num_samples, make_key(seed))
     chosen = subset(np.arange(len(pixels)), max(REPEATED_IMAGES, len(pixels) // 5))
-    again, *_ = sampled_bounds(run, pixels[chosen], num_samples, jax.random.fold_in(make_key(seed), len(pixels)))
+    again, _ = sampled_bounds(run, pixels[chosen], num_samples, jax.random.fold_in(make_key(seed), len(pixels)))
     variance = np.mean(np.square(again - values[chosen])) / 2
-    return SampledBound(values, float(np.sqrt(variance / len(values))), ess, pareto_shape(tails))
+    return SampledBound(values, float(np.sqrt(variance / len(values))), ess)
 
 
-def sampled_bounds(
-    run: TrainedRun, pixels: np.ndarray, num_samples: int, key: Array
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draws k samples per image: the bounds float64[N], effective sample sizes float64[N] and largest weights.
-
-    The weights float64[N, M + 1] are relative to the largest, ascending; M is `tail_size(k)`.
-    """
+def sampled_bounds(run: TrainedRun, pixels: np.ndarray, num_samples: int, key: Array) -> tuple[np.ndarray, np.ndarray]:
+    """Draws k samples per image: the bounds float64[N], and the effective sample sizes float64[N]."""
     # As many decoder rows at once as fit in the caches of a CPU, or keep an accelerator busy.
     shape = pixels.shape[1:]
     rows = chunk_size(1024, shape) if jax.default_backend() == "cpu" else limit(65536, shape)
     per_step = min(num_samples, 64, rows)
-    kept = tail_size(num_samples) + 1
-    values, ess, tails = [], [], []
+    values, ess = [], []
     size = max(1, rows // per_step)
     for index, chunk in enumerate(chunks(pixels, size)):
         chunk_key = jax.random.fold_in(key, index)
@@ -97,46 +84,7 @@ def sampled_bounds(
         total = weights.sum(axis=0)
         values.append(top + np.log(total) - math.log(num_samples))
         ess.append(total**2 / np.square(weights).sum(axis=0))
-        tails.append(np.sort(np.partition(weights, num_samples - kept, axis=0)[-kept:], axis=0).T)
-    return np.concatenate(values), np.concatenate(ess), np.concatenate(tails)
-
-
-def tail_size(num_samples: int) -> int:
-    """Returns how many of k weights count as the tail: min(k / 5, 3 √k) (Vehtari et al. 2024, section 3)."""
-    return min(num_samples // 5, int(3 * math.sqrt(num_samples)))
-
-
-@np.errstate(all="ignore")  # a tail of equal weights has no shape
-def pareto_shape(tails: np.ndarray) -> np.ndarray:
-    """Fits a generalized Pareto distribution to the M largest of k importance weights, and returns its shape k̂.
-
-    The weights have finite moments up to order 1 / k̂. The fit is the quasi-Bayesian one of Zhang & Stephens 2009 with
-    the weak prior towards 1/2, worth ten weights, that Vehtari et al. 2024 add.
-
-    Args:
-        tails: float[N, M + 1], for each image the threshold and the M largest weights in ascending order, on any scale.
-
-    Returns:
-        float64[N]; infinite where a quarter of the tail vanishes beside the largest weight, NaN where M < `MIN_TAIL`,
-        where the weights are equal, and where one is not finite.
-    """
-    size = tails.shape[1] - 1
-    if size < MIN_TAIL:
-        return np.full(len(tails), np.nan)
-    count = 30 + int(math.sqrt(size))
-    shapes = []
-    for block in chunks(np.asarray(tails, np.float64), max(1, CHUNK_ELEMENTS // (count * size))):
-        excess = block[:, 1:] - block[:, :1]
-        # Candidates for θ = -shape / scale, and their profile likelihoods.
-        quartile, largest = excess[:, int(size / 4 + 0.5) - 1, None], excess[:, -1:]
-        theta = 1 / largest + (1 - np.sqrt(count / (np.arange(1, count + 1) - 0.5))) / (3 * quartile)
-        shape = np.log1p(-theta[..., None] * excess[:, None]).mean(axis=-1)
-        log_likelihood = size * (np.log(-theta / shape) - shape - 1)
-        weights = np.exp(log_likelihood - log_likelihood.max(axis=1, keepdims=True))
-        theta = (weights * theta).sum(axis=1) / weights.sum(axis=1)
-        vanish = (quartile[:, 0] == 0) & (largest[:, 0] > 0)
-        shapes.append(np.where(vanish, np.inf, np.log1p(-theta[:, None] * excess).mean(axis=1)))
-    return (size * np.concatenate(shapes) + 10 * 0.5) / (size + 10)
+    return np.concatenate(values), np.concatenate(ess)
 
 
 def decoder_products(run: TrainedRun) -> int:
@@ -163,12 +111,3 @@ def _log_weights(
         return -distortion - 0.5 * jnp.sum(jnp.square(z) - jnp.square(eps) - logvar[None], axis=-1)
 
     return jax.lax.map(step, jnp.arange(-(-num_samples // per_step)))
-
-
-def add_logs(state: tuple[Array, Array, Array], logs: Array) -> tuple[Array, Array, Array]:
-    """Adds the weights exp(float32[S, B]) to a running (log max w, Σ w / max w, Σ (w / max w)²)."""
-    top, total, squares = state
-    new_top = jnp.maximum(top, jnp.max(logs, axis=0))
-    shift = jnp.where(jnp.isneginf(new_top), 0.0, new_top)  # all weights are 0 so far
-    old, new = jnp.exp(top - shift), jnp.exp(logs - shift[None])
-    return new_top, total * old + jnp.sum(new, axis=0), squares * old**2 + jnp.sum(jnp.square(new), axis=0)
