@@ -14,7 +14,7 @@ from scripts.benchmark.measuring import Row, Table, seconds, table
 from scripts.benchmark.peak import matmul_peak
 from vae_jax import data, sweeps
 from vae_jax.config import Config, Options
-from vae_jax.evaluation import parts
+from vae_jax.evaluation import NUM_SAMPLES, parts
 from vae_jax.evaluation.marginal import sampled_bounds
 from vae_jax.networks import init_params
 from vae_jax.programs import make_program
@@ -79,9 +79,9 @@ def benchmark_evaluation(dataset: str, num_epochs: int, num_images: int) -> Tabl
         full = parts.dataset_of
         parts.dataset_of = lambda run, data_dir: _first(full(run, data_dir), num_images)  # type: ignore[assignment]
         try:
-            for _, compute in parts.of_run(place, None, Options().num_likelihood_samples):
+            for _, compute in parts.of_run(place, None, NUM_SAMPLES):
                 compute()  # compiles, and trains the networks that measure
-            found = list(parts.of_run(place, None, Options().num_likelihood_samples))
+            found = list(parts.of_run(place, None, NUM_SAMPLES))
             times = {part: seconds(compute) for part, compute in found}
         finally:
             parts.dataset_of = full
