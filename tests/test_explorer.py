@@ -239,7 +239,8 @@ def test_a_run_that_half_precision_cannot_hold_is_left_out(bad, digits, tmp_path
     folder = make_workdir(tmp_path, experiment)
     ae, vae = experiment.configs
     run = make_run(vae, (10, 12))
-    run.params["decoder"]["logits"]["kernel"][0, 0] = bad
+    logits = run.params["decoder"]["logits"]
+    logits["kernel"] = logits["kernel"].at[0, 0].set(bad)
     write_params(workdir.run_dir(folder, vae), vae, run.params, (10, 12))
     assert [content["name"] for content in build(folder)["runs"]] == [ae.name]
 
@@ -331,7 +332,7 @@ def test_a_page_keeps_its_size_and_says_what_it_leaves_out(digits, tmp_path, mon
         shown = [side for side in sides if re.search(f'src="data:image/webp[^>]*alt="{side} pixels', html)]
         if runs or shown:
             assert len(html.encode()) <= limit
-        assert html.count("This picture is left out of the page") == 3 - len(shown)
+        assert html.count("Left out, since the page holds") == 3 - len(shown)
         assert html.count("The explorer is left out") == (not runs)
         assert ("as many as a page of this size holds" in html) == (len(runs) > 0)
         return len(runs), shown

@@ -10,9 +10,10 @@ import pytest
 import sklearn.mixture
 from scipy.spatial.distance import cdist
 
+from vae_jax import networks
 from vae_jax.config import Config
 from vae_jax.data import Dataset, Split
-from vae_jax.evaluation import distances, samples, subsets
+from vae_jax.evaluation import distances, recipe, samples, subsets
 from vae_jax.evaluation.classifier import Classifier
 from vae_jax.evaluation.distances import frechet_distance
 from vae_jax.evaluation.plausibility import Plausibility
@@ -226,6 +227,16 @@ def test_midpoints_lie_halfway_between_two_codes():
     np.testing.assert_allclose(distance.min(axis=1), 0, atol=1e-12)
     assert len(set(distance.argmin(axis=1))) == 10  # every pair
     np.testing.assert_allclose(samples.midpoints(codes[:1], 8, np.random.default_rng(0))[7], codes[0])
+
+
+def test_decodes_of_large_images_are_shrunk_some_at_a_time(monkeypatch):
+    large, seen = np.random.default_rng(0).random((10, 130, 65), np.float32), []
+    run = run_of([[0.0]], decode=lambda z: seen.append(len(z)) or large[z[:, 0]])
+    monkeypatch.setattr(networks, "CHUNK_PIXELS", 4 * 130 * 65)
+    found = samples.decode_shrunk(run, np.arange(10)[:, None], (130, 65))
+    np.testing.assert_array_equal(found, recipe.shrunk(large))
+    assert found.shape == (10, 44, 33)
+    assert seen == [4, 4, 2]
 
 
 # Predictions

@@ -135,6 +135,7 @@ def trained_run(
     pixel_range: PixelRange = BYTES,
 ) -> TrainedRun:  # fmt: skip
     """Makes a run in memory from its Config, its program, and parameters without a leading axis."""
+    params = jax.device_put(params)  # once, and not with every chunk
     encode, decode = partial(_encode_all, program, params), partial(_decode_all, program, params)
     return TrainedRun(config, params, encode, decode, program, identity, pixel_range)
 

@@ -21,6 +21,7 @@ import sklearn.mixture
 from threadpoolctl import threadpool_limits
 
 from vae_jax.data import Dataset
+from vae_jax.evaluation import recipe
 from vae_jax.evaluation.classifier import Classifier
 from vae_jax.evaluation.distances import (
     DENSITY_K,
@@ -35,7 +36,7 @@ from vae_jax.evaluation.distances import (
 )
 from vae_jax.evaluation.plausibility import Plausibility
 from vae_jax.evaluation.subsets import MAX_IMAGES, limit, subset
-from vae_jax.runs import TrainedRun
+from vae_jax.runs import TrainedRun, in_chunks
 
 NUM_COMPONENTS = 10  # of the mixture, as in Ghosh et al. 2020
 MIXTURE_CODES = 5_000  # the mixture is fitted to, at most
@@ -140,6 +141,15 @@ def principal_axes(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return mean, np.maximum(variances, 0), axes  # rounding may push a variance of 0 below it
 
 
+def decode_shrunk(run: TrainedRun, z: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarray:
+    """Decodes codes float[N, D] of a run on images [H, W] to what classifiers and judges see of them, float32[N, h, w].
+
+    That is everything, unless the images are so large that these average them over blocks, as is done here first.
+    """
+    shrunk: np.ndarray = in_chunks(lambda part: recipe.shrunk(run.decode(part)), z, image_shape)
+    return shrunk
+
+
 def confidence(probabilities: np.ndarray) -> float:
     """Computes the mean largest of [N, C] class probabilities; near 1 if every image clearly shows a class."""
     return float(probabilities.max(axis=1).mean(dtype=np.float64))
@@ -191,12 +201,12 @@ def evaluate_samples(
     reference, floor = Reference.of(features), _floor(features, dataset, classifier, samplers)
     numbers: Numbers = {"classifier_accuracy": classifier.accuracy, "frechet_floor": floor}
     codes = run.encode(images).mean.astype(np.float64)
-    own = _Share.of(judge, run.decode(codes))
+    own = _Share.of(judge, decode_shrunk(run, codes, shape))
     numbers |= own.named("reconstruction_implausible")
     middle = midpoints(codes, limit(NUM_PAIRS, shape), np.random.default_rng(0))
 
     def look(z: np.ndarray) -> tuple[_Share, tuple[np.ndarray, np.ndarray]]:
-        decoded = run.decode(z)
+        decoded = decode_shrunk(run, z, shape)
         return _Share.of(judge, decoded), classifier.predict(decoded)  # on the device of this thread
 
     predicted = []

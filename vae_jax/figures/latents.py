@@ -9,12 +9,12 @@ from vae_jax.config import FIELDS, Config
 from vae_jax.evaluation.classifier import is_classifiable
 from vae_jax.evaluation.instruments import FOLDER
 from vae_jax.evaluation.plausibility import THRESHOLD, load_or_train
+from vae_jax.evaluation.samples import decode_shrunk
 from vae_jax.figures import planes
 from vae_jax.figures.grids import by_dataset, lines_of
 from vae_jax.figures.inputs import Chosen, Inputs
 from vae_jax.figures.panels import Drawing, draw_panels, figure, handles_of, share_legend
 from vae_jax.models import MODEL_FIELDS
-from vae_jax.runs import in_chunks
 
 MAX_ELLIPSES = 60
 ZOOM = 4  # of posteriors
@@ -204,5 +204,5 @@ def _plausibility_map(inputs: Inputs, config: Config) -> tuple[np.ndarray, float
     limit = max(3.0, 1.05 * float(np.quantile(np.abs(finite), 0.995))) if len(finite) else 3.0
     side = (np.arange(MAP_SIDE) + 0.5) / MAP_SIDE * 2 * limit - limit
     z = np.stack(np.meshgrid(side, side[::-1]), axis=-1).reshape(-1, 2)  # row 0 is the top
-    scores = in_chunks(lambda part: judge.scores(run.decode(part)), z, test.images.shape[1:])
+    scores = judge.scores(decode_shrunk(run, z, test.images.shape[1:]))
     return scores.reshape(MAP_SIDE, MAP_SIDE), judge.threshold, codes, test.labels, limit

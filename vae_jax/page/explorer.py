@@ -17,13 +17,14 @@ from vae_jax.data import Dataset
 from vae_jax.evaluation import plausibility
 from vae_jax.evaluation.classifier import is_classifiable
 from vae_jax.evaluation.instruments import FOLDER
+from vae_jax.evaluation.samples import decode_shrunk
 from vae_jax.evaluation.subsets import subset
 from vae_jax.fields import format_value
 from vae_jax.models import MODEL_FIELDS, MODELS
 from vae_jax.page.texts.explorer import EXPLORER
 from vae_jax.page.weights import Packed, encode_array, is_packable, pack, packed_size
 from vae_jax.results import Results
-from vae_jax.runs import TrainedRun, dataset_of, in_chunks, load_dataset, load_run
+from vae_jax.runs import TrainedRun, dataset_of, load_dataset, load_run
 from vae_jax.workdir import UserError, is_trained, run_dir
 
 MAX_BYTES = 5_000_000  # that the runs take in a page with room for them
@@ -34,7 +35,7 @@ DIGIT_PIXELS = MAX_DIGITS * 28 * 28  # of all of them
 GRID = 48  # rows and columns of the plausibility grid
 
 Judge = Callable[[np.ndarray], np.ndarray]
-"""Maps images float32[N, H, W] in [0, 1] to how plausible each is, float[N] in [0, 1]; one scale for all runs."""
+"""Maps images that `decode_shrunk` returns to how plausible each is, float[N] in [0, 1]; one scale for all runs."""
 
 
 def judges_of(results: Results, workdir: Path) -> Callable[[Dataset], Judge | None]:
@@ -254,8 +255,8 @@ def _plausibility_grid(run: TrainedRun, item: Packed, judge: Judge) -> dict[str,
     steps = (np.arange(GRID) + 0.5) / GRID * 2 - 1
     y, x = np.meshgrid(-steps, steps, indexing="ij")
     grid = np.stack([x.ravel(), y.ravel()], axis=1) * half + middle
-    shape = run.program.network.image_shape
-    values = np.nan_to_num(in_chunks(lambda z: judge(run.decode(z)), grid @ rotation, shape))  # z = Rᵀ p, for rows p
+    decoded = decode_shrunk(run, grid @ rotation, run.program.network.image_shape)  # z = Rᵀ p, for rows p
+    values = np.nan_to_num(judge(decoded))
     content = base64.b64encode(np.round(255 * np.clip(values, 0, 1)).astype(np.uint8)).decode("ascii")
     box = [float(v) for v in (middle[0] - half, middle[1] - half, middle[0] + half, middle[1] + half)]
     return {"box": box, "side": GRID, "values": content}

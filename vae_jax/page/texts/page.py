@@ -102,8 +102,8 @@ PAGE: dict[str, dict[str, str]] = {
         # Figures.
         "figures": "Figures",
         "file_label": "{title} as {kind}",
-        "picture_left_out": "This picture is left out of the page, which holds {size}. The files above have it.",
-        "explorer_left_out": "The explorer is left out: a page of {size} holds the network of none of the {n} runs.",
+        "picture_left_out": "Left out, since the page holds {size} at most; the picture is in the files above.",
+        "explorer_left_out": "The explorer is left out: no network of these runs fits into a page of {size}.",
         # Runs.
         "runs": "Runs",
         "diverged_mark": "diverged",
@@ -220,8 +220,7 @@ PAGE: dict[str, dict[str, str]] = {
         "figures": "그림",
         "file_label": "{title}, {kind} 파일",
         "picture_left_out": "페이지의 크기를 {size}로 제한하므로 이 그림은 넣지 않았습니다. 위의 파일에 있습니다.",
-        "explorer_left_out": "탐색기는 넣지 않았습니다. 학습 결과 {n}개 가운데 신경망이 {size}짜리 페이지에 담기는 것이"
-        " 없습니다.",
+        "explorer_left_out": "탐색기는 넣지 않았습니다. {size}짜리 페이지에 담기는 신경망이 없습니다.",
         "runs": "학습 결과",
         "diverged_mark": "발산",
         "provenance": "출처와 환경",
