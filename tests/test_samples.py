@@ -363,13 +363,16 @@ def test_large_images_are_decoded_in_part_and_those_of_one_sampler_are_gone_befo
 
     def decode(z):
         assert not any(reference() is not None for reference in alive)
-        decoded = np.full((len(z), 8, 8), 0.5, np.float32)
         seen.append(len(z))
-        alive.append(weakref.ref(decoded))
-        return decoded
+        return np.full((len(z), 8, 8), 0.5, np.float32)
+
+    def predict(images):
+        alive.append(weakref.ref(images))
+        return classifier.predict(images)
 
     samplers = {"a": np.zeros((40, 2)), "b": np.zeros((40, 2))}
-    numbers = evaluate_samples(run_of(np.zeros((40, 2)), decode=decode), dataset, classifier, judge, samplers)
+    run = run_of(np.zeros((40, 2)), decode=decode)
+    numbers = evaluate_samples(run, dataset, classifier._replace(predict=predict), judge, samplers)
     assert seen == [40] * 4  # reconstructions, midpoints and two samplers
     assert numbers["midpoint_implausible_error"] is not None
 
