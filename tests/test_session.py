@@ -117,6 +117,14 @@ def test_a_workdir_that_cannot_be_made(tmp_path):
         pass
 
 
+@pytest.fixture(autouse=True)
+def hangups_count():
+    """Processes that are started here get SIGHUP, also where the tests themselves run under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 WORK = """
 import sys, time
 from vae_jax import session
