@@ -120,11 +120,11 @@ def test_only_workers_of_this_code_compute_also_those_that_join_later(tmp_path, 
         with cluster.connect(address, display) as executor:
             start = f"start some with: dask worker {address}, or see the logs of those that do not join"
             assert display.lines == [f"{address}: no workers; {start}"]
-            future = executor.submit(os.getpid)
             start_worker(stack, address, path=tmp_path)
             start_worker(stack, address, DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE="0.001")
             shown = re.compile(r"2 workers, 1 paused: memory \d+ %, 1 with another installation")
             wait_for(lambda: shown.fullmatch(display.places[-1]))
+            future = executor.submit(os.getpid)  # a worker is paused some time after it has joined
             workers = executor._client.scheduler_info(n_workers=-1)["workers"].values()
             wait_for(
                 lambda: any(
