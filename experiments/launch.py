@@ -25,7 +25,7 @@ import experiments
 from experiments import flags, plan
 from scripts import command
 from vae_jax import environment, session, source
-from vae_jax.config import Experiment, Options
+from vae_jax.config import Experiment, Options, static_part
 from vae_jax.session import Stop, StoppedError
 from vae_jax.workdir import UserError, check_workdir, exists, read_experiment
 
@@ -122,7 +122,7 @@ def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, 
         before = disk.check_workdir(workdir, experiment)
         if not is_beside:
             record, failed = _train(experiment, workdir, options, text, before, stop, progress)
-        found = results.collect(workdir, experiment.configs)
+        found = results.collect(workdir, experiment.configs, experiment.shown)
         if not is_beside:
             results.write_csv(workdir / "results.csv", found)
         with session.hold(workdir, session.DRAWING, stop.check):
@@ -155,10 +155,22 @@ def _train(
         summary = plan.summary(experiment, workdir, options)  # whose path is not split
         progress.say(textwrap.fill(summary, session.COLUMNS, break_long_words=False, break_on_hyphens=False))
         table = results.LiveCsv(workdir, configs)
+        firsts = {static_part(config): config for config in reversed(configs) if config not in experiment.shown}
+        awaited = [disk.run_dir(workdir, config) for config in firsts.values()]
+        if len(awaited) in (1, len(configs)) or exists(workdir / "report.html"):
+            awaited = []
+
+        def meanwhile() -> None:
+            table.update()
+            while awaited and disk.is_evaluated(awaited[-1]):
+                awaited.pop()
+                if not awaited:
+                    _first_report(experiment, workdir, options, progress)
+
         try:
             failed = sweeps.train_and_evaluate(
                 configs, workdir, options, executor=executor, stop=stop, progress=progress, identities=identities,
-                meanwhile=table.update,
+                meanwhile=meanwhile,
             )  # fmt: skip
         except BaseException:
             table.update(now=True)  # also what has finished before a stop
@@ -166,17 +178,28 @@ def _train(
     return record, [*failed]
 
 
+def _first_report(experiment: Experiment, workdir: Path, options: Options, progress: session.Progress) -> None:
+    """Writes the page of the runs that are evaluated so far, without figures."""
+    from vae_jax import page, results
+
+    found = results.collect(workdir, experiment.configs, experiment.shown)
+    path = page.write(experiment, workdir, found, [], options.data_dir, options.language)
+    progress.say(f"First report, of one seed and without figures: {path.resolve().as_uri()}")
+
+
 def _draw(
     experiment: Experiment, workdir: Path, options: Options, found: "Results", stop: Stop, progress: session.Progress,
     finish: Callable[[], None] | None,
 ) -> list[tuple[str, str]]:  # fmt: skip
     """Draws figures, calls `finish`, if it is given, writes the page; returns the figures that failed and why."""
-    from vae_jax import figures, made, page  # whose libraries take long to import, which training must not wait for
+    # Whose libraries take long to import, which training must not wait for.
+    from vae_jax import figures, made, page, verdicts
 
     def show(done: int, total: int, name: str) -> None:
         stop.check()
         progress.drawing(done, total, name)
 
+    verdicts.write_tables(workdir / "tables", verdicts.judge(found), verdicts.describe_others(found))
     before_now = made.Made(workdir, made.digest(experiment, workdir, found), options.figures == "again")
     drawn = figures.draw(experiment, found, workdir, options.data_dir, show, before_now)
     if finish:
@@ -196,7 +219,7 @@ def _ending(workdir: Path, found: "Results") -> str:
     from vae_jax import workdir as disk
     from vae_jax.answer import answer
 
-    sentences = [textwrap.fill(text, session.COLUMNS) for text in answer(found, verdicts.judge_claims(found))]
+    sentences = [textwrap.fill(text, session.COLUMNS) for text in answer(found, verdicts.judge(found))]
     lines = [f"Report: {(workdir / 'report.html').resolve().as_uri()}"]
     folders = [disk.run_dir(workdir, config).resolve() for config in found.configs]
     # The last model is the one that is compared with the others.

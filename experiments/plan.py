@@ -1,7 +1,9 @@
 """The dry run: prints what a launch would do."""
 
+import itertools
+import math
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,12 @@ from vae_jax.workdir import find_run_dir, is_trained
 
 if typing.TYPE_CHECKING:
     from vae_jax.data import Dataset
+
+
+PRODUCTS_PER_SECOND = 6e10  # multiplications of training on two CPU cores; an accelerator is far faster
+EVALUATION_SECONDS = 1.5  # of a run, on two CPU cores
+START_SECONDS = 30.0  # of a launch: compiling, training the instruments, drawing
+CONV_CHANNELS = (32, 64)  # of the two convolutions of architecture=conv
 
 
 def is_done(workdir: Path, config: Config) -> bool:
@@ -37,9 +45,12 @@ def describe(own: Experiment, experiment: Experiment, workdir: Path, datasets: I
         if before != after:
             unread = "" if any(config.uses(name) for config in done) else " (no run reads it)"
             lines.append(f"{'changed':8} {name}: {_join(before)} -> {_join(after)}{unread}")
+    datasets = list(datasets)
     lines += dict.fromkeys(f"{'data':8} {dataset.describe()}" for dataset in datasets)
     counts = f"{_count(len(done), 'run')} of {_count(len(group(done)), 'program')}, {sum(done.values())} trained"
     lines.append(f"{counts}, in {workdir}")
+    if left := [config for config, trained in done.items() if not trained]:
+        lines.append(_estimate(left, {dataset.name: dataset for dataset in datasets}))
     return lines + [f"{'trained' if trained else 'to do':8} {config.name}" for config, trained in done.items()]
 
 
@@ -59,8 +70,41 @@ def summary(experiment: Experiment, workdir: Path, options: Options) -> str:
     return f"{experiment.name}: {training}{programs}{where}{evaluating}, drawing, in {workdir}"
 
 
+def _estimate(configs: Sequence[Config], datasets: Mapping[str, "Dataset"]) -> str:
+    """Says about how long these runs take on two CPU cores, and how much of the disk."""
+    seconds, numbers = START_SECONDS, 0
+    for config in configs:
+        images = datasets[config.dataset].train.images
+        weights, products = _size(config, images.shape[1:])
+        numbers += weights
+        # A backward pass multiplies twice as much as a forward pass.
+        seconds += 3 * products * len(images) * config.num_epochs / PRODUCTS_PER_SECOND + EVALUATION_SECONDS
+    time = (
+        f"{seconds:.0f} s"
+        if seconds < 120
+        else f"{seconds / 60:.0f} min"
+        if seconds < 7200
+        else f"{seconds / 3600:.0f} h"
+    )
+    return f"about {time} on two CPU cores, and {max(1, round(4e-6 * numbers))} MB of parameters"
+
+
+def _size(config: Config, image_shape: tuple[int, ...]) -> tuple[int, int]:
+    """Returns how many weights a run's network has, and how many multiplications an image takes both ways."""
+    pixels = math.prod(image_shape)
+    first, second = CONV_CHANNELS
+    kernels, windows = (9 * first, 9 * first * second), (pixels // 4, pixels // 16)
+    is_conv = config.architecture == "conv"
+    widths = [second * windows[1] if is_conv else pixels, *config.hidden_dims, config.latent_dim]
+    dense = sum(a * b for a, b in itertools.pairwise(widths))
+    passes = 1 + max(1, config.importance_samples)  # of the encoder, and of the decoder for each draw
+    conv = sum(kernels) if is_conv else 0
+    conv_products = sum(kernel * count for kernel, count in zip(kernels, windows, strict=True)) if is_conv else 0
+    return 2 * (dense + conv), passes * (dense + conv_products)
+
+
 def _values(experiment: Experiment, name: str) -> tuple[Any, ...]:
-    return tuple(dict.fromkeys(experiment.grid.get(name, (getattr(experiment.base, name),))))
+    return experiment.values(name)
 
 
 def _list_hint(values: tuple[Any, ...]) -> str:

@@ -15,6 +15,7 @@ from vae_jax.config import (
     Config,
     ConfigError,
     Experiment,
+    Shown,
     canonical,
     expand,
     group,
@@ -280,11 +281,44 @@ def test_an_experiment_takes_lists_ranges_and_numpy():
         "latent_dim": range(2, 4), "mean_bias": [np.bool_(True)],
     }  # fmt: skip
     experiment = Experiment(name="실험 1", question="", grid=grid, figures=["samples"])
-    assert experiment.grid == {
+    (found,) = experiment.grids
+    assert found == {
         "hidden_dims": ((64,), (64, 32)), "seed": (0, 1, 2), "kl_weight": (0.5, 2.0), "latent_dim": (2, 3),
         "mean_bias": (True,),
     }  # fmt: skip
-    assert {type(value) for values in experiment.grid.values() for value in values} == {tuple, int, float, bool}
+    assert {type(value) for values in found.values() for value in values} == {tuple, int, float, bool}
     assert experiment.figures == ("samples",)
     assert len(json.dumps([config.to_dict() for config in experiment.configs])) > 0
     assert len(experiment.configs) == 2 * 3 * 2 * 2
+
+
+GRIDS = ({"model": ("ae", "vae"), "seed": (0, 1)}, Shown({"kl_weight": (0.5, 1, 2)}))
+
+
+def test_an_experiment_is_a_union_of_grids_in_which_equal_runs_are_one():
+    experiment = Experiment(name="e", question="?", grids=GRIDS)
+    runs = [(c.model, c.kl_weight, c.seed) for c in experiment.configs]
+    assert runs == [("ae", 1, 0), ("ae", 1, 1), ("vae", 1, 0), ("vae", 1, 1), ("vae", 0.5, 0), ("vae", 2, 0)]
+    assert {c.kl_weight for c in experiment.shown} == {0.5, 2}  # that of weight 1 is judged, too
+    assert experiment.values("kl_weight") == (1, 0.5, 2)
+
+
+def test_a_flag_replaces_its_fields_values_in_every_grid():
+    experiment = Experiment(name="e", question="?", grids=GRIDS)
+    one = experiment.override({"seed": (5,), "num_epochs": (2,)})
+    assert {(c.seed, c.num_epochs) for c in one.configs} == {(5, 2)}
+    assert len(one.configs) == 4
+    assert {c.kl_weight for c in one.shown} == {0.5, 2}
+    weights = experiment.override({"kl_weight": (0.5, 4.0)})
+    assert {(c.model, c.kl_weight) for c in weights.configs if c not in weights.shown} == {
+        ("ae", 1), ("vae", 0.5), ("vae", 4),
+    }  # fmt: skip
+    assert weights.shown == frozenset()
+
+
+@pytest.mark.parametrize("grids", [3, ({"seed": ()},), ("seed",), ({"beta": (1,)},)])
+def test_grids_are_checked(grids):
+    with pytest.raises(ConfigError):
+        Experiment(name="e", question="?", grids=grids)
+    with pytest.raises(ConfigError, match="give grid or grids, not both"):
+        Experiment(name="e", question="?", grids=GRIDS, grid={"seed": (1,)})

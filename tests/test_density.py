@@ -25,11 +25,6 @@ def mixture_of(mean, sd):
     return Density(frame, np.float32(mean), np.float32(sd), 0.0, (mean.mean(axis=0), covariance))
 
 
-def outside_of_the_prior(sd, dims):
-    """The mass of N(0, I) beyond the radius within which 95 % of N(0, sd² I) is."""
-    return scipy.stats.chi2(dims).sf(sd**2 * scipy.stats.chi2(dims).ppf(0.95))
-
-
 # The mixture.
 
 
@@ -93,13 +88,14 @@ def test_the_bandwidth_is_the_most_likely_one_by_numpy():
 
 def test_posteriors_that_overlap_are_hardly_widened():
     mean = rng().normal(0, 0.3, (2000, 2)).astype(np.float32)
-    found = density.aggregate_density(Codes(mean, np.zeros_like(mean)), rng())
+    variances = rng(1).uniform(0.5, 2, (2000, 2)).astype(np.float32)
+    found = density.aggregate_density(Codes(mean, np.log(variances)), rng())
     assert found.bandwidth < 0.3  # beside posteriors of 0.96 standard deviations: 5 % of their width
-    moments = scipy.stats.multivariate_normal(mean.mean(0), np.cov(mean.T, bias=True) + np.eye(2))
     center, covariance = found.moments
     scale = np.diag(found.frame.from_white)
-    np.testing.assert_allclose(covariance * np.outer(scale, scale), moments.cov, rtol=1e-5)
-    np.testing.assert_allclose(center * scale + found.frame.center, moments.mean, atol=1e-6)
+    expected = np.cov(mean.T, bias=True) + np.diag(variances.mean(axis=0))  # the law of total variance
+    np.testing.assert_allclose(covariance * np.outer(scale, scale), expected, rtol=1e-5)
+    np.testing.assert_allclose(center * scale + found.frame.center, mean.mean(axis=0), atol=1e-6)
 
 
 def test_draws_are_those_of_the_mixture():
@@ -115,14 +111,32 @@ def test_draws_are_those_of_the_mixture():
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3, 16])
-@pytest.mark.parametrize("sd", [0.5, 1.0, 1.5])
-def test_holes_of_a_gaussian_in_closed_form(dims, sd):
-    masses = density.hole_masses(mixture_of(np.zeros(dims), np.full(dims, sd)), rng())
-    prior, error = masses["prior"]
-    assert error == 0 or dims > 2
+@pytest.mark.parametrize("sd", [0.5, 1.5])
+def test_a_gaussian_has_five_percent_of_its_mass_beyond_its_own_level(dims, sd):
+    mass, error = density.hole_mass(mixture_of(np.full(dims, 3.0), sd * np.geomspace(0.5, 2, dims)), rng())
+    assert (error == 0) == (dims <= 2)
     # A grid of 256 cells along 9 sd, whose contour is interpolated.
-    assert prior == pytest.approx(outside_of_the_prior(sd, dims), abs=max(0.002, 4 * error))
-    assert masses["gaussian"][0] == pytest.approx(0.05, abs=max(0.002, 4 * masses["gaussian"][1]))
+    assert mass == pytest.approx(0.05, abs=max(0.002, 4 * error))
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_two_clusters_have_a_hole_between_them_in_closed_form(dims):
+    """At ± 2 on one axis with sd 0.3, and N(0, 0.3²) on the others: balls around both hold 95 % of it.
+
+    Draws of the Gaussian have a variance of 4.09 on that axis; how many are in no ball is counted over a million.
+    """
+    mean = np.zeros((2, dims))
+    mean[:, 0] = -2, 2
+    mass, error = density.hole_mass(mixture_of(mean, np.full((2, dims), 0.3)), rng())
+    assert (error == 0) == (dims <= 2)
+    draws = rng(1).standard_normal((1_000_000, dims)) * [np.sqrt(4.09), *[0.3] * (dims - 1)]
+    distance = np.minimum(*[np.linalg.norm(draws - center, axis=1) for center in mean])
+    expected = np.mean(distance > 0.3 * np.sqrt(scipy.stats.chi2(dims).ppf(0.95)))
+    if dims == 1:  # by the distribution function
+        r, normal = 1.96 * 0.3, scipy.stats.norm(0, np.sqrt(4.09))
+        assert expected == pytest.approx(1 - 2 * (normal.cdf(2 + r) - normal.cdf(2 - r)), abs=0.002)
+    assert expected > 0.6
+    assert mass == pytest.approx(expected, abs=max(0.004, 4 * error))
 
 
 def test_the_level_of_a_gaussian_in_closed_form():
@@ -135,31 +149,47 @@ def test_the_level_of_a_gaussian_in_closed_form():
     assert density.level(draws) == pytest.approx(exact, abs=4 * np.sqrt(0.95 / 0.05 / 50_000))
 
 
+def test_the_level_is_in_nats_of_the_codes_own_coordinates():
+    found = density.aggregate_density(Codes(rng().normal(5, [30.0, 0.2], (2000, 2)).astype(np.float32), None), rng())
+    z = found.draw(20_000, rng()) @ found.frame.from_white + found.frame.center
+    share = np.mean(found.log(z) < density.hole_level(found))
+    assert share == pytest.approx(0.05, abs=4 * np.sqrt(0.05 * 0.95 / 20_000))
+
+
 def test_a_ring_has_a_hole_in_the_middle():
     """Codes on a circle, each known to 0.1: within ± 0.196 of the circle are 95 % of them, at any angle."""
     angle = np.linspace(0, 2 * np.pi, 400, endpoint=False)
     ring = mixture_of(2 * np.stack([np.cos(angle), np.sin(angle)], axis=1), np.full((400, 2), 0.1))
     inner, outer = 2 - 1.96 * 0.1, 2 + 1.96 * 0.1
-    inside = np.exp(-(inner**2) / 2) - np.exp(-(outer**2) / 2)
     # The curvature tilts the density across the ring by 0.1 / 2, which moves the edges by about 0.1² / 4.
-    assert density.hole_masses(ring, rng())["prior"][0] == pytest.approx(1 - inside, abs=0.005)
     gaussian = scipy.stats.rayleigh(scale=np.sqrt(2 + 0.01))
     expected = 1 - (gaussian.cdf(outer) - gaussian.cdf(inner))
-    assert density.hole_masses(ring, rng())["gaussian"][0] == pytest.approx(expected, abs=0.005)
+    assert density.hole_mass(ring, rng()) == (pytest.approx(expected, abs=0.005), 0)
 
 
-def test_the_error_of_draws_is_their_spread():
-    mean, sd = rng().normal(size=(300, 3)), np.full((300, 3), 0.5)
-    found = [density.hole_masses(mixture_of(mean, sd), rng(seed))["prior"] for seed in range(20)]
-    masses, errors = np.transpose(found)
-    assert 0.5 < masses.std(ddof=1) / errors.mean() < 1.6  # 20 seeds: sd known to ± 16 %
+def test_the_error_of_draws_counts_those_of_the_gaussian_and_those_of_the_level(monkeypatch):
+    """With 4,000 draws each, of log-densities that are handed out: 1, 2, …, 4000 of q(z), and of the Gaussian u times.
+
+    The level is the 5 % quantile, 200.95; one standard error of its rank is 13.8 to either side, 14 draws.
+    """
+    own = np.arange(1.0, 4001)
+    of_gaussian = np.concatenate([np.full(600, 100.0), np.full(40, 190.5), np.full(100, 210.5), np.full(3260, 900.0)])
+    handed = iter([rng().permutation(own), rng(1).permutation(of_gaussian)])
+    monkeypatch.setattr(density, "log_mixture", lambda *_: next(handed))
+    mass, error = density.hole_mass(mixture_of(np.zeros((2, 3)), np.ones((2, 3))), rng())
+    assert mass == 640 / 4000
+    of_level = (740 - 600) / 4000 / 2  # 190.5 and 210.5 are within one standard error, 187 to 215
+    assert error == pytest.approx(np.sqrt(0.16 * 0.84 / 4000 + of_level**2), rel=1e-12)
 
 
 def test_a_grid_that_is_too_coarse_gives_way_to_draws():
-    """Two components so far apart that no cell is as small as they are."""
-    found = density.hole_masses(mixture_of([[0.0, 0.0], [1000.0, 0.0]], [[0.1, 0.1]] * 2), rng())["prior"]
-    assert found[1] > 0
-    assert found[0] == pytest.approx(outside_of_the_prior(0.1, 2), abs=4 * found[1])
+    """Two components so far apart that no cell is as small as they are: nearly all between them is a hole."""
+    apart = mixture_of([[0.0, 0.0], [1000.0, 0.0]], [[0.1, 0.1]] * 2)
+    mass, error = density.hole_mass(apart, rng())
+    assert 0 < error < 0.01
+    assert mass > 0.99
+    exact = np.log(0.5 * 0.05 / (2 * np.pi * 0.1**2))  # of half a Gaussian
+    assert density.hole_level(apart) == pytest.approx(exact, abs=4 * np.sqrt(0.95 / 0.05 / 5000))
 
 
 # A whole run.
@@ -178,27 +208,25 @@ def toy_run(latent_dim=2, logvar=None, scale=1.0, unused=0):
 
 
 IMAGES = rng(3).integers(0, 256, (600, 4, 4)).astype(np.uint8)
-NAMES = ["prior_hole_mass", "prior_hole_mass_error", "gaussian_hole_mass", "gaussian_hole_mass_error"]
+NAMES = ["gaussian_hole_mass", "gaussian_hole_mass_error"]
 
 
 @pytest.mark.parametrize("logvar", [None, -3.0])
 @pytest.mark.parametrize("latent_dim", [1, 2, 5])
 def test_a_run_has_every_number(latent_dim, logvar):
     numbers = density.evaluate_density(toy_run(latent_dim, logvar), IMAGES)
-    assert sorted(numbers) == sorted(NAMES)
+    assert list(numbers) == NAMES
     assert all(type(value) is float and 0 <= value <= 1 for value in numbers.values())
     assert numbers == density.evaluate_density(toy_run(latent_dim, logvar), IMAGES)
 
 
-def test_the_gaussians_holes_do_not_depend_on_the_scale_of_an_aes_codes_and_the_priors_do():
-    one, ten = (density.evaluate_density(toy_run(scale=scale), IMAGES) for scale in (1.0, 16.0))
-    assert one["gaussian_hole_mass"] == pytest.approx(ten["gaussian_hole_mass"], abs=1e-3)
-    assert one["prior_hole_mass"] > ten["prior_hole_mass"] + 0.2  # all of N(0, I) lies inside wide codes
+def test_holes_do_not_depend_on_the_scale_of_an_aes_codes():
+    one, sixteen = (density.evaluate_density(toy_run(scale=scale), IMAGES) for scale in (1.0, 16.0))
+    assert one["gaussian_hole_mass"] == pytest.approx(sixteen["gaussian_hole_mass"], abs=1e-3)
 
 
-def test_codes_in_a_plane_are_all_hole_for_the_prior():
+def test_codes_in_a_plane_have_the_holes_of_the_plane():
     numbers = density.evaluate_density(toy_run(3, unused=1), IMAGES)
-    assert (numbers["prior_hole_mass"], numbers["prior_hole_mass_error"]) == (1, 0)
     flat = density.evaluate_density(toy_run(2), IMAGES)
     assert numbers["gaussian_hole_mass"] == pytest.approx(flat["gaussian_hole_mass"], abs=0.02)
     assert np.isneginf(density.run_density(toy_run(3, unused=1), IMAGES).log(np.zeros((4, 3)))).all()

@@ -29,8 +29,7 @@ FLOORS = [
     ["vae_jax.results"],
     ["vae_jax.claims", "vae_jax.intervals", "vae_jax.made"],
     ["vae_jax.verdicts", "vae_jax.figures", "vae_jax.provenance"],
-    ["vae_jax.answer_texts", "vae_jax.choice"],
-    ["vae_jax.answer"],
+    ["vae_jax.choice", "vae_jax.answer"],
     ["vae_jax.page"],
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

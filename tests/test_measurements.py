@@ -5,6 +5,7 @@ import keyword
 import pytest
 
 from scripts import glossary
+from vae_jax.claims import CLAIMS, PRICE
 from vae_jax.measurements import MEASUREMENTS, RECORD_KEYS, SAMPLERS, Measurement
 from vae_jax.results import SUMMARY
 
@@ -17,13 +18,11 @@ def test_no_number_is_a_key_of_the_record():
 def test_an_entry_is_complete(name):
     entry = MEASUREMENTS[name]
     assert entry.label
-    assert "{" not in entry.label + entry.meaning + entry.margin_reason + entry.error
+    assert "{" not in entry.heading + entry.meaning + entry.error
     assert entry.meaning[0] in "-l" or entry.meaning[0].isupper()  # a formula may begin with -log or log
     assert entry.meaning.endswith(".")
     assert entry.better in ("higher", "lower", None)
     assert entry.kind in (float, int, bool, list)
-    assert (entry.margin is None) == (entry.margin_reason == "")
-    assert entry.margin is None or (entry.margin > 0 and entry.margin_reason[-1] == ".")
 
 
 def test_every_number_is_a_column_that_pandas_takes():
@@ -40,14 +39,20 @@ def test_labels_tell_measurements_apart():
 
 
 def test_the_loop_over_samplers_fills_in_each_sampler():
-    assert set(SAMPLERS) == {"prior", "gaussian", "mixture", "aggregate"}
-    entry = MEASUREMENTS["prior_frechet"]
-    assert (entry.heading, entry.better, entry.figure) == (
-        "Fréchet distance of N(0, I) samples (squared feature distance)", "lower", "samples",
-    )  # fmt: skip
-    assert MEASUREMENTS["mixture_implausible"].figure == "plausibility"
-    assert MEASUREMENTS["mixture_frechet"].figure == "samplers"
-    assert MEASUREMENTS["mmd_prior"].heading == "MMD² of all codes to N(0, I)"  # no unit, no brackets
+    for sampler, samples in SAMPLERS.items():
+        entry = MEASUREMENTS[f"{sampler}_frechet"]
+        assert entry.heading == f"Fréchet distance of {samples} (squared feature distance)"
+        assert (entry.better, MEASUREMENTS[f"{sampler}_coverage"].better) == ("lower", "higher")
+    gaps = [name for name in MEASUREMENTS if name.endswith("_gap")]
+    assert gaps == ["prior_gap", "standardized_gap"]  # the two that know nothing of how the dimensions hang together
+    assert MEASUREMENTS["negentropy"].heading == "KL of all codes to their own Gaussian (nats)"
+    assert MEASUREMENTS["diverged_epoch"].heading == "diverged in epoch"  # no unit, no brackets
+
+
+def test_what_is_claimed_has_an_entry_whose_better_direction_is_the_claimed_one_but_for_the_price():
+    for claim in CLAIMS:
+        entry = MEASUREMENTS[claim.measurement]
+        assert (entry.better == claim.says) == (claim is not PRICE), claim.measurement
 
 
 def test_a_number_with_a_standard_error_is_followed_by_it():
@@ -66,10 +71,9 @@ def test_what_is_summarized_has_an_entry():
 
 
 def test_the_facts_of_an_entry_are_what_it_states():
-    entry = Measurement("label", "nats", "lower", "", "Meaning.", "A 2001, B", margin=0.5, margin_reason="Because.")
+    entry = Measurement("label", "nats", "lower", "", "Meaning.", "A 2001, B")
     assert entry._replace(error="images").facts == [
-        ("Unit", "nats."), ("Better", "lower."), ("Differences matter from", "0.5. Because."),
-        ("Standard error over", "images."), ("Source", "A 2001, B."),
+        ("Unit", "nats."), ("Better", "lower."), ("Standard error over", "images."), ("Source", "A 2001, B."),
     ]  # fmt: skip
     assert Measurement("label", "", None, "", "Meaning.").facts == []
     assert Measurement("label", "", None, "", "Meaning.", "A 1994, What is it?").facts == [

@@ -165,7 +165,7 @@ def test_what_is_no_measurement_is_left_out(tmp_path):
 @pytest.mark.parametrize(
     "content",
     ["", "{", "[]", "3", '{"test_loss": "low"}', '{"test_loss": true}', '{"test_loss": [1]}', '{"test_loss": 1e300}',
-     '{"test_kl_per_dimension": 1}', '{"test_kl_per_dimension": ["a"]}', '{"test_mutual_information_saturated": 1}',
+     '{"test_kl_per_dimension": 1}', '{"test_kl_per_dimension": ["a"]}',
      '{"failed": 3}', '{"failed": null}', "[" * 9999],
 )  # fmt: skip
 @pytest.mark.parametrize("file", ["evaluation.json", "failed.json"])
@@ -179,8 +179,8 @@ def test_a_damaged_file_is_one_line(workdir, content, file):
     assert "\n" not in str(error.value)
 
 
-def test_an_evaluation_may_hold_lists_truths_and_nothing(tmp_path):
-    row = {"test_kl_per_dimension": [0.5, 0.25], "test_mutual_information_saturated": True, "test_loss": None}
+def test_an_evaluation_may_hold_lists_and_nothing(tmp_path):
+    row = {"test_kl_per_dimension": [0.5, 0.25], "test_active_units": 2, "test_loss": None}
     write_json(run_dir(tmp_path, AE0) / "evaluation.json", row)
     assert collect(tmp_path, [AE0]).rows[AE0] == row
 

@@ -13,22 +13,18 @@ from scipy.spatial.distance import cdist
 from vae_jax import networks
 from vae_jax.config import Config
 from vae_jax.data import Dataset, Split
-from vae_jax.evaluation import distances, recipe, samples, subsets
+from vae_jax.evaluation import recipe, samples, subsets
 from vae_jax.evaluation.classifier import Classifier
-from vae_jax.evaluation.distances import frechet_distance
+from vae_jax.evaluation.distances import Neighbours, coverage, frechet_distance
 from vae_jax.evaluation.plausibility import Plausibility
 from vae_jax.evaluation.samples import draw_samplers, evaluate_samples
 from vae_jax.runs import Codes, TrainedRun
 
-COMPARED = {
-    "frechet", "frechet_relative", "frechet_over_floor", "kid", "kid_error", "precision", "recall", "density",
-    "coverage", "confidence", "class_entropy",
-}  # fmt: skip
-JUDGED = {"implausible", "implausible_error", "implausible_excess", "implausible_excess_error"}
-NUMBERS = COMPARED | JUDGED
+SAMPLERS = ("prior", "standardized", "gaussian", "mixture", "aggregate")
+COMPARED = {"frechet", "coverage"}
 OF_RUN = {
-    "frechet_floor", "classifier_accuracy",
-    "reconstruction_implausible", "reconstruction_implausible_error", *(f"midpoint_{name}" for name in JUDGED),
+    "frechet_floor", "classifier_accuracy", "prior_gap", "standardized_gap",
+    "reconstruction_implausible", "midpoint_implausible", "midpoint_implausible_excess",
 }  # fmt: skip
 NO_IMAGES = np.zeros((0, 6, 6), np.uint8)
 
@@ -54,7 +50,7 @@ def covariance(random, dims):
 def test_every_sampler_has_its_codes_and_a_seed_decides():
     z = np.random.default_rng(0).normal(3, 2, (500, 4))
     first, again, other = (draw(z, num_samples=50, seed=seed) for seed in (0, 0, 1))
-    assert list(first) == ["prior", "gaussian", "mixture", "aggregate"]
+    assert tuple(first) == SAMPLERS
     for name, codes in first.items():
         assert codes.shape == (50, 4)
         assert codes.dtype == np.float32
@@ -74,7 +70,7 @@ def test_samplers_share_no_noise():
     z = np.random.default_rng(0).normal(size=(5000, 1))
     drawn = draw(z, np.zeros_like(z), num_samples=5000)
     correlations = np.corrcoef([codes[:, 0] for codes in drawn.values()])
-    np.testing.assert_allclose(correlations, np.eye(4), atol=5 / np.sqrt(5000))
+    np.testing.assert_allclose(correlations, np.eye(5), atol=5 / np.sqrt(5000))
 
 
 def test_the_gaussian_has_the_moments_of_the_codes():
@@ -88,7 +84,21 @@ def test_the_gaussian_has_the_moments_of_the_codes():
     assert np.all(np.abs(np.cov(gaussian, rowvar=False) - np.cov(z, rowvar=False)) < error)
 
 
-@pytest.mark.parametrize("name", ["gaussian", "mixture", "aggregate"])
+def test_standardized_samples_have_mean_and_sd_of_each_dimension_and_no_covariance():
+    """They are N(0, I) where codes are standardized: whatever their unit, the same samples in that unit."""
+    random = np.random.default_rng(1)
+    mean, spread = np.array([5.0, -1.0, 0.0]), np.array([[4.0, 1.9, 0.0], [1.9, 1.0, 0.0], [0.0, 0.0, 0.01]])
+    z = random.multivariate_normal(mean, spread, 20_000)
+    drawn = draw(z, num_samples=20_000)["standardized"]
+    sd = np.sqrt(np.diag(spread))
+    assert np.all(np.abs(drawn.mean(axis=0) - mean) < 10 * sd / np.sqrt(20_000))  # codes and samples have an error
+    error = 10 * np.sqrt(2 / 20_000) * np.outer(sd, sd)
+    assert np.all(np.abs(np.cov(drawn, rowvar=False) - np.diag(sd**2)) < error)
+    np.testing.assert_allclose(draw(z * [10, 0.1, 1] + 2, num_samples=20_000)["standardized"],
+                               drawn * [10, 0.1, 1] + 2, rtol=1e-4, atol=1e-4)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["standardized", "gaussian", "mixture", "aggregate"])
 def test_the_codes_of_a_vae_are_drawn_from_its_posteriors(name):
     """By the law of total variance: the variance of the means plus the mean of the variances, 4 + 9."""
     mean = np.random.default_rng(2).normal(1, 2, (20_000, 1))
@@ -155,7 +165,7 @@ def test_collapsed_codes_are_drawn_as_collapsed(z):
         assert codes.shape == (40, z.shape[1])
         assert np.isfinite(codes).all()
     still = np.float32(z).std(axis=0) < 1e-7
-    for name in ("gaussian", "mixture", "aggregate"):
+    for name in SAMPLERS[1:]:
         np.testing.assert_allclose(drawn[name][:, still], np.tile(z[:1, still], (40, 1)), rtol=1e-6)
         assert np.all(np.abs(drawn[name] - z.mean(axis=0)) < 6 * z.std(axis=0) + 1e-6)
 
@@ -189,7 +199,7 @@ def test_extreme_codes_are_drawn_without_a_warning(size):
 
 def test_a_single_image_has_one_code():
     drawn = draw(np.float32([[1.0, 2.0]]), num_samples=5)
-    for name in ("gaussian", "mixture", "aggregate"):
+    for name in SAMPLERS[1:]:
         np.testing.assert_allclose(drawn[name], np.tile([1.0, 2.0], (5, 1)))
 
 
@@ -239,19 +249,6 @@ def test_decodes_of_large_images_are_shrunk_some_at_a_time(monkeypatch):
     assert seen == [4, 4, 2]
 
 
-# Predictions
-
-
-def test_confidence_and_class_entropy_by_hand():
-    probabilities = np.float32([[0.5, 0.25, 0.25], [0.0, 1.0, 0.0], [0.1, 0.8, 0.1], [0.6, 0.3, 0.1]])
-    assert samples.confidence(probabilities) == pytest.approx((0.5 + 1 + 0.8 + 0.6) / 4, rel=1e-6)
-    assert samples.class_entropy(probabilities) == pytest.approx(np.log(2))  # two of class 0, two of class 1
-    assert samples.class_entropy(np.eye(10)) == pytest.approx(np.log(10))
-    assert samples.class_entropy(probabilities[:1]) == 0
-    expected = -(0.25 * np.log(0.25) + 0.75 * np.log(0.75))
-    assert samples.class_entropy(np.eye(3)[[2, 2, 0, 2]]) == pytest.approx(expected)
-
-
 # A run
 
 
@@ -282,44 +279,49 @@ def blobs():
     return Dataset("blobs", train, test, test, {}), Classifier(predict, 0.9, "abc"), JUDGE
 
 
+def evaluate(dataset, classifier, judge, decode, samplers, mean=((0.0,),)):
+    """The numbers of a run; where a sampler is not told, its codes are those of `aggregate`."""
+    every = {name: samplers.get(name, samplers["aggregate"]) for name in SAMPLERS}
+    return evaluate_samples(run_of(mean, decode=decode), dataset, classifier, judge, every)
+
+
 def test_a_decoder_of_real_images_and_one_of_noise(blobs):
-    dataset, classifier, judge = blobs
+    dataset, classifier, _ = blobs
     noise = np.random.default_rng(3).random((300, 8, 8), np.float32)
-
-    def decode(z):
-        real = dataset.test.images / np.float32(255)
-        return {0: real, 1: noise, 2: np.repeat(real[:1], 300, axis=0)}[int(z[0, 0])]
-
-    samplers = {name: np.full((300, 2), index, np.float32) for index, name in enumerate(("real", "noise", "same"))}
-    numbers = evaluate_samples(run_of(np.zeros((1, 2)), decode=decode), dataset, classifier, judge, samplers)
-    expected = {f"{name}_{number}" for name in samplers for number in NUMBERS}
-    assert numbers.keys() == expected | OF_RUN
+    real = dataset.test.images / np.float32(255)
+    kinds = {0: real, 1: noise, 2: np.repeat(real[:1], 300, axis=0), 3: dataset.train.images[:300] / np.float32(255)}
+    codes = {name: np.full((300, 2), kind) for name, kind in zip(SAMPLERS, (1, 2, 0, 0, 3), strict=True)}
+    numbers = evaluate(*blobs, lambda z: kinds[int(z[0, 0])], codes)
+    assert numbers.keys() == {f"{name}_{number}" for name in SAMPLERS for number in (*COMPARED, "implausible")} | OF_RUN
     assert numbers["classifier_accuracy"] == 0.9
     json.dumps(numbers, allow_nan=False)
 
-    assert numbers["real_frechet"] == pytest.approx(0, abs=1e-9)
-    assert numbers["real_kid"] < 0  # by the kernel of a point with itself, which counts between the sets only
-    assert [numbers[f"real_{name}"] for name in ("precision", "recall", "coverage")] == [1, 1, 1]
-    assert numbers["real_density"] == pytest.approx(1)  # k are within the distance of the k-th: k - 1, and the point
-    assert numbers["real_class_entropy"] == pytest.approx(np.log(2), abs=0.05)
-    assert numbers["real_confidence"] > 0.7
-
-    assert [numbers[f"noise_{name}"] for name in ("precision", "density", "coverage")] == [0, 0, 0]
-    assert numbers["noise_frechet"] > 100 * numbers["frechet_floor"]
-    assert numbers["noise_frechet_over_floor"] == numbers["noise_frechet"] / numbers["frechet_floor"]
-    features, _ = classifier.predict(dataset.test.images / np.float32(255))
-    variance = features.var(axis=0, ddof=1, dtype=np.float64).sum()
-    assert numbers["noise_frechet_relative"] == pytest.approx(numbers["noise_frechet"] / variance)
-    assert numbers["noise_kid"] > 10 * numbers["noise_kid_error"] > 0
-    assert numbers["noise_confidence"] < 0.6
-
-    assert (numbers["same_precision"], numbers["same_recall"], numbers["same_class_entropy"]) == (1, 0, 0)
-    assert 0 < numbers["same_coverage"] < 0.1
+    # The test images themselves are at 0, and each covers itself.
+    assert numbers["gaussian_frechet"] == pytest.approx(0, abs=1e-9)
+    assert numbers["gaussian_coverage"] == 1
+    features = {kind: classifier.predict(np.float32(images))[0] for kind, images in kinds.items()}
+    for name, kind in (("prior", 1), ("standardized", 2), ("aggregate", 3)):
+        expected = frechet_distance(features[0], features[kind])
+        assert numbers[f"{name}_frechet"] == pytest.approx(expected, rel=1e-9) != 0
+        assert numbers[f"{name}_coverage"] == coverage(Neighbours.of(features[0]), features[kind])
+    assert (numbers["prior_coverage"], numbers["prior_implausible"]) == (0, 1)
+    assert 0 < numbers["standardized_coverage"] < 0.1
+    assert 0.5 < numbers["aggregate_coverage"] < 1
+    # What is lost by not knowing the codes.
+    for name in ("prior", "standardized"):
+        assert numbers[f"{name}_gap"] == numbers[f"{name}_frechet"] - numbers["aggregate_frechet"] > 0
 
 
-def test_the_excess_is_over_the_runs_own_reconstructions(blobs):
+def test_samples_that_beat_the_codes_have_a_negative_gap(blobs):
+    codes = {"prior": np.zeros((300, 1)), "aggregate": np.ones((300, 1))}
+    images = blobs[0].test.images / np.float32(255)
+    numbers = evaluate(*blobs, lambda z: images * (1 - np.float32(z[0, 0]) / 2), codes)
+    assert numbers["prior_gap"] == pytest.approx(-numbers["aggregate_frechet"], abs=1e-6)
+    assert numbers["standardized_gap"] == 0
+
+
+def test_the_excess_of_midpoints_is_over_the_runs_own_reconstructions(blobs):
     """Codes of test images are 0 and 1; of a decode, the share that is noise is the code, but for those below 0."""
-    dataset, classifier, judge = blobs
     random = np.random.default_rng(3)
 
     def decode(z):
@@ -327,30 +329,23 @@ def test_the_excess_is_over_the_runs_own_reconstructions(blobs):
         return np.where(noisy, 0.9, 0.1).astype(np.float32) * np.ones((1, 8, 8), np.float32)
 
     mean = np.repeat([[0.0], [1.0]], [60, 240], axis=0)
-    samplers = {"half": np.full((400, 1), 0.5), "never": np.full((400, 1), -1.0)}
-    numbers = evaluate_samples(run_of(mean, decode=decode), dataset, classifier, judge, samplers)
+    samplers = {"prior": np.full((400, 1), 0.5), "aggregate": np.full((400, 1), -1.0)}
+    numbers = evaluate(*blobs, decode, samplers, mean)
     assert numbers["reconstruction_implausible"] == 0.8
-    assert numbers["reconstruction_implausible_error"] == pytest.approx(np.sqrt(0.8 * 0.2 / 300))
-    assert numbers["never_implausible"] == numbers["never_implausible_error"] == 0
-    assert numbers["never_implausible_excess"] == -0.8
-    assert numbers["never_implausible_excess_error"] == pytest.approx(np.sqrt(0.8 * 0.2 / 300))
-    half = numbers["half_implausible"]
-    assert half == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(400))
-    assert numbers["half_implausible_excess"] == half - 0.8
-    error = np.sqrt(half * (1 - half) / 400 + 0.8 * 0.2 / 300)
-    assert numbers["half_implausible_excess_error"] == pytest.approx(error)
+    assert numbers["aggregate_implausible"] == 0
+    assert numbers["prior_implausible"] == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(400))
     # Of two different images, chosen at random: their mean code is 0.8, and so is the share of noise.
-    assert numbers["midpoint_implausible"] == pytest.approx(0.8, abs=4 * 0.4 / np.sqrt(1000) + 0.02)
+    between = numbers["midpoint_implausible"]
+    assert between == pytest.approx(0.8, abs=4 * 0.4 / np.sqrt(1000) + 0.02)
+    assert numbers["midpoint_implausible_excess"] == pytest.approx(between - 0.8) != 0
 
 
 def test_the_floor_is_that_of_as_many_train_images(blobs):
-    dataset, classifier, judge = blobs
+    dataset, classifier, _ = blobs
     decode = lambda z: np.zeros((len(z), 8, 8), np.float32)  # noqa: E731
-    floors = {}
-    for size in (20, 100, 400):
-        samplers = {"one": np.zeros((size, 2), np.float32)}
-        numbers = evaluate_samples(run_of([[0.0]], decode=decode), dataset, classifier, judge, samplers)
-        floors[size] = numbers["frechet_floor"]
+    floors = {
+        size: evaluate(*blobs, decode, {"aggregate": np.zeros((size, 2))})["frechet_floor"] for size in (20, 100, 400)
+    }
     assert 0 < floors[400] < floors[100] < floors[20]
     every = [classifier.predict(split.images / np.float32(255))[0] for split in (dataset.train, dataset.test)]
     assert floors[400] == pytest.approx(frechet_distance(*every), rel=1e-6)
@@ -370,33 +365,41 @@ def test_large_images_are_decoded_in_part_and_those_of_one_sampler_are_gone_befo
         alive.append(weakref.ref(images))
         return classifier.predict(images)
 
-    samplers = {"a": np.zeros((40, 2)), "b": np.zeros((40, 2))}
-    run = run_of(np.zeros((40, 2)), decode=decode)
-    numbers = evaluate_samples(run, dataset, classifier._replace(predict=predict), judge, samplers)
-    assert seen == [40] * 4  # reconstructions, midpoints and two samplers
-    assert numbers["midpoint_implausible_error"] is not None
+    watched = classifier._replace(predict=predict)
+    assert evaluate(dataset, watched, judge, decode, {"aggregate": np.zeros((40, 2))}, np.zeros((40, 2)))
+    assert seen == [40] * 7  # reconstructions, midpoints and five samplers
 
 
 def test_what_is_not_finite_or_too_few_has_no_numbers(blobs):
-    dataset, classifier, judge = blobs
     random = np.random.default_rng(4)
-    samplers = {"good": np.zeros((300, 2)), "diverged": np.full((300, 2), np.nan), "few": np.zeros((5, 2))}
+    codes = {
+        "prior": np.full((300, 2), np.nan), "standardized": np.zeros((300, 2)), "gaussian": np.zeros((1, 2)),
+        "mixture": np.zeros((2, 2)), "aggregate": np.zeros((300, 2)),
+    }  # fmt: skip
     decode = lambda z: random.random((len(z), 8, 8), np.float32) + np.float32(z[:, :1, None])  # noqa: E731
-    numbers = evaluate_samples(run_of([[0.0]], decode=decode), dataset, classifier, judge, samplers)
-    for name, compared, judged in (("good", False, False), ("diverged", True, True), ("few", True, False)):
-        assert {numbers[f"{name}_{number}"] is None for number in COMPARED} == {compared}
-        assert {numbers[f"{name}_{number}"] is None for number in JUDGED} == {judged}
-    lost = evaluate_samples(run_of([[np.nan]], decode=decode), dataset, classifier, judge, {"good": samplers["good"]})
-    assert lost["reconstruction_implausible"] is lost["good_implausible_excess"] is lost["midpoint_implausible"] is None
-    assert lost["good_implausible"] == 1
+    numbers = evaluate(*blobs, decode, codes)
+    for name, compared, judged in (("prior", False, False), ("gaussian", False, True), ("mixture", True, True)):
+        assert {numbers[f"{name}_{number}"] is not None for number in COMPARED} == {compared}, name
+        assert (numbers[f"{name}_implausible"] is not None) == judged, name
+    assert numbers["prior_gap"] is None
+    assert numbers["standardized_gap"] is not None
     json.dumps(numbers, allow_nan=False)
+    codes = {"prior": np.zeros((300, 2)), "aggregate": np.full((300, 2), np.nan)}
+    lost = evaluate(*blobs, decode, codes, mean=[[np.nan]])
+    for name in ("reconstruction_implausible", "midpoint_implausible", "midpoint_implausible_excess", "prior_gap"):
+        assert lost[name] is None
+    assert lost["prior_implausible"] == 1
+    assert lost["prior_frechet"] > 0
 
 
-def test_a_few_samples_have_a_kernel_distance():
-    """Blocks are left out in pairs, so both sets have as many as the smaller one has points."""
-    real, few = np.random.default_rng(6).normal(size=(2, 30, 4))
-    expected = distances.kid(distances.KernelSums.of(real, 7), distances.KernelSums.of(few[:7]))
-    assert samples._kid(distances.KernelSums.of(real), few[:7]) == expected
+def test_too_few_test_images_have_no_distance(blobs):
+    dataset, classifier, judge = blobs
+    decode = lambda z: np.zeros((len(z), 8, 8), np.float32)  # noqa: E731
+    for count, is_enough in ((5, False), (6, True)):  # a ball reaches to the fifth other image
+        few = dataset._replace(test=Split(dataset.test.images[:count], dataset.test.labels[:count]))
+        numbers = evaluate(few, classifier, judge, decode, {"aggregate": np.zeros((20, 1))})
+        assert {numbers["aggregate_frechet"] is not None, numbers["aggregate_coverage"] is not None} == {is_enough}
+        assert numbers["aggregate_implausible"] == 0
 
 
 def test_neighbours_are_sought_among_a_random_part_that_is_always_the_same(monkeypatch):
@@ -406,12 +409,11 @@ def test_neighbours_are_sought_among_a_random_part_that_is_always_the_same(monke
     assert abs(part.mean() - 2499.5) < 5 * 5000 / np.sqrt(12 * 2000)
     np.testing.assert_array_equal(part, subsets.subset(rows, 2000))
     np.testing.assert_array_equal(subsets.subset(rows[:2000], 2000), rows[:2000])
-    sizes = []
-    for name in ("Neighbours", "KernelSums"):
-        function = getattr(samples, name).of
-        counted = lambda points, *more, f=function: sizes.append(len(points)) or f(points[:50], *more)  # noqa: E731
-        monkeypatch.setattr(getattr(samples, name), "of", counted)
-    features = np.random.default_rng(0).normal(size=(5500, 2)).astype(np.float32)
-    reference = samples.Reference.of(features)
-    samples._compare(reference, 1.0, features[:2500], np.ones((2500, 1), np.float32))
-    assert sizes == [2000, 5000, 2500, 2000]
+    monkeypatch.setattr(samples, "NEIGHBOUR_IMAGES", 40)
+    random = np.random.default_rng(0)
+    real, fake = random.normal(size=(60, 4)).astype(np.float32), random.normal(size=(50, 4)).astype(np.float32)
+    judge = JUDGE._replace(logits=lambda images: np.zeros(len(images)))
+    numbers = samples._compare(samples.Reference.of(real), Classifier(lambda x: (x, None), 1.0, ""), judge, fake)
+    assert numbers["frechet"] == pytest.approx(frechet_distance(real, fake))  # of all
+    assert numbers["coverage"] == coverage(Neighbours.of(subsets.subset(real, 40)), subsets.subset(fake, 40))
+    assert numbers["coverage"] != coverage(Neighbours.of(real), fake)

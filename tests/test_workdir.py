@@ -179,9 +179,10 @@ def test_no_experiment(tmp_path):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"experiment": 3}, {"grid": []}, {"grid": {"seed": 3}}, {"grid": {"seed": []}}, {"grid": {"beta": [4]}},
-        {"grid": {"seed": [-1]}}, {"base": []}, {"base": {"beta": 4}}, {"figures": 3},
-        *({name: ...} for name in ("experiment", "question", "figures", "base", "grid")),
+        {"experiment": 3}, {"grids": 3}, {"grids": [3]}, {"grids": [{"values": {}}]},
+        *({"grids": [{"shown": True, "values": grid}]} for grid in (3, {"seed": 3}, {"seed": []}, {"beta": [4]})),
+        {"base": []}, {"base": {"beta": 4}}, {"figures": 3},
+        *({name: ...} for name in ("experiment", "question", "figures", "base", "grids")),
     ],
 )  # fmt: skip
 def test_a_damaged_experiment(tmp_path, changes):

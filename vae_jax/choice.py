@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from vae_jax.config import Config
-from vae_jax.intervals import ALPHA, Estimate, paired_difference, welch_difference
-from vae_jax.measurements import MEASUREMENTS
+from vae_jax.intervals import ALPHA, Estimate, difference
 from vae_jax.results import COMPARABLE_FIELDS, Results, describe, spread
 from vae_jax.verdicts import group_seeds, settings_fields
 
-RESOLVED, LEVEL, TIED, NOT_RESOLVED, ONE_SEED = "resolved", "level", "tied", "not resolved", "one seed"
+RESOLVED, TIED, NOT_RESOLVED, ONE_SEED = "resolved", "tied", "not resolved", "one seed"
 
 CRITERIA = {
     "validation_elbo": "higher",
@@ -40,12 +39,12 @@ class Choice(NamedTuple):
     estimate: Estimate  # of best - next
     tied: int  # settings that are as good as the best one, with it
     settings: int  # all that have a number
-    outcome: str  # RESOLVED, LEVEL, TIED, NOT_RESOLVED or ONE_SEED
+    outcome: str  # RESOLVED, TIED, NOT_RESOLVED or ONE_SEED
 
     @property
     def p(self) -> float:
         """The p-value of "the two are equal"; NaN for one seed."""
-        return self.estimate.p_value()
+        return self.estimate.p
 
 
 class _Setting(NamedTuple):
@@ -56,9 +55,9 @@ class _Setting(NamedTuple):
 
 def choose(results: Results) -> list[Choice]:
     """Chooses a setting by each criterion, for each model that has several settings that can be compared."""
-    fields = settings_fields(results.configs)
+    fields = settings_fields(results.judged)
     groups: dict[tuple[Any, ...], list[list[Config]]] = {}
-    for runs in group_seeds(results.configs):
+    for runs in group_seeds(results.judged):
         common = tuple(getattr(runs[0], name) for name in COMPARABLE_FIELDS)
         groups.setdefault((runs[0].model, *common), []).append(runs)
     return [
@@ -83,8 +82,7 @@ def _measured(results: Results, name: str, group: Sequence[Sequence[Config]]) ->
 
 def _best(results: Results, name: str, settings: Sequence[_Setting], fields: Sequence[str]) -> Choice:
     best, other = settings[:2]
-    is_paired = [config.seed for config in best.runs] == [config.seed for config in other.runs]
-    estimate = (paired_difference if is_paired else welch_difference)(other.numbers, best.numbers)
+    estimate = difference(other.numbers, best.numbers)
     common = [field for field in fields if field in COMPARABLE_FIELDS]
     own = [field for field in fields if field not in common]
     tied = sum(setting.mean == best.mean for setting in settings)
@@ -94,15 +92,13 @@ def _best(results: Results, name: str, settings: Sequence[_Setting], fields: Seq
     )
     return Choice(
         name, best.runs[0].model, describe(best.runs[0], common), of_best, value, of_other, next_value, estimate, tied,
-        len(settings), _outcome(estimate, MEASUREMENTS[name].margin, tied),
+        len(settings), _outcome(estimate, tied),
     )  # fmt: skip
 
 
-def _outcome(estimate: Estimate, margin: float | None, tied: int) -> str:
+def _outcome(estimate: Estimate, tied: int) -> str:
     if tied > 1:
         return TIED
     if math.isnan(estimate.error):
         return ONE_SEED
-    if margin is not None and estimate.is_level(margin):
-        return LEVEL
-    return RESOLVED if estimate.p_value() <= ALPHA else NOT_RESOLVED
+    return RESOLVED if estimate.p <= ALPHA else NOT_RESOLVED

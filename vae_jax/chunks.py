@@ -28,6 +28,8 @@ from vae_jax.session import Progress, Stop
 from vae_jax.training import Metrics, TrainState
 from vae_jax.workdir import DataIdentity, UserError, exists, is_trained, read_identity, run_dir
 
+KEPT_PROGRAMS = 4  # compiled, a device
+
 
 class Watch(NamedTuple):
     """What a chunk in the launch's own process reports to, and who may stop it."""
@@ -210,7 +212,7 @@ def _compiled(program: Program, num_runs: int, dataset: Dataset, device: Any) ->
     key = program, num_runs, shapes, device
     with _cache_lock:
         if key not in _programs:
-            _drop_oldest(_programs, 4 * jax.local_device_count())
+            _drop_oldest(_programs, KEPT_PROGRAMS * jax.local_device_count())
             _programs[key] = _compiler.submit(_compile, program, num_runs, *shapes, device)
         return _programs[key]
 

@@ -1,96 +1,79 @@
-"""Common claims about latent spaces: sentences, and what each says about measurements. `verdicts.py` judges them.
+"""Seven common claims about latent spaces of AEs and VAEs, each with its one primary number. `verdicts` judges them.
 
-Each measurement tests its sentence and nothing else. What is true by construction is no claim.
+docs/method.md says why it is these numbers, and what fools them. Whatever is no primary number is descriptive.
 """
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Literal, NamedTuple
 
 from vae_jax.models import Model
 
-AS_GOOD = "as good"  # what a claim may say beside "higher" and "lower"
-NEAR = 10.0  # distances of real training images from the test images; what is nearer is near
+RELATIVE = 0.1  # share of the mean of both models' numbers that is the margin of a Fréchet distance
+OF_GAIN = 0.02  # share of the baseline's gain over the mean training image that is the margin of the price
 
 
 class Claim(NamedTuple):
-    """A sentence, and what it says about measurements."""
+    """A claim about a model and its baseline, and what it says about its primary number."""
 
     text: str  # with `{model}` and `{baseline}` in place of their titles
-    says: Mapping[str, str] = {}
-    """By measurement: the model's number is "higher" or "lower", or the baseline's "as good", or a slope's sign."""
-    is_about: Callable[[Model, Model], bool] = lambda model, baseline: True
-    """Whether it says anything about this model and baseline."""
+    measurement: str  # the primary number, a name of `MEASUREMENTS`
+    says: Literal["higher", "lower"]  # the model's number is that
+    topic: str  # what it is about
+    gain: str  # what the model then has, beside the baseline
+    loss: str  # what it has if the opposite holds
+    margin: float | None = None  # a smaller difference does not matter; None where `verdicts` computes it
 
-    def sentence(self, model: str, baseline: str = "") -> str:
-        """Returns the text about a model and a baseline of these titles."""
-        return self.text.format(model=model, baseline=baseline)
-
-
-BY_CONSTRUCTION = (
-    Claim(
-        "The {baseline} maps an image to a point, the {model} to a distribution around it",
-        is_about=lambda model, baseline: baseline.noise == "none" != model.noise,
-    ),
-    Claim(
-        "The noise around a code has one size in the {baseline}, and a size for each image in the {model}",
-        is_about=lambda model, baseline: (baseline.noise, model.noise) == ("fixed", "learned"),
-    ),
-)
-"""What no run can contradict, so that it gets no verdict."""
 
 CLAIMS = (
     Claim(
-        "Nearby codes decode to similar images in the {model}, less so in the {baseline}",
-        {"step_0_1_change": "lower", "step_0_3_change": "lower", "step_1_0_change": "lower", "step_0_3_flips": "lower"},
+        "N(0, I) can be sampled without looking at the codes of the {model}, less so at those of the {baseline}",
+        "prior_gap", "lower", "sampling without a look at the codes",
+        "less to lose by sampling N(0, I) without a look at its codes",
+        "more to lose by sampling N(0, I) without a look at its codes",
     ),
     Claim(
-        "N(0, I) samples of the {model} are nearer to real images than those of the {baseline}",
-        {"prior_frechet": "lower", "prior_kid": "lower", "prior_implausible_excess": "lower"},
+        "With mean and covariance of its codes known, the {model} samples better than the {baseline}",
+        "gaussian_frechet", "lower", "samples of a fitted Gaussian",
+        "better samples of a Gaussian fitted to its codes", "worse samples of a Gaussian fitted to its codes",
     ),
     Claim(
-        "With a sampler fitted to its codes, the {baseline} samples as well as the {model} (Ghosh et al. 2020)",
-        {"gaussian_frechet": "as good", "mixture_frechet": "as good"},
+        "There are fewer holes between the codes of the {model} than between those of the {baseline}",
+        "gaussian_hole_mass", "lower", "holes",
+        "fewer holes between its codes", "more holes between its codes",
+        0.02,
     ),
     Claim(
-        "Whatever their scale, the codes of the {model} are shaped more like a Gaussian and leave fewer holes in it",
-        {"negentropy": "lower", "gaussian_hole_mass": "lower"},
-        lambda model, baseline: "kl_weight" in model.fields,
+        "A small step between codes changes the image of the {model} less than that of the {baseline}",
+        "step_0_3_change", "lower", "small steps",
+        "smaller changes over a small step", "larger changes over a small step",
+        0.02,
     ),
     Claim(
-        "Less of N(0, I) lies in holes between the codes of the {model}",
-        {"prior_hole_mass": "lower"},
-        lambda model, baseline: "kl_weight" in model.fields,
+        "Points between codes are plausible images in the {model}, less so in the {baseline}",
+        "midpoint_implausible_excess", "lower", "images between codes",
+        "more plausible images between codes", "less plausible images between codes",
+        0.03,
     ),
     Claim(
-        "Codes of a class lie together, more so in the {model}",
-        {"knn_accuracy": "higher", "knn_accuracy_whitened": "higher", "silhouette": "higher", "nmi": "higher"},
+        "Similar images cluster in the codes of the {model}, more than in those of the {baseline}",
+        "knn_accuracy_whitened", "higher", "clusters",
+        "classes that cluster more", "classes that cluster less",
+        0.02,
     ),
     Claim(
-        "Unseen codes decode to plausible images in the {model}, less so in the {baseline}",
-        {"gaussian_implausible_excess": "lower", "midpoint_implausible_excess": "lower", "cycle_error": "lower"},
+        "The price: the {model} reconstructs worse than the {baseline}",
+        "test_distortion", "higher", "reconstruction",
+        "worse reconstructions", "better reconstructions",
     ),
-    Claim(
-        "The price: the {model} gives up reconstruction, even from its mean codes",
-        {"test_distortion_mean_code": "higher", "test_mse": "higher"},
-    ),
-    Claim(
-        "The price: drawing a code costs the {model} reconstruction on top",
-        {"test_noise_cost": "higher"},
-        lambda model, baseline: baseline.noise == "none" != model.noise,
-    ),
-)
-"""What is claimed of a model beside its baseline."""
+)  # fmt: skip
+PRICE = CLAIMS[-1]
 
-CLAIMS_ALONE = (
-    Claim(
-        f"N(0, I) samples of the {{model}} are near real images: within {NEAR:g} times the distance of training images",
-        {"prior_frechet_over_floor": "lower"},
+BY_CONSTRUCTION: dict[str, Callable[[Model, Model], bool]] = {
+    "The {baseline} maps an image to a point, the {model} to a distribution around it": (
+        lambda model, baseline: baseline.noise == "none" != model.noise
     ),
-)
-"""What is claimed of a model whatever the others do, each against the threshold `NEAR`."""
-
-DOSE_RESPONSE = Claim(
-    "The harder the {model} is pulled towards N(0, I), the closer are its codes, the less of it lies in holes, and the "
-    "higher is the price",
-    {"kl_prior_knn": "lower", "prior_hole_mass": "lower", "test_distortion_mean_code": "higher"},
-)
+    "The noise around a code has one size in the {baseline}, and a size for each image in the {model}": (
+        lambda model, baseline: (baseline.noise, model.noise) == ("fixed", "learned")
+    ),
+}
+"""What no run can contradict, so that it gets no verdict: whether it is true of a model and a baseline."""

@@ -242,6 +242,10 @@ def varying_fields(configs: Sequence[Config]) -> tuple[str, ...]:
     return tuple(name for name in FIELDS if len({getattr(config, name) for config in configs}) > 1)
 
 
+class Shown(dict[str, Sequence[Any]]):
+    """A grid whose runs are trained and drawn, but neither judged nor chosen nor mapped."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Experiment:
     """A question, and the runs and figures that answer it: data only.
@@ -254,6 +258,7 @@ class Experiment:
     question: str
     base: Config = Config()  # the values of the fields that are not in the grid
     grid: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)  # values to try, by field; see `expand`
+    grids: tuple[Mapping[str, Sequence[Any]], ...] = ()  # or several grids, whose union has the runs
     figures: tuple[str, ...] = ()  # names of functions under `@figure`
 
     def __post_init__(self) -> None:
@@ -268,27 +273,45 @@ class Experiment:
         if repeated := [name for name in self.figures if self.figures.count(name) > 1]:
             raise ConfigError(f"figures names {repeated[0]!r} twice")
         object.__setattr__(self, "figures", tuple(self.figures))
-        object.__setattr__(self, "grid", _check_grid(self.grid))
-        if len(self.grid.get("pixel_max", ())) > 1:  # a data set would have several sets of pixels
+        if not isinstance(self.grids, list | tuple):
+            raise ConfigError(f"grids must be a tuple of grids, not {self.grids!r}")
+        if self.grid and self.grids:
+            raise ConfigError("give grid or grids, not both")
+        object.__setattr__(self, "grids", tuple(map(_check_grid, self.grids or (self.grid,))))
+        object.__setattr__(self, "grid", {})
+        if len(self.values("pixel_max")) > 1:  # a data set would have several sets of pixels
             raise ConfigError("pixel_max takes one value, because it says what the files hold")
-        expand(self.base, self.grid)  # fields may exclude each other
+        _ = self.configs  # fields may exclude each other
 
     @property
     def configs(self) -> tuple[Config, ...]:
-        """The experiment's runs."""
-        return expand(self.base, self.grid)
+        """The experiment's runs, each once."""
+        return tuple(dict.fromkeys(config for grid in self.grids for config in expand(self.base, grid)))
+
+    @property
+    def shown(self) -> frozenset[Config]:
+        """The runs that are in `Shown` grids only."""
+        judged = {c for grid in self.grids if not isinstance(grid, Shown) for c in expand(self.base, grid)}
+        return frozenset(self.configs) - judged
+
+    def values(self, name: str) -> tuple[Any, ...]:
+        """Returns the values of a field among the runs, as the grids and the base give them."""
+        every = (grid.get(name, (getattr(self.base, name),)) for grid in self.grids)
+        return tuple(dict.fromkeys(value for values in every for value in values))
 
     def override(self, values: Mapping[str, Sequence[Any]]) -> "Experiment":
-        """Returns the experiment with other values for some fields: one value fixes a field, several are its grid.
+        """Returns the experiment with other values for some fields, in each of its grids.
 
         Raises:
             ConfigError: a field is unknown, has no value, or a value is invalid.
         """
         values = _check_grid(values)
         fixed: dict[str, Any] = {name: choices[0] for name, choices in values.items() if len(choices) == 1}
-        grid = {name: choices for name, choices in self.grid.items() if name not in values}
-        grid |= {name: choices for name, choices in values.items() if name not in fixed}
-        return dataclasses.replace(self, base=dataclasses.replace(self.base, **fixed), grid=grid)
+        several = {name: choices for name, choices in values.items() if name not in fixed}
+        kinds = [Shown if isinstance(grid, Shown) else dict for grid in self.grids]
+        kept = [{name: choices for name, choices in grid.items() if name not in values} for grid in self.grids]
+        grids = tuple(kind(grid | several) for kind, grid in zip(kinds, kept, strict=True))
+        return dataclasses.replace(self, base=dataclasses.replace(self.base, **fixed), grids=grids)
 
 
 def _is_folder_name(name: Any) -> bool:
@@ -297,10 +320,11 @@ def _is_folder_name(name: Any) -> bool:
     return name.isprintable() and name == name.strip() and name[0] not in ".-~" and not set(name) & set("/\\")
 
 
-def _check_grid(grid: Any) -> dict[str, tuple[Any, ...]]:
+def _check_grid(grid: Any) -> dict[str, Sequence[Any]]:
+    """Checks a grid, and returns it with tuples of values; a `Shown` one stays one."""
     if not isinstance(grid, Mapping):
         raise ConfigError(f"grid must be a dict that maps fields to lists of values, not {grid!r}")
-    checked = {}
+    checked = dict[str, Sequence[Any]]()
     for name, values in grid.items():
         field = field_named(name)
         values = values.tolist() if hasattr(values, "tolist") else values  # of a NumPy array
@@ -309,7 +333,7 @@ def _check_grid(grid: Any) -> dict[str, tuple[Any, ...]]:
         checked[name] = tuple(check_value(field, value) for value in values)
         if not checked[name]:
             raise ConfigError(f"grid[{name!r}] needs at least one value")
-    return checked
+    return Shown(checked) if isinstance(grid, Shown) else checked
 
 
 LANGUAGES = ("en", "ko")  # of the report

@@ -1,6 +1,6 @@
-"""What a few seeds say about all seeds: t-intervals, equivalence, Holm's correction, and how many seeds it would take.
+"""What a few seeds say about all seeds: Welch's interval, equivalence, Holm's correction, and how many seeds it takes.
 
-Numbers in, numbers out. Every estimate is a mean over seeds and has a Student t distribution around the truth.
+Numbers in, numbers out.
 """
 
 import math
@@ -16,61 +16,52 @@ MOST_SEEDS = 100  # more are not counted
 
 
 class Estimate(NamedTuple):
-    """A mean over seeds, and how far another choice of seeds may be from it."""
+    """A difference of two means over seeds, and how far another choice of seeds may be from it."""
 
     value: float
     error: float  # its standard error; NaN where one seed leaves none
-    freedom: float  # degrees of freedom of the error
-    freedom_per_seed: float  # what one seed more adds to them
-    seeds: int
+    freedom: float  # degrees of freedom of the error (Welch 1947)
+    seeds: int  # of the side with fewer
 
     def interval(self, level: float = 1 - ALPHA) -> tuple[float, float]:
         """Returns the ends of the two-sided t-interval, NaN where there is no error."""
-        reach = self.error * float(scipy.stats.t.ppf((1 + level) / 2, self.freedom))
-        return self.value - reach, self.value + reach
+        low, high = scipy.stats.t.interval(level, self.freedom, self.value, self.error)
+        return float(low), float(high)
 
-    def p_value(self, null: float = 0.0) -> float:
-        """Returns the two-sided p-value of "the truth is `null`"; NaN where there is no error."""
-        return float(2 * scipy.stats.t.sf(abs(self.value - null) / self.error, self.freedom))
+    @property
+    def p(self) -> float:
+        """The two-sided p-value of "there is no difference"; NaN where there is no error."""
+        return float(2 * scipy.stats.t.sf(abs(self.value) / self.error, self.freedom))
 
     def is_level(self, margin: float) -> bool:
-        """Whether the 90 % interval lies within ± margin: two one-sided tests at 5 % each.
-
-        See Lakens 2017, Equivalence Tests.
-        """
+        """Whether the 90 % interval lies within ± margin: two one-sided tests at 5 % each (Lakens 2017)."""
         low, high = self.interval(1 - 2 * ALPHA)
         return -margin <= low and high <= margin  # false for NaN
 
 
-def mean_of(values: Sequence[float]) -> Estimate:
-    """Estimates a mean from one value a seed."""
-    n = len(values)
-    return Estimate(float(np.mean(values)), _error(values, values), n - 1.0, 1.0, n)
+def difference(baseline: Sequence[float], model: Sequence[float]) -> Estimate:
+    """Estimates mean(model) - mean(baseline) of seeds whose spreads may differ.
 
-
-def paired_difference(baseline: Sequence[float], model: Sequence[float]) -> Estimate:
-    """Estimates the mean of model - baseline from runs in pairs, one pair a seed: what both share cancels."""
-    n, differences = len(model), np.subtract(model, baseline)
-    return Estimate(float(np.mean(differences)), _error(differences, [*model, *baseline]), n - 1.0, 1.0, n)
-
-
-def welch_difference(baseline: Sequence[float], model: Sequence[float]) -> Estimate:
-    """Estimates mean(model) - mean(baseline) from seeds that do not pair, whose spreads may differ.
-
-    See Welch 1947, The generalization of 'Student's' problem.
+    Two models of one seed are not more alike than two of different seeds, so nothing is paired. The error is at least
+    the rounding of the numbers. See Welch 1947, The generalization of 'Student's' problem.
     """
-    seeds = min(len(baseline), len(model))
-    difference = float(np.mean(model) - np.mean(baseline))
-    errors = np.array([_error(values, values) for values in (baseline, model)])
+    seeds, value = min(len(baseline), len(model)), float(np.mean(model) - np.mean(baseline))
+    if seeds < 2:
+        return Estimate(value, math.nan, math.nan, seeds)
+    errors = np.array([_error(values) for values in (baseline, model)])
     error = math.hypot(*errors)
     shares = (errors / error) ** 2  # of the variance; fourth powers of the numbers themselves may overflow
-    freedom = float(1 / np.sum(shares**2 / np.subtract([len(baseline), len(model)], 1))) if seeds > 1 else math.nan
-    return Estimate(difference, error, freedom, freedom / max(seeds - 1, 1), seeds)
+    freedom = 1 / np.sum(shares**2 / np.subtract([len(baseline), len(model)], 1))
+    return Estimate(value, error, float(freedom), seeds)
 
 
-def slope(x: Sequence[float], y: Sequence[float]) -> float:
-    """Returns the least-squares slope of y over x."""
-    return float(scipy.stats.linregress(x, y).slope)
+def probability_of_improvement(baseline: Sequence[float], model: Sequence[float], better: str) -> float:
+    """Returns how often the model's number is better than the baseline's, of a random seed each; ties count half.
+
+    See Agarwal et al. 2021, Deep Reinforcement Learning at the Edge of the Statistical Precipice (arXiv:2108.13264).
+    """
+    signs = np.sign(np.subtract.outer(model, baseline)) * (1 if better == "higher" else -1)
+    return float(np.mean((1 + signs) / 2))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -87,29 +78,25 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def seeds_to_resolve(estimate: Estimate, null: float, margin: float | None, alpha: float = ALPHA) -> int | None:
-    """Returns how many seeds would lead to a verdict with a power of 0.8, if the truth is what these seeds say.
+def seeds_to_resolve(estimate: Estimate, margin: float, alpha: float = ALPHA) -> int | None:
+    """Returns how many seeds a model would lead to a verdict with a power of 0.8, if the truth is what these seeds say.
 
-    It is the smallest n at which the two-sided test of `null` at level alpha, or the test of "level" if there is a
-    margin, succeeds with that probability. The error shrinks with the root of n. The power is that of a shifted t:
-    P(T > t(1 - α/2) - |value - null| / error), and for "level" as in Julious 2004, Sample Sizes for Clinical Trials
-    with Normal Data. None if there is no error, or if more than `MOST_SEEDS` would be needed.
+    It is the smallest n at which the two-sided test at level alpha, or the test of "level", succeeds with that
+    probability. The error shrinks with the root of n. The power is that of a shifted t: P(T > t(1 - α/2) - |value| /
+    error), and for "level" as in Julious 2004, Sample Sizes for Clinical Trials with Normal Data. None if there is no
+    error, or if more than `MOST_SEEDS` would be needed.
     """
     n = np.arange(estimate.seeds + 1, MOST_SEEDS + 1)
     error = estimate.error * np.sqrt(estimate.seeds / n)
-    t = scipy.stats.t(estimate.freedom + estimate.freedom_per_seed * (n - estimate.seeds))
-    power = t.cdf(abs(estimate.value - null) / error - t.ppf(1 - alpha / 2))
-    if margin is not None:
-        reach = t.ppf(1 - ALPHA)
-        is_level = t.cdf((margin - estimate.value) / error - reach) - t.cdf(reach - (margin + estimate.value) / error)
-        power = np.maximum(power, is_level)
-    enough = n[power >= POWER]  # none for NaN
+    t = scipy.stats.t(estimate.freedom * (n - 1) / max(1, estimate.seeds - 1))
+    power = t.cdf(abs(estimate.value) / error - t.ppf(1 - alpha / 2))
+    reach = t.ppf(1 - ALPHA)
+    level = t.cdf((margin - estimate.value) / error - reach) - t.cdf(reach - (margin + estimate.value) / error)
+    enough = n[np.maximum(power, level) >= POWER]  # none for NaN
     return int(enough[0]) if enough.size else None
 
 
-def _error(values: Sequence[float] | np.ndarray, measured: Sequence[float]) -> float:
-    """The standard error of a mean, at least the rounding of what was measured; NaN for a single value."""
-    if len(values) < 2:
-        return math.nan
-    rounding = float(np.finfo(float).eps * np.abs(measured).max())
+def _error(values: Sequence[float]) -> float:
+    """The standard error of a mean of two values or more, at least their rounding."""
+    rounding = float(np.finfo(float).eps * np.abs(values).max())
     return max(float(np.std(values, ddof=1)) / math.sqrt(len(values)), rounding, float(np.finfo(float).tiny))

@@ -9,7 +9,7 @@ import math
 import statistics
 import textwrap
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,6 +53,12 @@ class Results(NamedTuple):
     configs: tuple[Config, ...]  # the experiment's runs, trained or not
     rows: Mapping[Config, Mapping[str, Any]]  # of each evaluated run: its numbers, by their names in `MEASUREMENTS`
     reasons: Mapping[Config, str]  # of each run whose training or evaluation failed
+    shown: Collection[Config] = ()  # runs that are trained and drawn, but neither judged nor chosen
+
+    @property
+    def judged(self) -> list[Config]:
+        """The runs that are judged."""
+        return [config for config in self.configs if config not in self.shown]
 
     @property
     def evaluated(self) -> list[tuple[Config, Mapping[str, Any]]]:
@@ -80,8 +86,8 @@ class Results(NamedTuple):
         return list(dict.fromkeys(("model", *varying_fields(self.configs))))
 
 
-def collect(workdir: Path, configs: Sequence[Config]) -> Results:
-    """Reads the numbers of all runs.
+def collect(workdir: Path, configs: Sequence[Config], shown: Collection[Config] = ()) -> Results:
+    """Reads the numbers of all runs, of which those `shown` are not judged.
 
     They are those of evaluation.json, those of the validation images after the epoch whose parameters were kept, and
     `train_seconds`. A diverged run has only `diverged_epoch` and `train_seconds`, and a failed run has a reason in
@@ -111,7 +117,7 @@ def collect(workdir: Path, configs: Sequence[Config]) -> Results:
         reasons[config] = (
             "evaluated by other code or instruments, or with other sample counts; launch to evaluate again"
         )
-    return Results(tuple(configs), rows, reasons)
+    return Results(tuple(configs), rows, reasons, shown)
 
 
 def _measured_otherwise(made: Mapping[Config, Mapping[str, Any]]) -> set[Config]:
@@ -204,6 +210,8 @@ def summarize(results: Results) -> Table:
     ]
     comparable: dict[tuple[Any, ...], list[int]] = {}
     for index, (config, *_) in enumerate(groups.values()):
+        if config in results.shown:
+            continue
         comparable.setdefault(tuple(getattr(config, name) for name in COMPARABLE_FIELDS), []).append(index)
     best = frozenset(
         (index, column)

@@ -7,6 +7,7 @@ their runs, and those files are a function of each run's Config, so a worker tha
 
 import contextlib
 import functools
+import itertools
 import queue
 import signal
 import threading
@@ -18,8 +19,8 @@ from typing import Any, NamedTuple
 import jax
 
 from vae_jax import checkpoints, chunks, environment, evaluation, session, source
-from vae_jax.chunks import Watch
-from vae_jax.config import Config, Options, canonical, group
+from vae_jax.chunks import KEPT_PROGRAMS, Watch
+from vae_jax.config import Config, Options, canonical, group, static_part
 from vae_jax.data.identity import check_runs
 from vae_jax.session import Progress, Stop, StoppedError
 from vae_jax.workdir import (
@@ -220,17 +221,23 @@ def _needs_evaluation(folder: Path, options: Options) -> bool:
 def _chunks(
     configs: Sequence[Config], identities: dict[Config, DataIdentity], workdir: Path, options: Options, is_local: bool
 ) -> list[Chunk]:
-    """Deals the due runs out: those to train by program, and after them one by one those only to evaluate."""
+    """Deals the due runs out: those to train by program, and after them one by one those only to evaluate.
+
+    The first runs of all programs go before the others, so that models can be compared soon; but not where so many
+    programs are not kept compiled.
+    """
     trained = {config: is_trained(run_dir(workdir, config)) for config in configs}
     programs: list[list[list[Config]]] = []
     for members in group(config for config in configs if options.train and not trained[config]):
         size = _runs_at_once(len(members), options, is_local)
         programs.append([members[start : start + size] for start in range(0, len(members), size)])
+    in_turn = [part for parts in programs for part in parts]
+    if len(programs) <= KEPT_PROGRAMS:
+        in_turn = [parts[0] for parts in programs] + [part for parts in programs for part in parts[1:]]
     dealt = []
-    for index, parts in enumerate(programs):
-        later = programs[index + 1][0] if is_local and index + 1 < len(programs) else []
-        for part in parts:
-            dealt.append(Chunk(part, identities[part[0]], later if part is parts[-1] else ()))
+    for part, after in itertools.zip_longest(in_turn, in_turn[1:]):
+        is_other = is_local and after and static_part(after[0]) != static_part(part[0])
+        dealt.append(Chunk(part, identities[part[0]], after if is_other else ()))
     due = [config for config in configs if trained[config] and _needs_evaluation(run_dir(workdir, config), options)]
     return dealt + [Chunk([config], identities[config]) for config in due]
 

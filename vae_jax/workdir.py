@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vae_jax.config import Config, ConfigError, Experiment
+from vae_jax.config import Config, ConfigError, Experiment, Shown
 
 MAX_BYTES = 1 << 26  # of a file that is read whole
 DELETE = "delete it and launch again"  # the way out of a damaged file that a launch makes again
@@ -26,7 +26,7 @@ TEMPORARY = ".tmp"  # suffix of a file that is being written
 
 # What lies beside experiment.json.
 LOCKS = {"lock.json", "drawing.json"}
-LAUNCH_ENTRIES = {"runs", "instruments", "figures", "results.csv", "report.html", "made.json", *LOCKS}
+LAUNCH_ENTRIES = {"runs", "instruments", "figures", "tables", "results.csv", "report.html", "made.json", *LOCKS}
 LEGACY_ENTRIES = {"checkpoints", "classifiers"}  # of version 0.1.0
 WRITTEN = (LAUNCH_ENTRIES | LEGACY_ENTRIES | {"experiment.json"}) - LOCKS
 OF_SYSTEMS = {"lost+found", "$RECYCLE.BIN", "System Volume Information", "@eaDir", "__pycache__"}  # folders
@@ -360,10 +360,16 @@ def write_record(workdir: Path, experiment: Experiment, record: Mapping[str, Any
         "question": experiment.question,
         "figures": list(experiment.figures),
         "base": experiment.base.to_dict(),
-        "grid": {
-            name: [list(value) if isinstance(value, tuple) else value for value in values]
-            for name, values in experiment.grid.items()
-        },
+        "grids": [
+            {
+                "shown": isinstance(grid, Shown),
+                "values": {
+                    name: [list(value) if isinstance(value, tuple) else value for value in values]
+                    for name, values in grid.items()
+                },
+            }
+            for grid in experiment.grids
+        ],
     }
     write_json(workdir / "experiment.json", described | dict(record))
 
@@ -395,8 +401,8 @@ def read_experiment(workdir: Path) -> Experiment:
             name=record["experiment"],
             question=record["question"],
             base=Config.from_dict(record["base"]),
-            grid=record["grid"],
+            grids=tuple((Shown if grid["shown"] else dict)(grid["values"]) for grid in record["grids"]),
             figures=record["figures"],
         )
-    except (KeyError, ConfigError) as error:
+    except (KeyError, TypeError, ValueError, ConfigError) as error:
         raise UserError(f"{workdir / 'experiment.json'} is damaged ({error}); delete it and launch again") from error

@@ -7,8 +7,7 @@ points q(z) is a kernel density estimate. Without h, N posteriors that do not ov
 everything between two training images a hole, and a model with noise would be compared in another way than one without.
 
 A hole is where q(z) is below its own 95 % level, the density above which 95 % of q(z) lies. A sampler that is q(z)
-itself has 5 % of its mass there. Holes say nothing of codes that a sampler misses: N(0, I) in the midst of codes of a
-far larger scale has none.
+itself has 5 % of its mass there.
 
 References:
     Rosca, Lakshminarayanan & Mohamed 2018, "Distribution Matching in Variational Inference" (arXiv:1802.06847), on
@@ -133,27 +132,19 @@ def _bandwidth(mean: np.ndarray, sd: np.ndarray, random: np.random.Generator) ->
     return float(candidates[int(np.argmax(np.nan_to_num(scores, nan=-np.inf)))])
 
 
-def hole_masses(density: Density, random: np.random.Generator) -> dict[str, tuple[float, float]]:
-    """Computes the mass in the holes of q(z) of two samplers, and its standard error.
+def hole_mass(density: Density, random: np.random.Generator) -> tuple[float, float]:
+    """Computes how much of the Gaussian with the codes' moments is in holes of q(z), and its standard error.
 
-    `prior` is N(0, I), `gaussian` has the codes' mean and covariance, so that it shows the shape of q(z) and not its
-    scale. In one or two dimensions both are sums over a grid, with error 0, if the grid resolves q(z); otherwise means
-    over draws.
+    It shows the shape of q(z) and not its scale. In one or two dimensions it is a sum over a grid, with error 0, where
+    the grid resolves q(z); otherwise a mean over draws.
     """
     center, covariance = density.moments
     variances, axes = np.linalg.eigh(covariance)
-    samplers = {"gaussian": (center, (axes * np.sqrt(variances.clip(0))).T)}
-    to_frame = density.frame.to_white
-    if to_frame.shape[0] == to_frame.shape[1]:
-        samplers["prior"] = -density.frame.center @ to_frame, to_frame
-    masses = _masses_by_grid(density, samplers) or _masses_by_draws(density, samplers, random)
-    return {"prior": (1.0, 0.0)} | masses  # codes in a plane have no volume
+    factor = (axes * np.sqrt(variances.clip(0))).T  # Gaussian draws are center + eps · factor
+    return _mass_by_grid(density, center, factor) or _mass_by_draws(density, center, factor, random)
 
 
-Samplers = dict[str, tuple[np.ndarray, np.ndarray]]  # Gaussians center + eps · factor with float64[K] and float64[K, K]
-
-
-def _masses_by_grid(density: Density, samplers: Samplers) -> dict[str, tuple[float, float]] | None:
+def _mass_by_grid(density: Density, center: np.ndarray, factor: np.ndarray) -> tuple[float, float] | None:
     dims = density.mean.shape[1]
     if dims not in GRID_SIDES:
         return None
@@ -165,9 +156,7 @@ def _masses_by_grid(density: Density, samplers: Samplers) -> dict[str, tuple[flo
     side = NORMAL_SIDES[dims]
     normal = ndtri((np.arange(side) + 0.5) / side)
     eps = np.stack(np.meshgrid(*[normal] * dims, indexing="ij"), axis=-1).reshape(-1, dims)
-    threshold = level(log_q, share)
-    return {name: (float(np.mean(between(center + eps @ factor) < threshold)), 0.0)
-            for name, (center, factor) in samplers.items()}  # fmt: skip
+    return float(np.mean(between(center + eps @ factor) < level(log_q, share))), 0.0
 
 
 def grid(density: Density) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
@@ -203,22 +192,19 @@ def hole_level(density: Density, seed: int = 0) -> float:
     return level(log_q, share) + density.log_volume
 
 
-def _masses_by_draws(
-    density: Density, samplers: Samplers, random: np.random.Generator
-) -> dict[str, tuple[float, float]]:
-    """Means over draws. The error counts the draws of the sampler and those that the level is a quantile of."""
+def _mass_by_draws(
+    density: Density, center: np.ndarray, factor: np.ndarray, random: np.random.Generator
+) -> tuple[float, float]:
+    """A mean over draws. The error counts the draws of the Gaussian and those that the level is a quantile of."""
     dims = density.mean.shape[1]
     count = min(4000, max(500, 128_000 // dims))
     own = np.sort(log_mixture(density.draw(count, random), density.mean, density.sd))
     off = math.sqrt(MASS * (1 - MASS) / count)
     low, threshold, high = np.quantile(own, [max(0.0, 1 - MASS - off), 1 - MASS, 1 - MASS + off])
-    masses = {}
-    for name, (center, factor) in samplers.items():
-        log_q = log_mixture(center + random.standard_normal((count, dims)) @ factor, density.mean, density.sd)
-        mass = float(np.mean(log_q < threshold))
-        of_level = (np.mean(log_q < high) - np.mean(log_q < low)) / 2
-        masses[name] = mass, math.hypot(math.sqrt(mass * (1 - mass) / count), of_level)
-    return masses
+    log_q = log_mixture(center + random.standard_normal((count, dims)) @ factor, density.mean, density.sd)
+    mass = float(np.mean(log_q < threshold))
+    of_level = (np.mean(log_q < high) - np.mean(log_q < low)) / 2
+    return mass, math.hypot(math.sqrt(mass * (1 - mass) / count), of_level)
 
 
 @np.errstate(all="ignore")  # codes of a bad run may overflow
@@ -230,10 +216,8 @@ def evaluate_density(run: TrainedRun, train_images: np.ndarray, seed: int = 0) -
     density = run_density(run, train_images, seed)
     if density is None:
         return {}
-    numbers: dict[str, float] = {}
-    for name, (mass, error) in hole_masses(density, np.random.default_rng(seed)).items():
-        numbers |= {f"{name}_hole_mass": mass, f"{name}_hole_mass_error": error}
-    return numbers
+    mass, error = hole_mass(density, np.random.default_rng(seed))
+    return {"gaussian_hole_mass": mass, "gaussian_hole_mass_error": error}
 
 
 def run_density(run: TrainedRun, train_images: np.ndarray, seed: int = 0) -> Density | None:

@@ -38,4 +38,4 @@ def of_run(
         num_samples = min(max(len(test), MIN_SAMPLES), MAX_SAMPLES)
         samplers = draw_samplers(run, train, num_samples, seed=0)
         yield "samples", lambda: evaluate_samples(run, dataset, features, judge, samplers)
-        yield "latent space", lambda: evaluate_latents(run, dataset, features, samplers["gaussian"])
+        yield "latent space", lambda: evaluate_latents(run, dataset, samplers["gaussian"])

@@ -1,7 +1,7 @@
-"""What a trained run samples: four ways to draw latent codes, and how their images compare with the test images.
+"""What a trained run samples: five ways to draw latent codes, and how their images compare with the test images.
 
-An AE has no prior, so codes from N(0, I) ask its decoder for something it was not trained for. Three more samplers show
-what the decoder can do: a Gaussian and a mixture fitted to the codes, and the codes themselves, which are the ceiling.
+They differ in what they know of the codes: nothing; mean and standard deviation of each dimension; mean and covariance;
+a mixture fitted to them; the codes themselves, which are the ceiling.
 
 Decoders blur, and a blurred image may be judged to show nothing. So the share of implausible samples is stated beside
 that of the run's own reconstructions, and their difference, the excess, is what compares runs.
@@ -10,9 +10,7 @@ References:
     Ghosh et al. 2020, "From Variational to Deterministic Autoencoders" (arXiv:1903.12436), ex-post density estimation.
 """
 
-import math
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -24,15 +22,12 @@ from vae_jax.data import Dataset
 from vae_jax.evaluation import recipe
 from vae_jax.evaluation.classifier import Classifier
 from vae_jax.evaluation.distances import (
-    DENSITY_K,
-    PRECISION_K,
-    KernelSums,
+    NEIGHBOURS,
     Neighbours,
+    coverage,
     frechet_distance,
     frechet_from_moments,
-    kid,
     moments,
-    precision_recall_density_coverage,
 )
 from vae_jax.evaluation.plausibility import Plausibility
 from vae_jax.evaluation.subsets import MAX_IMAGES, limit, subset
@@ -42,7 +37,6 @@ NUM_COMPONENTS = 10  # of the mixture, as in Ghosh et al. 2020
 MIXTURE_CODES = 5_000  # the mixture is fitted to, at most
 FULL_DIMS = 128  # latent dimensions up to which the mixture has full covariances
 NEIGHBOUR_IMAGES = 2_000  # of each side that are compared in pairs, at most
-KID_IMAGES = 5_000  # the same, for the kernel distance
 NUM_PAIRS = 1_000  # of test images, between whose codes the midpoints lie, at most
 
 Numbers = dict[str, float | None]
@@ -51,9 +45,10 @@ Numbers = dict[str, float | None]
 @threadpool_limits.wrap(limits=1)  # on matrices this small, threads mostly wait for each other
 @np.errstate(all="ignore")  # codes of a bad run may overflow; the draws are then not finite
 def draw_samplers(run: TrainedRun, train_images: np.ndarray, num_samples: int, seed: int) -> dict[str, np.ndarray]:
-    """Draws latent codes in four ways, in random order, float32[num_samples, D] each.
+    """Draws latent codes in five ways, in random order, float32[num_samples, D] each.
 
     - `prior`: N(0, I).
+    - `standardized`: independent Gaussians with each dimension's mean and standard deviation of the codes.
     - `gaussian`: a Gaussian with the mean and full covariance of the codes of the training images.
     - `mixture`: 10 Gaussians with full covariances (diagonal ones beyond 128 dimensions), fitted to at most 5,000 of
       those codes.
@@ -68,11 +63,13 @@ def draw_samplers(run: TrainedRun, train_images: np.ndarray, num_samples: int, s
     shape = (num_samples, z.shape[1])
     draws = {"prior": random["prior"].standard_normal(shape)}
     if np.isfinite(z).all():
+        noise = random["standardized"].standard_normal(shape)
+        draws["standardized"] = z.mean(axis=0) + z.std(axis=0) * noise
         draws["gaussian"] = _draw_gaussian(z, num_samples, random["gaussian"])
         draws["mixture"] = _draw_mixture(z, num_samples, random["mixture"])
         draws["aggregate"] = z[random["aggregate"].choice(len(z), num_samples, replace=num_samples > len(z))]
     else:
-        draws |= {name: np.full(shape, np.nan) for name in ("gaussian", "mixture", "aggregate")}
+        draws |= {name: np.full(shape, np.nan) for name in random if name != "prior"}
     return {name: draw.astype(np.float32) for name, draw in draws.items()}
 
 
@@ -84,7 +81,7 @@ def codes_to_fit(
     Returns:
         The codes, and the random numbers of each sampler by its name.
     """
-    names = ("prior", "gaussian", "mixture", "aggregate")
+    names = ("prior", "gaussian", "mixture", "aggregate", "standardized")
     codes_random, *randoms = np.random.default_rng(seed).spawn(1 + len(names))
     mean, logvar = run.encode(subset(train_images, limit(MAX_IMAGES, train_images.shape[1:])))
     if logvar is not None:
@@ -150,18 +147,6 @@ def decode_shrunk(run: TrainedRun, z: np.ndarray, image_shape: tuple[int, ...]) 
     return shrunk
 
 
-def confidence(probabilities: np.ndarray) -> float:
-    """Computes the mean largest of [N, C] class probabilities; near 1 if every image clearly shows a class."""
-    return float(probabilities.max(axis=1).mean(dtype=np.float64))
-
-
-def class_entropy(probabilities: np.ndarray) -> float:
-    """Computes the entropy of the predicted classes in nats from [N, C] probabilities; log C if all are as frequent."""
-    shares = np.bincount(probabilities.argmax(axis=1)) / len(probabilities)
-    shares = shares[shares > 0]
-    return float(-(shares * np.log(shares)).sum() + 0.0)  # + 0.0 turns the -0 of a single class into 0
-
-
 def midpoints(codes: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
     """Returns the points halfway between random pairs of codes float[N, D]: float64[count, D]."""
     start = random.integers(len(codes), size=count)
@@ -174,15 +159,13 @@ class Reference(NamedTuple):
 
     moments: tuple[np.ndarray, np.ndarray]
     neighbours: Neighbours  # at most NEIGHBOUR_IMAGES
-    kernel: KernelSums  # at most KID_IMAGES
 
     @classmethod
     def of(cls, features: np.ndarray) -> "Reference | None":
         """Takes features float32[R, F]; None if they are too few for neighbours."""
-        if len(features) <= max(PRECISION_K, DENSITY_K):
+        if len(features) <= NEIGHBOURS:
             return None
-        near = Neighbours.of(subset(features, NEIGHBOUR_IMAGES))
-        return cls(moments(features), near, KernelSums.of(subset(features, KID_IMAGES)))
+        return cls(moments(features), Neighbours.of(subset(features, NEIGHBOUR_IMAGES)))
 
 
 @threadpool_limits.wrap(limits=1)  # on matrices this small, threads mostly wait for each other
@@ -193,32 +176,28 @@ def evaluate_samples(
     """Compares the decodes of each sampler's codes float32[M, D] with at most 10,000 test images.
 
     A number is None if a pixel is not finite or there are too few images. `frechet_floor` is the distance of M training
-    images from the test images, which no sampler is expected to beat.
+    images from the test images, which no sampler is expected to beat. A gap is what a sampler loses beside the codes
+    themselves.
     """
     shape = dataset.test.images.shape[1:]
     images = subset(dataset.test.images, limit(MAX_IMAGES, shape))
     features = classifier.predict(images / np.float32(255))[0]
-    reference, floor = Reference.of(features), _floor(features, dataset, classifier, samplers)
-    numbers: Numbers = {"classifier_accuracy": classifier.accuracy, "frechet_floor": floor}
+    reference = Reference.of(features)
+    numbers: Numbers = {
+        "classifier_accuracy": classifier.accuracy,
+        "frechet_floor": _floor(features, dataset, classifier, samplers),
+    }
     codes = run.encode(images).mean.astype(np.float64)
-    own = _Share.of(judge, decode_shrunk(run, codes, shape))
-    numbers |= own.named("reconstruction_implausible")
+    own = _implausible(judge, decode_shrunk(run, codes, shape))
     middle = midpoints(codes, limit(NUM_PAIRS, shape), np.random.default_rng(0))
-
-    def look(z: np.ndarray) -> tuple[_Share, tuple[np.ndarray, np.ndarray]]:
-        decoded = decode_shrunk(run, z, shape)
-        return _Share.of(judge, decoded), classifier.predict(decoded)  # on the device of this thread
-
-    predicted = []
-    for name, z in {"midpoint": middle, **samplers}.items():  # decodes of one at a time, which bounds the memory
-        share, found = look(z)
-        numbers |= share.named(f"{name}_implausible") | (share - own).named(f"{name}_implausible_excess")
-        if name in samplers:
-            predicted.append(found)
-    with ThreadPoolExecutor(len(samplers)) as pool:
-        compared = pool.map(lambda found: _compare(reference, floor, *found), predicted)
-        for sampler, measured in zip(samplers, compared, strict=True):
-            numbers |= {f"{sampler}_{name}": value for name, value in measured.items()}
+    between = _implausible(judge, decode_shrunk(run, middle, shape))
+    numbers |= {"reconstruction_implausible": own, "midpoint_implausible": between}
+    numbers["midpoint_implausible_excess"] = _minus(between, own)
+    for sampler, z in samplers.items():  # decodes of one at a time, which bounds the memory
+        measured = _compare(reference, classifier, judge, decode_shrunk(run, z, shape))
+        numbers |= {f"{sampler}_{name}": value for name, value in measured.items()}
+    for sampler in ("prior", "standardized"):
+        numbers[f"{sampler}_gap"] = _minus(numbers[f"{sampler}_frechet"], numbers["aggregate_frechet"])
     return numbers
 
 
@@ -233,56 +212,20 @@ def _floor(
     return frechet_distance(features, others)
 
 
-class _Share(NamedTuple):
-    """A share of images, or a difference of two, with its standard error; None if a pixel is not finite."""
-
-    value: float | None
-    error: float | None
-
-    @classmethod
-    def of(cls, judge: Plausibility, images: np.ndarray) -> "_Share":
-        """The share of images that are implausible."""
-        if not np.isfinite(images).all():
-            return cls(None, None)
-        share = judge.implausible(images)
-        return cls(share, math.sqrt(share * (1 - share) / len(images)))
-
-    def __sub__(self, other: "_Share") -> "_Share":
-        if self.value is None or self.error is None or other.value is None or other.error is None:
-            return _Share(None, None)
-        return _Share(self.value - other.value, math.hypot(self.error, other.error))
-
-    def named(self, name: str) -> Numbers:
-        return {name: self.value, f"{name}_error": self.error}
+def _implausible(judge: Plausibility, images: np.ndarray) -> float | None:
+    """The share of images that are implausible; None if a pixel is not finite."""
+    return judge.implausible(images) if np.isfinite(images).all() else None
 
 
-@np.errstate(all="ignore")  # of this thread
-def _compare(
-    reference: Reference | None, floor: float | None, features: np.ndarray, probabilities: np.ndarray
-) -> Numbers:
-    """The numbers of one sampler."""
-    names = (
-        "frechet", "frechet_relative", "frechet_over_floor", "kid", "kid_error", "precision", "recall", "density",
-        "coverage", "confidence", "class_entropy",
-    )  # fmt: skip
-    if reference is None or len(features) <= max(PRECISION_K, DENSITY_K) or not np.isfinite(features).all():
-        return dict.fromkeys(names)
-    distance = frechet_from_moments(*reference.moments, *moments(features))
-    values = (
-        distance, _ratio(distance, float(np.trace(reference.moments[1]))), _ratio(distance, floor),
-        *_kid(reference.kernel, subset(features, KID_IMAGES)),
-        *precision_recall_density_coverage(reference.neighbours, Neighbours.of(subset(features, NEIGHBOUR_IMAGES))),
-        confidence(probabilities), class_entropy(probabilities),
-    )  # fmt: skip
-    return dict(zip(names, values, strict=True))
+def _minus(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else a - b
 
 
-def _kid(real: KernelSums, features: np.ndarray) -> tuple[float, float]:
-    num_blocks = min(len(real.blocks), len(features))
-    if num_blocks < len(real.blocks):
-        real = KernelSums.of(np.concatenate(real.blocks), num_blocks)
-    return kid(real, KernelSums.of(features, num_blocks))
-
-
-def _ratio(value: float, unit: float | None) -> float | None:
-    return value / unit if unit else None
+def _compare(reference: Reference | None, classifier: Classifier, judge: Plausibility, images: np.ndarray) -> Numbers:
+    """The numbers of one sampler's images."""
+    features, _ = classifier.predict(images)
+    numbers: Numbers = {"frechet": None, "coverage": None, "implausible": _implausible(judge, images)}
+    if reference is not None and len(features) > 1 and np.isfinite(features).all():
+        numbers["frechet"] = frechet_from_moments(*reference.moments, *moments(features))
+        numbers["coverage"] = coverage(reference.neighbours, subset(features, NEIGHBOUR_IMAGES))
+    return numbers

@@ -47,8 +47,9 @@ def draw(
     the number of all, and its name, and after the last with the number of those that there are now and without a name;
     what it raises ends the drawing. Figures that are `made` already are not drawn again; None draws all.
     """
-    trained = [config for config in results.configs if is_trained(run_dir(workdir, config))]
-    inputs = Inputs(trained, dict(results.evaluated), experiment.base, workdir, data_dir)
+    every = [config for config in results.configs if is_trained(run_dir(workdir, config))]
+    trained, shown = ([c for c in every if (c in results.shown) == is_shown] for is_shown in (False, True))
+    inputs = Inputs(trained, dict(results.evaluated), experiment.base, workdir, data_dir, shown)
     drawn = Drawn([], [])
     fitting = [n for n, entry in FIGURES.items() if entry.when and n not in experiment.figures and entry.when(trained)]
     names = [*fitting, *experiment.figures]

@@ -22,7 +22,10 @@ MAX_CLASSES = 26  # columns of reconstructions
 NUM_PATHS = 5
 MANIFOLD_SIDE, SMALL_MANIFOLD_SIDE = 11, 7
 SAMPLES_SIDE = 8
-SAMPLER_NAMES = {"prior": "N(0, I)", "gaussian": "Gaussian", "mixture": "mixture", "aggregate": "codes of\nimages"}
+SAMPLER_NAMES = {
+    "prior": "N(0, I)", "standardized": "standardized", "gaussian": "Gaussian", "mixture": "mixture",
+    "aggregate": "codes of\nimages",
+}  # fmt: skip
 # Sheets by KL weight: rows and columns of cells, and images along the side of a cell.
 MAX_CELLS = 8
 CELL_MANIFOLD_SIDE, CELL_SAMPLES_SIDE = 7, 6
@@ -92,7 +95,7 @@ def manifold_by_kl_weight(inputs: Inputs) -> Drawing | None:
     to the right and z₂ upwards. If the weight is too small, most of the grid lies where no codes are; if it is too
     large, neighbours look alike, because the codes say little about an image.
     """
-    flat = [config for config in inputs.configs if config.latent_dim == 2]
+    flat = [config for config in (*inputs.configs, *inputs.shown) if config.latent_dim == 2]
     return _by_kl_weight(inputs, flat, lambda config: decode_prior_plane(inputs, config, CELL_MANIFOLD_SIDE))
 
 
@@ -121,15 +124,17 @@ def samples_by_kl_weight(inputs: Inputs) -> Drawing | None:
     dimensions. As the weight grows the codes fill the prior and samples come to look like the data, until they all
     turn into one blur.
     """
-    return _by_kl_weight(inputs, inputs.configs, lambda config: decode_prior(inputs, config, CELL_SAMPLES_SIDE))
+    every = [*inputs.configs, *inputs.shown]
+    return _by_kl_weight(inputs, every, lambda config: decode_prior(inputs, config, CELL_SAMPLES_SIDE))
 
 
 @figure
 def samplers(inputs: Inputs) -> Drawing | None:
-    """Samples of four samplers.
+    """Samples of five samplers.
 
-    Decodes of codes from N(0, I), from a Gaussian and a mixture of ten fitted to the model's own codes, and of codes
-    of training images. The first row against the others shows how much of a model's bad samples is the sampler's fault.
+    Decodes of codes from N(0, I), of the same standardized to each dimension's mean and standard deviation, from a
+    Gaussian and a mixture of ten fitted to the model's own codes, and of codes of training images. The first rows
+    against the last show how much of a model's bad samples is the sampler's fault.
     """
     chosen = inputs.choose()
     rows, columns, size = (2, 10, (4.6, 3.9)) if is_wide(inputs, chosen) else (3, 5, (1.8, 4.2))

@@ -33,8 +33,8 @@ def holes(inputs: Inputs) -> Drawing | None:
         limit = _limit(codes)
         planes.density_map(_map(inputs, config, limit), codes, test.labels, limit, ax)
         axes.append(ax)
-        share = inputs.numbers.get(config, {}).get("prior_hole_mass")
-        return "" if share is None else f"{100 * share:.0f} % of N(0, I) in holes"
+        share = inputs.numbers.get(config, {}).get("gaussian_hole_mass")
+        return "" if share is None else f"{100 * share:.0f} % of their Gaussian in holes"
 
     drawing = draw_panels(inputs, chosen, draw, (3.6, 3.8), _facts(inputs, chosen.configs))
     if drawing is not None:
@@ -60,16 +60,12 @@ def _limit(codes: np.ndarray) -> float:
 
 
 def _facts(inputs: Inputs, configs: list[Config]) -> str:
-    """Says how much of both samplers lies in the holes of each panel."""
-    rows = {config: inputs.numbers.get(config, {}) for config in configs}
-    shares = [
-        f"{inputs.label(config)} {100 * row['prior_hole_mass']:.0f} % and {100 * row['gaussian_hole_mass']:.0f} %"
-        for config, row in rows.items()
-        if row.get("prior_hole_mass") is not None and row.get("gaussian_hole_mass") is not None
-    ]
+    """Says how much of the codes' own Gaussian lies in the holes of each panel."""
+    masses = {config: inputs.numbers.get(config, {}).get("gaussian_hole_mass") for config in configs}
+    shares = [f"{inputs.label(config)} {100 * mass:.0f} %" for config, mass in masses.items() if mass is not None]
     if not shares:
         return ""
     return (
-        "In holes lie, of N(0, I) and of a Gaussian with the codes' own mean and covariance: "
-        f"{'; '.join(shares)}. Of q(z) itself it is 5 %."
+        f"Of a Gaussian with the codes' own mean and covariance, in holes lie: {'; '.join(shares)}. Of q(z) itself it "
+        "is 5 %."
     )

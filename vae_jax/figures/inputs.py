@@ -37,13 +37,15 @@ class Inputs:
     """What an experiment's figures are drawn from. Runs are loaded once, when a figure asks for them."""
 
     configs: Sequence[Config]
-    """The trained runs."""
+    """The trained runs that the experiment judges."""
     numbers: Mapping[Config, Mapping[str, Any]]
     """The numbers of the evaluated runs."""
     base: Config
     """The experiment's base, whose values are always among those shown."""
     workdir: Path
     data_dir: str | None = None
+    shown: Sequence[Config] = ()
+    """The trained runs that are only shown, in figures of the KL weight's path."""
     _runs: dict[Config, TrainedRun] = dataclasses.field(default_factory=dict, init=False)
     _codes: dict[Config, Codes] = dataclasses.field(default_factory=dict, init=False)
 

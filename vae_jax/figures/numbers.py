@@ -86,7 +86,7 @@ def sweep(inputs: Inputs) -> Drawing | None:
     """
     name = _swept(inputs.configs)
     return None if name is None else _against(inputs, name, (
-        "test_elbo", "test_distortion", "test_rate", "test_active_units", "prior_frechet", "mixture_frechet",
+        "test_elbo", "test_distortion", "test_rate", "test_active_units", "prior_frechet", "gaussian_frechet",
     ))  # fmt: skip
 
 
@@ -94,14 +94,14 @@ def sweep(inputs: Inputs) -> Drawing | None:
 def dose_response(inputs: Inputs) -> Drawing | None:
     """Dose and response: the KL weight.
 
-    How far the codes are from N(0, I), how much of it lies in their holes, how many more of its samples than of
-    reconstructions are implausible, how far samples are from test images, what it costs in distortion, and what rate is
-    left, against the KL weight (mean and standard deviation over seeds).
+    How far the codes are from N(0, I), what is lost by sampling it without a look at them, how much of their Gaussian
+    lies in holes, how much a small step changes, what it costs in distortion, and what rate is left, against the KL
+    weight (mean and standard deviation over seeds).
     """
     if len(values_of(inputs.configs, "kl_weight")) < 2:
         return None
     return _against(inputs, "kl_weight", (
-        "kl_prior_knn", "prior_hole_mass", "prior_implausible_excess", "prior_frechet", "test_distortion", "test_rate",
+        "kl_prior_knn", "prior_gap", "gaussian_hole_mass", "step_0_3_change", "test_distortion", "test_rate",
     ))  # fmt: skip
 
 
@@ -162,6 +162,49 @@ def heat_maps(inputs: Inputs) -> Drawing | None:
             ax.set_title(label)
     few, all_ = (math.prod(map(len, values.values())) for values in (shown, every))
     return finish(drawn, chosen.note or ("" if few == all_ else f"{few} of {all_} settings"))
+
+
+@figure
+def ladder(inputs: Inputs) -> Drawing | None:
+    """What must be known of the codes.
+
+    How far samples are from test images, and how many test images they cover, as more is known of the model's codes:
+    nothing, so that N(0, I) is sampled; their mean and covariance; a mixture of ten Gaussians; the codes themselves
+    (mean and standard deviation over seeds). What a model gains from left to right is what its prior does not know.
+    """
+    chosen = inputs.choose([config for config in inputs.configs if config in inputs.numbers])
+    rungs = {"nothing": "prior", "mean,\ncovariance": "gaussian", "mixture": "mixture", "codes": "aggregate"}
+    dims = sorted({config.latent_dim for config in chosen.configs})
+    panels: dict[tuple[str, int], dict[str, np.ndarray]] = {}
+    for number, dim in itertools.product(("frechet", "coverage"), dims):
+        lines = {}
+        for setting in chosen.configs:
+            rows = [inputs.numbers[c] for c in inputs.seeds(setting) if c in inputs.numbers]
+            values = [_pad([row.get(f"{sampler}_{number}") for row in rows], len(rows)) for sampler in rungs.values()]
+            if setting.latent_dim == dim and np.isfinite(values).any():
+                lines[inputs.label(setting, ["latent_dim"])] = np.array(values)
+        if lines:
+            panels[number, dim] = lines
+    if not panels:
+        return None
+    numbers, dims = list(dict.fromkeys(n for n, _ in panels)), list(dict.fromkeys(dim for _, dim in panels))
+    drawn, axes = new_figure(len(numbers), len(dims), max(5.0, 3.2 * len(dims)), 2.4 * len(numbers) + 0.6)
+    looks, key = _looks(inputs, chosen.configs, without=["latent_dim"])
+    labels = {"frechet": "Fréchet distance of samples", "coverage": "coverage of test images"}
+    for (number, dim), lines in panels.items():
+        ax = axes[numbers.index(number), dims.index(dim)]
+        width = max(line.shape[1] for line in lines.values())
+        padded = {label: np.pad(line, ((0, 0), (0, width - line.shape[1])), constant_values=np.nan)
+                  for label, line in lines.items()}  # fmt: skip
+        plots.sweep_curve(list(rungs), padded, "", labels[number], ax, looks)
+        if number == "frechet":
+            ax.set_yscale("log")
+            ax.set_title(f"{dim} dimensions" if dim > 1 else "1 dimension")
+        else:
+            ax.set_ylim(0, 1)
+            ax.set_xlabel("what is known of the codes")
+    share_legend(drawn, key or handles_of(drawn))
+    return finish(drawn, chosen.note)
 
 
 @figure

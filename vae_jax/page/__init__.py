@@ -4,6 +4,7 @@ import base64
 import functools
 import hashlib
 import io
+import math
 import re
 import textwrap
 import urllib.parse
@@ -19,14 +20,15 @@ from PIL import Image
 from vae_jax.answer import answer
 from vae_jax.choice import choose
 from vae_jax.config import FIELDS, Experiment, varying_fields
-from vae_jax.measurements import CODE_SD, MEASUREMENTS, SQUARED_FEATURES
+from vae_jax.measurements import MEASUREMENTS
 from vae_jax.models import MODELS
 from vae_jax.page import explorer, story, tables
 from vae_jax.page import record as facts
 from vae_jax.page.language import Language, filled
+from vae_jax.page.texts.answer import ANSWERS
 from vae_jax.page.texts.settings import SETTINGS
 from vae_jax.results import DASH, SUMMARY, Results, summarize
-from vae_jax.verdicts import judge_claims
+from vae_jax.verdicts import describe_others, judge
 from vae_jax.workdir import Picture, UserError, read_record, write_text
 
 MAX_BYTES = 8_000_000  # of the page, whatever its images and networks are
@@ -62,10 +64,8 @@ TEMPLATE.globals.update({
     "story_style": _read("story.css"),
     "story_script": _read("story.js"),
     "DASH": DASH, "MEASUREMENTS": MEASUREMENTS, "MODELS": MODELS, "facts": facts, "tables": tables,
-    "filled": filled, "MAX_OPEN": story.MAX_OPEN,
+    "filled": filled,
     "quote": functools.partial(urllib.parse.quote, safe="", errors="replace"),
-    "of_distances": [name for name, entry in MEASUREMENTS.items() if entry.unit == SQUARED_FEATURES],
-    "of_whitened_codes": [n for n, entry in MEASUREMENTS.items() if entry.unit == CODE_SD or n.startswith("step_")],
 })  # fmt: skip
 
 
@@ -93,7 +93,7 @@ def write(
     with ThreadPoolExecutor() as pool:  # Pillow's work is done outside Python's lock
         embedded = pool.map(embed, [workdir / "figures" / f"{picture.name}.png" for picture in pictures])
         figures = list(zip(pictures, embedded, strict=True))
-    sentences = answer(results, judge_claims(results), language)
+    sentences = answer(results, judge(results), ANSWERS[language])
     page = functools.partial(render, experiment, read_record(workdir), results, answer=sentences, language=language)
     room = MAX_BYTES - len(page(figures).encode()) - EXPLORER_BYTES
     judges = explorer.judges_of(results, workdir)
@@ -130,8 +130,7 @@ def render(
         numbers=[cell for row in summary.rows for cell in zip(SUMMARY, row[len(settings) :], strict=True)],
         has_dash=any(row[column] == DASH for row in summary.rows for column in columns),
         numeric=numeric + [True] * (len(summary.columns) - len(settings)),
-        verdict_tables=tables.arrange(judge_claims(results), texts),
-        has_zero_weight=any(config.uses("kl_weight") and config.kl_weight == 0 for config in results.configs),
+        verdict_tables=tables.arrange(judge(results), describe_others(results), texts), nan=math.nan,
         floors=_floors(results),
         alt=_alt,
         story=story.build(results, live, texts),

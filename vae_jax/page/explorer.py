@@ -78,7 +78,7 @@ def build(
     Returns:
         A JSON-ready dict, without `runs` if none fits; None if no run can be shown, or the images are not there.
     """
-    trained = [c for c in results.configs if c not in results.diverged and is_trained(run_dir(workdir, c))]
+    trained = [c for c in results.judged if c not in results.diverged and is_trained(run_dir(workdir, c))]
     # A slider for the KL weight shows little with two values, so that its runs are coarser and more.
     coarse = "kl_weight" in varying_fields([config for config in trained if config.uses("kl_weight")])
     try:

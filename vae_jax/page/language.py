@@ -50,8 +50,11 @@ class Language:
 
     def sentence(self, claim: Claim, model: str, baseline: str = "") -> str:
         """Returns what is claimed about a model and a baseline of these titles."""
-        text = terms.SENTENCES.get(self.code, {}).get(claim.text, claim.text)
-        return text.format(model=model, baseline=baseline)
+        return self.given(claim.text).format(model=model, baseline=baseline)
+
+    def given(self, text: str) -> str:
+        """Returns a sentence about a {model} and a {baseline}."""
+        return terms.SENTENCES.get(self.code, {}).get(text, text)
 
     def label(self, measurement: str) -> str:
         """Returns the short name of a measurement."""

@@ -14,8 +14,6 @@ from vae_jax.page.language import Language
 from vae_jax.page.texts.story import STORY
 from vae_jax.results import Results
 
-MAX_OPEN = 4  # verdicts on a claim that are shown without being asked for; contradictions always are
-
 
 class Code(NamedTuple):
     """A function that is shown."""

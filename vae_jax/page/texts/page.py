@@ -25,43 +25,26 @@ PAGE: dict[str, dict[str, str]] = {
         "verdict_contradicted": "contradicted",
         "verdict_level": "level",
         "verdict_not_resolved": "not resolved",
+        "verdict_not_judged": "not judged",
         "title_comparison": "{models} compared with {baseline}",
-        "title_alone_one": "{models} by itself",
-        "title_alone_many": "{models} each by itself",
-        "title_slope": "{models} over the KL weight",
-        "and_last": "{first} and {last}",
-        "and_the": " and the ",
-        "several_models": "model",
         "column_claim": "claim and its measurement",
         "column_setting": "setting",
         "column_verdict": "verdict",
         "column_p": "(Holm's)",
-        "mean": "mean",
-        "slope": "slope per doubling",
         "interval": "[95 % interval]",
         "given": "by construction: nothing to test",
         "margin": "matters from {margin}",
-        "pairs_one": "{n} pair",
-        "pairs_many": "{n} pairs",
-        "slopes_one": "{n} slope",
-        "slopes_many": "{n} slopes",
         "seeds_one": "{n} seed",
         "seeds_many": "{n} seeds",
-        "welch": "{seeds}, Welch's t",
+        "seeds_of_two": "{model} and {baseline} seeds",
+        "others": "All other numbers of {model} and {baseline}: described, not judged",
+        "column_better": "probability that {model} is better",
         # Notes below tables.
         "spread_seeds": "Mean ± standard deviation over seeds.",
         "spread_seeds_and": "Mean ± standard deviation over seeds (± standard error over {over}).",
         "spread_one_seed_and": "One seed (± standard error over {over}).",
         "note_one_seed": "With one seed there is no interval, and nothing is resolved.",
-        "note_corrected_one": "The p-values are corrected for {n} rows; the intervals are not.",
-        "note_corrected_many": "The p-values of a model are corrected for {n} rows; the intervals are not.",
-        "note_welch": "Where the two models have different seeds, nothing pairs, and Welch's t compares them.",
-        "note_as_good": '"As well as" is supported where the interval shows that the {baseline} is worse by less'
-        " than what matters.",
-        "note_slope": "A least-squares line over log2 of the KL weight is fitted to the runs of each seed; the"
-        " response need not be a straight line for the sign of its slope to mean something. Level is what changes by"
-        " less than matters from the smallest weight to the largest.",
-        "note_zero_weight": "Runs with KL weight 0, which has no logarithm, are left out.",
+        "note_corrected": "The p-values of a family are corrected for its {n} rows; the intervals are not.",
         "note_whitened": "Standard deviations of a latent space are those of its codes, after whitening.",
         "note_distances": "Fréchet distances are comparable only in the features of the same classifier.",
         "note_floor": "Training images are themselves {floor} from the test images: expect no less of samples.",
@@ -69,16 +52,16 @@ PAGE: dict[str, dict[str, str]] = {
         " samples.",
         # How a verdict is reached.
         "method": "How a verdict is reached",
-        "method_seeds": "Runs of one seed start from the same parameters and see the same batches, so models are"
-        " compared seed by seed: each seed gives one difference, and a paired t-test over seeds says whether other"
-        " seeds would agree. It does not ask whether other test images would.",
-        "method_rows": "The rows of a model in a table are tested together, and their p-values are Holm's: any of"
-        " them is called supported or contradicted by chance in at most 5 % of tables. A row is {supported} if p is"
-        " at most 0.05 and the difference lies on the side the claim says, and {contradicted} if it lies on the"
-        " other side.",
+        "method_seeds": "Each seed gives one number a model, and Welch's t-test says whether other seeds would"
+        " agree. Two models of one seed are not more alike than two of different seeds, so nothing is paired. It"
+        " does not ask whether other test images would agree.",
+        "method_rows": "Each claim has one number, fixed in advance. All claims about two models, at all latent"
+        " dimensions, are a family; their p-values are Holm's, so that any of them is called supported or"
+        " contradicted by chance in at most 5 % of families. A row is {supported} if p is at most 0.05 and the"
+        " difference lies on the side the claim says, and {contradicted} if it lies on the other side.",
         "method_level": "A row is {level} if the 90 % interval lies within ± the smallest difference that matters"
-        " (two one-sided tests, Lakens 2017), even if p is small: a difference that is there but too small to matter"
-        " supports nothing. This is not corrected for the number of rows, as it only takes verdicts away.",
+        " (two one-sided tests, Lakens 2017), even if p is small. It is {not_judged} if one of its models does not"
+        " reconstruct: it gains less than half of the nats that the best model gains over the mean training image.",
         "method_rest": "All else is {not_resolved}. The number of seeds is that at which a test would succeed with a"
         " probability of 0.8, if the truth is what these seeds say and the correction stays where it is.",
         # Results.
@@ -146,42 +129,25 @@ PAGE: dict[str, dict[str, str]] = {
         "verdict_contradicted": "반박됨",
         "verdict_level": "대등함",
         "verdict_not_resolved": "판정 유보",
+        "verdict_not_judged": "판정 제외",
         "title_comparison": "{baseline} 대비 {models}",
-        "title_alone_one": "{models}만 볼 때",
-        "title_alone_many": "{models}를 각각 볼 때",
-        "title_slope": "KL 가중치에 따른 {models}의 변화",
-        "and_last": "{first}, {last}",
-        "and_the": "와 ",
-        "several_models": "해당 모델",
         "column_claim": "주장과 그 측정값",
         "column_setting": "설정",
         "column_verdict": "판정",
         "column_p": "(홀름 보정)",
-        "mean": "평균",
-        "slope": "가중치가 두 배 될 때의 변화",
         "interval": "[95 % 구간]",
         "given": "정의에 따라 참이므로 검정하지 않습니다",
         "margin": "{margin}부터 의미 있는 차이",
-        "pairs_one": "시드 {n}쌍",
-        "pairs_many": "시드 {n}쌍",
-        "slopes_one": "기울기 {n}개",
-        "slopes_many": "기울기 {n}개",
         "seeds_one": "시드 {n}개",
         "seeds_many": "시드 {n}개",
-        "welch": "{seeds}, 웰치 t 검정",
+        "seeds_of_two": "시드 {model}개와 {baseline}개",
+        "others": "{model}와 {baseline}의 그 밖의 모든 수치: 서술만 하고 판정하지 않음",
+        "column_better": "{model}가 더 나을 확률",
         "spread_seeds": "시드에 대한 평균 ± 표준편차입니다.",
         "spread_seeds_and": "시드에 대한 평균 ± 표준편차이며, 괄호 안은 {over}에 대한 표준오차입니다.",
         "spread_one_seed_and": "시드는 하나이며, 괄호 안은 {over}에 대한 표준오차입니다.",
         "note_one_seed": "시드가 하나뿐이면 구간이 없으므로 아무것도 판정하지 않습니다.",
-        "note_corrected_one": "p값은 {n}개 행에 대해 보정했으며, 구간은 보정하지 않았습니다.",
-        "note_corrected_many": "모델별 p값은 {n}개 행에 대해 보정했으며, 구간은 보정하지 않았습니다.",
-        "note_welch": "두 모델의 시드가 다르면 짝을 지을 수 없으므로 웰치 t 검정으로 비교합니다.",
-        "note_as_good": "‘못지않다’는 주장은 {baseline}의 뒤처짐이 의미 있는 차이보다 작다는 것을 구간이 보여 줄 때"
-        " 뒷받침됩니다.",
-        "note_slope": "시드마다 KL 가중치의 log2에 대한 최소제곱 직선을 맞춥니다. 반응이 직선이 아니어도 기울기의"
-        " 부호는 의미가 있습니다. 가장 작은 가중치에서 가장 큰 가중치까지의 변화가 의미 있는 차이보다 작으면"
-        " 대등함입니다.",
-        "note_zero_weight": "KL 가중치가 0이면 로그가 없으므로 제외합니다.",
+        "note_corrected": "p값은 한 묶음의 {n}개 행에 대해 보정했으며, 구간은 보정하지 않았습니다.",
         "note_whitened": "잠재 공간의 표준편차는 백색화한 코드의 표준편차입니다.",
         "note_distances": "프레셰 거리는 같은 분류기의 특징에서 잰 것끼리만 비교할 수 있습니다.",
         "note_floor": "훈련 이미지도 테스트 이미지에서 {floor}만큼 떨어져 있으므로, 표본의 거리가 이보다 작기를"
@@ -189,15 +155,15 @@ PAGE: dict[str, dict[str, str]] = {
         "note_floor_of": "훈련 이미지도 테스트 이미지에서 {floor}만큼 떨어져 있으므로({dataset}), 표본의 거리가"
         " 이보다 작기를 기대할 수 없습니다.",
         "method": "판정 방법",
-        "method_seeds": "시드가 같은 학습은 같은 매개변수에서 출발해 같은 배치를 보므로, 모델은 시드별로 비교합니다."
-        " 시드마다 차이가 하나씩 나오고, 시드에 대한 대응표본 t 검정이 다른 시드에서도 같은 결과가 나올지 말해"
-        " 줍니다. 테스트 이미지가 달라져도 그럴지는 묻지 않습니다.",
-        "method_rows": "표에서 한 모델의 행들은 함께 검정하고 p값은 홀름 방법으로 보정합니다. 그래서 우연히"
-        " 뒷받침되거나 반박되는 행이 하나라도 나오는 표는 많아야 5 %입니다. p가 0.05 이하이고 차이의 방향이 주장과"
-        " 같으면 {supported}, 반대이면 {contradicted}입니다.",
-        "method_level": "90 % 구간이 ± 의미 있는 최소 차이 안에 들면 {level}입니다(두 단측 검정, Lakens 2017). p가"
-        " 작아도 마찬가지로, 차이가 있더라도 의미를 두기에 너무 작다면 아무것도 뒷받침하지 않습니다. 이는 판정을"
-        " 거두기만 하므로 행의 수에 대해 보정하지 않습니다.",
+        "method_seeds": "시드마다 모델별로 수치가 하나씩 나오고, 다른 시드에서도 그럴지는 웰치 t 검정이 말해 줍니다."
+        " 시드가 같은 두 모델이라고 더 비슷하지는 않으므로 짝을 짓지 않습니다. 다른 테스트 이미지에서도 그럴지는"
+        " 묻지 않습니다.",
+        "method_rows": "주장마다 수치 하나를 미리 정해 두었습니다. 두 모델에 관한 모든 주장은 모든 잠재 차원에 걸쳐"
+        " 한 묶음이며, p값은 홀름 방법으로 보정합니다. 그래서 우연히 뒷받침되거나 반박되는 행이 있는 묶음은 많아야 5"
+        " %입니다. p가 0.05 이하이고 차이가 주장하는 쪽에 있으면 {supported}, 반대쪽에 있으면 {contradicted}입니다.",
+        "method_level": "90 % 구간이 ± 의미 있는 최소 차이 안에 들면 p가 작더라도 {level}입니다(두 단측 검정, Lakens"
+        " 2017). 재구성하지 못하는 모델이 있으면, 곧 평균 훈련 이미지보다 얻는 nat가 가장 좋은 모델의 절반에 못"
+        " 미치면 {not_judged}입니다.",
         "method_rest": "나머지는 모두 {not_resolved}입니다. 함께 적은 시드의 수는, 이 시드들이 보여 주는 값이 참이고"
         " 보정이 그대로일 때 검정이 0.8의 확률로 성공하는 데 필요한 수입니다.",
         "results": "결과",

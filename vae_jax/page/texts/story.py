@@ -65,8 +65,6 @@ STORY: dict[str, dict[str, str]] = {
         "picture": "Picture: {title}",
         "value": "{model} {value}",
         "difference": "difference {interval}",
-        "slope_value": "slope {interval}",
-        "all_verdicts": "All verdicts on it: {tally}",
     },
     "ko": {
         "title": "오토인코더에서 VAE까지",
@@ -131,7 +129,5 @@ STORY: dict[str, dict[str, str]] = {
         "picture": "그림: {title}",
         "value": "{model} {value}",
         "difference": "차이 {interval}",
-        "slope_value": "기울기 {interval}",
-        "all_verdicts": "이 주장에 대한 판정 전체: {tally}",
     },
 }

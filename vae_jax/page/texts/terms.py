@@ -22,6 +22,9 @@ QUESTIONS: dict[str, dict[str, str]] = {
         "How many latent dimensions are enough, for an autoencoder and for a variational autoencoder?": (
             "오토인코더와 변분 오토인코더에는 잠재 차원이 몇 개면 충분할까요?"
         ),
+        "Which recipe has the lowest validation loss for its time?": (
+            "같은 시간에 검증 손실이 가장 낮아지는 학습 설정은 무엇일까요?"
+        ),
         "What does this one model do?": "이 모델 하나는 무엇을 할까요?",
     }
 }
@@ -35,40 +38,26 @@ SENTENCES: dict[str, dict[str, str]] = {
         "The noise around a code has one size in the {baseline}, and a size for each image in the {model}": (
             "코드를 둘러싼 잡음의 크기는 {baseline}에서는 하나로 정해져 있고, {model}에서는 이미지마다 다릅니다"
         ),
-        "Nearby codes decode to similar images in the {model}, less so in the {baseline}": (
-            "가까운 코드에서 비슷한 이미지가 디코딩되는 성질은 {baseline}보다 {model}에서 뚜렷합니다"
+        "N(0, I) can be sampled without looking at the codes of the {model}, less so at those of the {baseline}": (
+            "{model}에서는 코드를 보지 않고 N(0, I)에서 뽑아도 되며, {baseline}에서는 덜 그렇습니다"
         ),
-        "N(0, I) samples of the {model} are nearer to real images than those of the {baseline}": (
-            "N(0, I)에서 뽑은 {model}의 표본은 {baseline}의 표본보다 실제 이미지에 가깝습니다"
+        "With mean and covariance of its codes known, the {model} samples better than the {baseline}": (
+            "코드의 평균과 공분산을 알면 {model}의 표본이 {baseline}의 표본보다 좋습니다"
         ),
-        "With a sampler fitted to its codes, the {baseline} samples as well as the {model} (Ghosh et al. 2020)": (
-            "코드에 맞춘 분포에서 뽑으면 {baseline}의 표본도 {model}의 표본에 못지않습니다 (Ghosh et al. 2020)"
+        "There are fewer holes between the codes of the {model} than between those of the {baseline}": (
+            "{model}의 코드 사이에는 {baseline}보다 빈 곳이 적습니다"
         ),
-        "Whatever their scale, the codes of the {model} are shaped more like a Gaussian and leave fewer holes in it": (
-            "크기와 상관없이, {model}의 코드 분포는 모양이 가우시안에 더 가깝고 그 안에 빈 곳도 적습니다"
+        "A small step between codes changes the image of the {model} less than that of the {baseline}": (
+            "코드를 조금 옮길 때 {model}의 이미지는 {baseline}의 이미지보다 적게 변합니다"
         ),
-        "Less of N(0, I) lies in holes between the codes of the {model}": (
-            "{model}에서는 코드 사이의 빈 곳에 놓이는 N(0, I)의 비율이 더 작습니다"
+        "Points between codes are plausible images in the {model}, less so in the {baseline}": (
+            "코드와 코드 사이의 점은 {model}에서 그럴듯한 이미지이며, {baseline}에서는 덜 그렇습니다"
         ),
-        "Codes of a class lie together, more so in the {model}": (
-            "같은 클래스의 코드는 한데 모이며, {model}에서 더 그렇습니다"
+        "Similar images cluster in the codes of the {model}, more than in those of the {baseline}": (
+            "비슷한 이미지는 {baseline}보다 {model}의 코드에서 더 모입니다"
         ),
-        "Unseen codes decode to plausible images in the {model}, less so in the {baseline}": (
-            "처음 보는 코드에서도 그럴듯한 이미지가 디코딩되는 성질은 {baseline}보다 {model}에서 뚜렷합니다"
-        ),
-        "The price: the {model} gives up reconstruction, even from its mean codes": (
-            "대가: {model}에서는 평균 코드를 쓰더라도 재구성이 나빠집니다"
-        ),
-        "The price: drawing a code costs the {model} reconstruction on top": (
-            "대가: {model}에서는 코드를 뽑는 데 재구성을 더 치러야 합니다"
-        ),
-        "N(0, I) samples of the {model} are near real images: within 10 times the distance of training images": (
-            "N(0, I)에서 뽑은 {model}의 표본은 실제 이미지에 가깝습니다: 훈련 이미지까지 거리의 10배 이내"
-        ),
-        "The harder the {model} is pulled towards N(0, I), the closer are its codes, the less of it lies in holes, "
-        "and the higher is the price": (
-            "{model}의 코드를 N(0, I) 쪽으로 세게 당길수록 코드는 N(0, I)에 가까워지고, 빈 곳에 놓이는 비율은 줄며,"
-            " 대가는 커집니다"
+        "The price: the {model} reconstructs worse than the {baseline}": (
+            "대가: {model}에서는 {baseline}보다 재구성이 나빠집니다"
         ),
     }
 }
@@ -78,6 +67,7 @@ _KO_SAMPLES = {
     "prior": "N(0, I) 표본",
     "gaussian": "코드에 맞춘 가우시안 표본",
     "mixture": "코드에 맞춘 혼합 분포 표본",
+    "aggregate": "훈련 코드의 디코딩",
 }
 
 LABELS: dict[str, dict[str, str]] = {
@@ -85,29 +75,23 @@ LABELS: dict[str, dict[str, str]] = {
         "test_elbo": "테스트 ELBO",
         "test_active_units": "활성 차원 수",
         "test_distortion": "테스트 왜곡",
-        "test_distortion_mean_code": "평균 코드의 테스트 왜곡",
         "test_noise_cost": "잡음의 대가",
         "test_rate": "테스트 레이트",
         "test_mse": "제곱 오차",
         "train_seconds": "학습 시간",
         "kl_prior_knn": "전체 코드와 N(0, I)의 쿨백-라이블러 발산 (크기 포함)",
         "negentropy": "전체 코드와 그 가우시안의 쿨백-라이블러 발산",
-        "knn_accuracy": "최근접 코드 10개의 정확도",
         "knn_accuracy_whitened": "백색화한 최근접 코드 10개의 정확도",
-        "silhouette": "클래스의 실루엣 계수",
-        "nmi": "k-평균 군집과 클래스의 상호정보량",
         "cycle_error": "순환 오차",
         "step_0_1_change": "0.1 표준편차 이동에 따른 디코딩 변화",
         "step_0_3_change": "0.3 표준편차 이동에 따른 디코딩 변화",
         "step_1_0_change": "1.0 표준편차 이동에 따른 디코딩 변화",
-        "step_0_3_flips": "0.3 표준편차 이동에 따른 클래스 전환",
         "midpoint_implausible_excess": "그럴듯하지 않은 중간점의 초과 비율",
-        "prior_hole_mass": "빈 곳에 놓인 N(0, I) 표본",
         "gaussian_hole_mass": "빈 곳에 놓인 가우시안 표본",
-        "prior_kid": "N(0, I) 표본의 커널 거리",
-        "prior_frechet_over_floor": "하한 대비 N(0, I) 표본의 프레셰 거리",
+        "prior_gap": "코드를 모를 때의 프레셰 거리 차이",
+        "standardized_gap": "표준화한 코드에서의 프레셰 거리 차이",
         **{f"{name}_frechet": f"{samples}의 프레셰 거리" for name, samples in _KO_SAMPLES.items()},
-        **{f"{name}_implausible_excess": f"그럴듯하지 않은 {text}의 초과 비율" for name, text in _KO_SAMPLES.items()},
+        **{f"{name}_coverage": f"{samples}의 포괄률" for name, samples in _KO_SAMPLES.items()},
     }
 }
 """The labels of the measurements in tables, by name."""
@@ -121,7 +105,6 @@ UNITS: dict[str, dict[str, str]] = {
         "squared feature distance": "특징 공간의 제곱 거리",
         "standard deviations of all codes": "전체 코드의 표준편차",
         "variances of all decodes": "전체 디코딩의 분산",
-        "floors": "하한의 배수",
         "dimensions": "차원",
         "s": "초",
     }
@@ -141,13 +124,16 @@ ERRORS: dict[str, dict[str, str]] = {
 
 NOTES: dict[str, dict[str, str]] = {
     "ko": {
-        r"one seed": "시드가 하나뿐임",
+        r"one seed: no interval, no verdict": "시드가 하나라 구간도 판정도 없음",
+        r"the (\S+) does not reconstruct: it gains (-?\d+) % of what the best gains": (
+            r"\1가 재구성하지 못함: 가장 좋은 모델이 얻는 것의 \2 %"
+        ),
+        r"(\d+) % of the (\S+)’s reconstructions are implausible": r"\2 재구성의 \1 %가 그럴듯하지 않음",
         r"a run has no finite number": "유한한 수치가 없는 학습이 있음",
         r"differs, by less than matters": "차이는 있으나 의미를 두기에 작음",
         r"not after the correction": "보정하면 유의하지 않음",
         r"about (\d+) seeds would resolve it": r"시드가 약 \1개면 판정 가능",
         r"over (\d+) seeds would resolve it": r"판정하려면 시드가 \1개 넘게 필요",
-        r"without seeds? ([\d, ]+)": r"시드 \1 제외",
     }
 }
 """Regular expressions of the parts of a verdict's note, which a semicolon separates."""
@@ -170,7 +156,8 @@ FIGURES: dict[str, dict[str, str]] = {
         "manifold_by_kl_weight": "KL 가중치에 따른 디코더의 다양체",
         "samples": "N(0, I)의 표본",
         "samples_by_kl_weight": "KL 가중치에 따른 N(0, I)의 표본",
-        "samplers": "네 가지 분포의 표본",
+        "samplers": "다섯 가지 분포의 표본",
+        "ladder": "코드에 대해 알아야 하는 것",
         "interpolations": "보간",
         "traversals": "한 차원씩 이동하기",
     }

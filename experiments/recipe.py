@@ -1,0 +1,28 @@
+"""Chooses how long and how fast the project's experiments train: by validation loss against time, and by nothing else.
+
+    python -m experiments.launch --experiment=recipe
+
+Each recipe trains about as long as 12 epochs in batches of 64: an epoch in batches of 128 takes REPLACE of that. The
+one with the lowest validation loss, as a mean over both models, both dimensions and seeds 30 to 32, is the recipe of
+`ae_vs_vae`, `ingredients`, `kl_weight` and `latent_dim`.
+
+Measured (mnist_5k, validation loss, nats per image):
+
+REPLACE
+"""
+
+from vae_jax.config import Config, Experiment
+
+RATES = (2e-3, 3e-3, 4e-3, 5e-3, 7e-3)
+RUNS = {"model": ("ae", "vae"), "latent_dim": (2, 16), "seed": (30, 31, 32), "learning_rate": RATES}
+
+EXPERIMENT = Experiment(
+    name="recipe",
+    question="Which recipe has the lowest validation loss for its time?",
+    base=Config(hidden_dims=(512,), schedule="cosine"),
+    grids=(
+        RUNS | {"batch_size": (64,), "num_epochs": (12,)},
+        RUNS | {"batch_size": (128,), "num_epochs": (16,)},
+    ),
+    figures=("training_curves",),
+)

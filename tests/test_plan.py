@@ -1,0 +1,39 @@
+"""The estimate of a dry run: it counts the weights that a network has, and time that grows with them."""
+
+import math
+
+import pytest
+
+from experiments import plan
+from vae_jax.config import Config
+from vae_jax.programs import make_program
+from vae_jax.runs import param_shapes
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"hidden_dims": (64, 16)}, {"hidden_dims": ()}, {"architecture": "conv", "hidden_dims": (32,)}],
+)
+@pytest.mark.parametrize("shape", [(28, 28), (8, 12)])
+def test_the_weights_are_those_of_the_network(fields, shape):
+    config = Config(model="ae", latent_dim=8, **fields)
+    kernels = [math.prod(s) for name, (s, _) in param_shapes(make_program(config, shape)).items() if "kernel" in name]
+    assert plan._size(config, shape)[0] == sum(kernels)
+
+
+def test_products_count_both_passes_and_every_draw():
+    config = Config(hidden_dims=(10,), latent_dim=2)
+    one = 784 * 10 + 10 * 2
+    assert plan._size(config, (28, 28)) == (2 * one, 2 * one)
+    assert plan._size(Config(hidden_dims=(10,), importance_samples=5), (28, 28))[1] == 6 * one
+
+
+@pytest.mark.parametrize(("epochs", "unit"), [(1, " s on"), (20_000, " min on"), (900_000, " h on")])
+def test_the_time_has_a_fitting_unit(epochs, unit, write_npz):
+    from vae_jax import data
+
+    dataset = data.load(write_npz(num_train=300, shape=(28, 28)))
+    text = plan._estimate([Config(dataset=dataset.name, num_epochs=epochs)] * 2, {dataset.name: dataset})
+    assert text.startswith("about ")
+    assert unit in text
+    assert "MB of parameters" in text
