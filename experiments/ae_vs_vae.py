@@ -4,8 +4,6 @@
 
 Seven claims are judged at 2 dimensions with ten seeds and at 16 with five; docs/method.md says how. The path of the KL
 weight from the AE (0) to 8 is shown for one seed, and not judged. The recipe is that of `recipe`.
-
-REPLACE
 """
 
 from vae_jax.config import Config, Experiment, Shown

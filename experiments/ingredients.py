@@ -6,8 +6,6 @@ All models share network, initial parameters, batches and recipe. The pull is no
 the codes is none, of one size, or of a size that the encoder learns. Each model is compared with the AE, which has
 neither; without a pull, learned noise has nothing that keeps it, and goes. `rae` without its decay is the AE with a
 pull, `cv_vae` is the constant-variance VAE of Ghosh et al. 2020 (arXiv:1903.12436).
-
-REPLACE
 """
 
 from vae_jax.config import Config, Experiment

@@ -1,8 +1,6 @@
 """Sweeps the weight of the KL term of a VAE beside an AE, at 2 and at 16 latent dimensions.
 
     python -m experiments.launch --experiment=kl_weight
-
-REPLACE
 """
 
 from vae_jax.config import Config, Experiment

@@ -1,8 +1,6 @@
 """Sweeps the number of latent dimensions of an AE and of a VAE.
 
     python -m experiments.launch --experiment=latent_dim
-
-REPLACE
 """
 
 from vae_jax.config import Config, Experiment

@@ -132,10 +132,11 @@ def evaluated(folder: Path) -> results.Results:
     """Results of runs that are drawn: enough for verdicts of each kind."""
     experiment = workdir.read_experiment(folder)
     rows = {
-        config: {"test_mse": 0.04, "negentropy": 1.0 + config.seed + 8 * (config.model == "ae"), "test_rate": 6.0}
+        config: {"test_mse": 0.04, "test_rate": 6.0, "mean_image_distortion": 200.0, "prior_gap": 10.0}
         | {
-            "test_distortion_mean_code": 144.0 + config.seed - 9 * (config.model == "vae"),
-            "nmi": 0.5 + 0.1 * config.seed,
+            "step_0_3_change": 0.1 + 0.01 * config.seed + 0.8 * (config.model == "ae"),
+            "test_distortion": 144.0 + config.seed - 9 * (config.model == "vae"),
+            "knn_accuracy_whitened": 0.5 + 0.1 * config.seed,
         }
         for config in experiment.configs
     }

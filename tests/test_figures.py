@@ -98,8 +98,10 @@ def write_run(workdir, config, diverged=False):
 def measured(config):
     """Returns numbers that a run might have."""
     values = {"test_distortion": 100 + config.kl_weight + config.seed, "prior_frechet": 300.0}
-    values |= {"prior_hole_mass": 0.25}
-    values |= {"prior_implausible": 0.25, "reconstruction_implausible": 0.125, "prior_implausible_excess": 0.125}
+    values |= {"prior_gap": 50.0, "gaussian_hole_mass": 0.25, "step_0_3_change": 0.5}
+    values |= {"gaussian_frechet": 30.0, "mixture_frechet": 7.0, "aggregate_frechet": 2.0}
+    values |= {f"{sampler}_coverage": 0.5 for sampler in ("prior", "gaussian", "mixture", "aggregate")}
+    values |= {"prior_implausible": 0.25, "reconstruction_implausible": 0.125}
     if config.model == "vae":
         kl = [0.1, 3.0 / (config.kl_weight or 0.1) + config.seed, *[1.0] * (config.latent_dim - 2)][: config.latent_dim]
         rate = {"test_rate": sum(kl), "test_kl_per_dimension": kl, "test_active_units": config.latent_dim}
@@ -578,7 +580,7 @@ def test_the_caption_of_plausibility_says_what_is_known(kinds):
 def test_holes_are_where_the_density_is_below_its_level(mixed, drawn):
     calls = drawn(planes, "density_map")
     flat = [config for config in mixed.configs if config.latent_dim == 2]
-    numbers = {config: {"prior_hole_mass": 0.25, "gaussian_hole_mass": 0.5} for config in flat[1:]}
+    numbers = {config: {"gaussian_hole_mass": 0.5} for config in flat[1:]}
     shown = dataclasses.replace(mixed, numbers=numbers)
     drawing = density.holes(shown)
     panels = [ax for ax in drawing.figure.axes if ax.images]
@@ -590,14 +592,14 @@ def test_holes_are_where_the_density_is_below_its_level(mixed, drawn):
         np.testing.assert_array_equal(codes, run.encode(own.test.images).mean)
         np.testing.assert_array_equal(labels, own.test.labels)
         assert limit >= 3
-        assert ("25 % of N(0, I) in holes" in ax.get_title()) == (config in numbers)
+        assert ("50 % of their Gaussian in holes" in ax.get_title()) == (config in numbers)
         assert not any("%" in text.get_text() for text in ax.texts)  # nothing covers the map
         q = run_density(run, own.train.images)
         corner = limit * (1 - 1 / density.SIDE)  # the centre of the last cell
         for place, z in (((0, -1), [corner, corner]), ((-1, -1), [corner, -corner])):  # row 0 is the top
             expected = q.log(np.array([z]))[0] - hole_level(q)
             assert log_density[place] == pytest.approx(expected, rel=1e-5, abs=1e-4)  # float32
-    assert drawing.facts.count("25 % and 50 %") == len(set(chosen) & set(numbers))
+    assert drawing.facts.count(" 50 %") == len(set(chosen) & set(numbers))
     assert density.holes(dataclasses.replace(mixed, numbers={})).facts == ""
 
 
@@ -849,10 +851,24 @@ def test_dose_response_is_over_the_weight(drawn):
     numbers.dose_response(make_inputs(None, expand(Config(), {"kl_weight": (0.5, 1.0, 4.0), "seed": (0, 1)})))
     assert [call[3].split("\n(")[0].replace("\n", " ") for call in calls] == [
         MEASUREMENTS[name].label
-        for name in ("prior_hole_mass", "prior_implausible_excess", "prior_frechet", "test_distortion", "test_rate")
+        for name in ("prior_gap", "gaussian_hole_mass", "step_0_3_change", "test_distortion", "test_rate")
     ]
-    np.testing.assert_array_equal(calls[0][1]["VAE"], np.full((3, 2), 0.25))
-    np.testing.assert_array_equal(calls[1][1]["VAE"], np.full((3, 2), 0.125))
+    np.testing.assert_array_equal(calls[0][1]["VAE"], np.full((3, 2), 50.0))
+    np.testing.assert_array_equal(calls[1][1]["VAE"], np.full((3, 2), 0.25))
+
+
+def test_the_ladder_has_its_rungs_for_each_dimension_and_model(drawn):
+    calls = drawn(plots, "sweep_curve")
+    configs = expand(Config(), {"latent_dim": (2, 16), "model": ("ae", "vae"), "seed": (0, 1)})
+    drawing = numbers.ladder(make_inputs(None, configs))
+    assert [call[3].split(" ")[0] for call in calls] == ["Fréchet", "Fréchet", "coverage", "coverage"]
+    for rungs, lines, *_ in calls[:2]:
+        assert [rung.split(",")[0] for rung in rungs] == ["nothing", "mean", "mixture", "codes"]
+        assert list(lines) == ["AE", "VAE"]
+        np.testing.assert_array_equal(lines["VAE"], np.tile([[300.0], [30.0], [7.0], [2.0]], (1, 2)))
+    assert [ax.get_title() for ax in drawing.figure.axes[:2]] == ["2 dimensions", "16 dimensions"]
+    assert [ax.get_yscale() for ax in drawing.figure.axes] == ["log", "log", "linear", "linear"]
+    assert numbers.ladder(make_inputs(None, configs, values={})) is None
 
 
 def test_kl_bars_are_sorted_in_each_run_from_three_dimensions_on(drawn):

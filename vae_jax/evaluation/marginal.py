@@ -55,7 +55,8 @@ def importance_sampled(run: TrainedRun, pixels: np.ndarray, num_samples: int, se
     sees them. At most `REPEATED_IMAGES` or a fifth of the images get k samples a second time: half the mean squared
     difference estimates the variance of an image's value, of which the error of the mean follows. It says how far
     another seed would be off, and not how far the bound is below log p(x): heavy tails hide the largest weights from
-    both draws alike. With 5,000 samples, 10,000 images of a 784-200-200-50 model take five to ten minutes on two CPU cores.
+    both draws alike. With 5,000 samples, 10,000 images of a 784-200-200-50 model take five to ten minutes on two CPU
+    cores.
     """
     values = sampled_bounds(run, pixels, num_samples, make_key(seed))
     chosen = subset(np.arange(len(pixels)), max(REPEATED_IMAGES, len(pixels) // 5))
