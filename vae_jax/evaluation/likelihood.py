@@ -16,13 +16,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import scipy.special
 
 from vae_jax.config import DYNAMIC_FIELDS, Config
 from vae_jax.evaluation import marginal
 from vae_jax.evaluation.quadrature import exact_log_likelihood
 from vae_jax.evaluation.subsets import MAX_IMAGES, limit, subset
-from vae_jax.likelihoods import LIKELIHOODS
+from vae_jax.likelihoods import LIKELIHOODS, Reconstruction, pixel_mean
 from vae_jax.models import MODELS
 from vae_jax.networks import Params, chunk_size, decode, encode, make_key
 from vae_jax.objectives import Hyperparameters, Terms
@@ -98,37 +97,23 @@ def mean_image_distortion(likelihood: str, pixels: np.ndarray, train_pixels: np.
     It is what is known without a code. The mean of a pixel is kept half a grey level away from black and white for the
     Bernoulli likelihoods, where it would be certain. A learned variance is the most likely one of the training pixels.
     """
-    mean, x = train_pixels.mean(axis=0, dtype=np.float64), pixels.astype(np.float64)
-    if likelihood in ("gaussian", "learned_gaussian"):
-        own = np.square(train_pixels - mean).mean() if likelihood == "learned_gaussian" else 1.0
-        variance = max(float(own), LEAST_VARIANCE)
-        nll = 0.5 * (math.log(2 * math.pi * variance) + np.square(x - mean) / variance)
-        return float(nll.sum(axis=(1, 2)).mean())
-    mean = mean.clip(HALF_LEVEL, 1 - HALF_LEVEL)
-    logits = scipy.special.logit(mean) if likelihood == "bernoulli" else _continuous_bernoulli_logits(mean)
-    nll = np.logaddexp(0, logits) - x * logits
-    if likelihood == "continuous_bernoulli":
-        nll -= _log_normalizer(logits)
-    return float(nll.sum(axis=(1, 2)).mean())
+    mean, variance = train_pixels.mean(axis=0, dtype=np.float64), 1.0
+    if likelihood == "learned_gaussian":
+        variance = max(float(np.square(train_pixels - mean).mean()), LEAST_VARIANCE)
+    if likelihood in ("bernoulli", "continuous_bernoulli"):
+        mean = mean.clip(HALF_LEVEL, 1 - HALF_LEVEL)
+    logvar = jnp.float32(math.log(variance))
+    low, high = np.full_like(mean, -1e3), np.full_like(mean, 1e3)  # logits; half a grey level has one of 510 at most
+    for _ in range(40):  # each halves the interval
+        logits = np.float32((low + high) / 2)
+        is_low = pixel_mean(likelihood, Reconstruction(jnp.asarray(logits), logvar)) < mean
+        low, high = np.where(is_low, logits, low), np.where(is_low, high, logits)
 
+    def nll(pixels: np.ndarray) -> jax.Array:
+        constant = jnp.broadcast_to(jnp.asarray(logits), pixels.shape)
+        return LIKELIHOODS[likelihood](Reconstruction(constant, logvar), jnp.asarray(pixels))
 
-def _continuous_bernoulli_logits(mean: np.ndarray) -> np.ndarray:
-    """The logits of continuous Bernoullis with these means, by bisection."""
-    low, high = np.full_like(mean, -1e4), np.full_like(mean, 1e4)
-    for _ in range(60):  # each halves 2e4
-        middle = (low + high) / 2
-        small = np.abs(middle) < 1e-3
-        safe = np.where(small, 1.0, middle)
-        too_low = np.where(small, 0.5 + middle / 12, -1 / np.expm1(-safe) - 1 / safe) < mean
-        low, high = np.where(too_low, middle, low), np.where(too_low, high, middle)
-    return (low + high) / 2
-
-
-def _log_normalizer(logits: np.ndarray) -> np.ndarray:
-    """log C of the continuous Bernoulli: log(l / tanh(l / 2)), or log 2 + l² / 12 near 0."""
-    small = np.abs(logits) < 1e-3
-    safe = np.where(small, 1.0, np.abs(logits))
-    return np.where(small, math.log(2) + np.square(logits) / 12, np.log(safe / np.tanh(safe / 2)))
+    return float(in_chunks(nll, pixels, pixels.shape[1:]).mean(dtype=np.float64))
 
 
 def _log_likelihoods(run: TrainedRun, pixels: np.ndarray, elbo: np.ndarray, num_samples: int) -> dict[str, Any]:
