@@ -47,8 +47,9 @@ from vae_jax.workdir import (
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = (
-    "ae_vs_vae", "fast_recipe", "ingredients", "kl_weight", "latent_dim", "train", "published/iwae_table_1",
-    "published/jaanli", "published/pythae_vae", "published/pytorch_example", "published/svae_normal",
+    "ae_vs_vae", "fast_recipe", "ingredients", "kl_weight", "latent_dim", "recipe", "train",
+    "published/iwae_table_1", "published/jaanli", "published/pythae_vae", "published/pytorch_example",
+    "published/svae_normal",
 )  # fmt: skip
 
 
@@ -70,7 +71,7 @@ def tiny_file(tiny_experiment, tmp_path):
     path.parent.mkdir()
     path.write_text(
         f"from vae_jax.config import Config, Experiment\n\nEXPERIMENT = Experiment(name='tiny', question='Why?', "
-        f"base={tiny_experiment.base!r}, grid={tiny_experiment.grid!r}, figures={tiny_experiment.figures!r})\n"
+        f"base={tiny_experiment.base!r}, grids={tiny_experiment.grids!r}, figures={tiny_experiment.figures!r})\n"
     )
     return path
 
@@ -127,10 +128,12 @@ def test_every_field_is_a_flag_and_a_list_is_a_grid(data):
 def test_flags_override_the_experiment(run_main, tmp_path):
     flags = ["--experiment=kl_weight", "--latent_dim=3", "--kl_weight=0.5,2", "--hidden_dims=none,8x4"]
     code, out, _ = run_main(*flags, f"--workdir={tmp_path}", "--dry_run")
-    grid = {"latent_dim": (3,), "hidden_dims": ((), (8, 4)), "kl_weight": (0.5, 2.0)}
-    configs = expand(Config(num_epochs=30, learning_rate=3e-3, schedule="cosine", batch_size=64), grid)
+    given = {"latent_dim": (3,), "kl_weight": (0.5, 2.0), "hidden_dims": ((), (8, 4))}
+    configs = expand(experiments.load("kl_weight").base, {"model": ("ae", "vae"), "seed": (0, 1, 2)} | given)
+    assert len(configs) == 2 * 3 + 2 * 2 * 3  # an AE has no weight
     assert code == 0
-    assert out.splitlines()[-4:] == [f"to do    {config.name}" for config in configs]
+    runs = [line for line in out.splitlines() if line.startswith("to do ")]
+    assert sorted(runs) == sorted(f"to do    {config.name}" for config in configs)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +163,7 @@ def test_flags_override_the_experiment(run_main, tmp_path):
         (["--likelihood=bernouli"], "did you mean 'bernoulli'"),
         (["--schedule=warmup_cosine", "--num_epochs=1"], "lr_warmup_epochs (1) must be less than num_epochs (1)"),
         (["--experiment=ae_vs_va"], "unknown experiment 'ae_vs_va'; did you mean 'ae_vs_vae'?"),
-        (["--experiment="], "choose ae_vs_vae, fast_recipe, ingredients, kl_weight, latent_dim, train, published/"),
+        (["--experiment="], "choose ae_vs_vae, fast_recipe, ingredients, kl_weight, latent_dim, recipe, train, "),
         (["--experiment=nowhere/e.py"], "there is no experiment file nowhere/e.py"),
         (["--dataset=mnst"], "did you mean 'mnist'"),
         (["--dataset=idx:"], "dataset must be"),
@@ -335,7 +338,7 @@ def changes(workdir, before):
 def test_beside_a_launch_what_is_finished_is_drawn(finished, run_main, monkeypatch):
     """Once the launch has finished another run it is drawn again, and whoever draws at that moment is waited for."""
     draw = [f"--workdir={finished}", "--train=false", "--evaluate=again"]
-    drawn = {"figures", "report.html", "made.json"}
+    drawn = {"figures", "tables", "report.html", "made.json"}
     last, away = run_dir(finished, read_experiment(finished).configs[-1]), finished / "away"
     last.rename(away)
     writing = finished / "runs" / "ae" / f".params.safetensors.{'0' * 12}.tmp"
@@ -360,7 +363,7 @@ def test_beside_a_launch_what_is_finished_is_drawn(finished, run_main, monkeypat
         assert writing.exists()
     before = written(finished)
     assert run_main(*draw[:2])[0] == 0  # the page now has the time of a launch
-    assert changes(finished, before) == {"experiment.json", "results.csv", "report.html", "made.json"}
+    assert changes(finished, before) == {"experiment.json", "results.csv", "tables", "report.html", "made.json"}
     assert not writing.exists()
 
 
@@ -543,18 +546,20 @@ def dry_run(run_main, *flags):
 def test_a_dry_run_shows_what_varies_and_what_was_changed(run_main):
     flags = ["--latent_dim=2,8", "--hidden_dims=512x256", "--model=ae", "--kl_weight=4", "--num_epochs=20"]
     lines = dry_run(run_main, "--experiment=ae_vs_vae", *flags)
-    assert lines[1:7] == [
+    assert lines[1:8] == [
         "varies   latent_dim: 2, 8",
-        "varies   seed: 0, 1, 2, 3, 4",
+        "varies   seed: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9",
         "changed  model: ae, vae -> ae",
         "changed  hidden_dims: 512 -> 512x256",
-        "changed  latent_dim: 2 -> 2, 8",
-        "changed  kl_weight: 1 -> 4 (no run reads it)",
+        "changed  latent_dim: 2, 16 -> 2, 8",
+        "changed  kl_weight: 1, 0.1, 0.25, 0.5, 2, 4, 8 -> 4 (no run reads it)",
+        "changed  num_epochs: 12 -> 20",
     ]
     size = "images of 28 x 28 pixels, 1 channel, 10 classes"
-    assert lines[7] == f"data     mnist_5k: 3667 train, 333 validation, 1000 test {size}"
-    assert lines[8] == "10 runs of 2 programs, 0 trained, in nowhere"
-    assert len(lines) == 9 + 10
+    assert lines[8] == f"data     mnist_5k: 3667 train, 333 validation, 1000 test {size}"
+    assert lines[9] == "20 runs of 2 programs, 0 trained, in nowhere"
+    assert lines[10].startswith("about ")  # tests/test_plan.py
+    assert len(lines) == 11 + 20
 
 
 def test_a_dry_run_shows_each_data_set_and_split_once(run_main, write_npz):
@@ -628,7 +633,8 @@ def test_a_dry_run_shows_what_is_trained_and_touches_nothing(run_main, tiny_expe
     code, out, _ = run_main(f"--experiment={tiny_file}", f"--workdir={workdir}", "--seed=1,2", "--dry_run")
     assert code == 0
     states = ("trained", "to do  ")
-    assert out.splitlines()[-5:] == [
+    counts, _, *runs = out.splitlines()[-6:]
+    assert [counts, *runs] == [
         f"4 runs of 2 programs, 2 trained, in {workdir}",
         *(f"{states[config.seed - 1]}  {config.name}" for config in configs),
     ]
@@ -724,7 +730,7 @@ def test_a_launch_prints_its_numbers_and_where_its_report_is(launched):
     assert header.split()[:2] == ["model", "seeds"]
     assert [line.split()[:2] for line in (ae, vae)] == [["ae", "2"], ["vae", "2"]]
     *_, sentences, ending = process.stdout.split("\n\n")
-    assert "the AE’s samples from N(0, I)" in " ".join(sentences.split())
+    assert "Not judged, as a model does not reconstruct: sampling without" in " ".join(sentences.split())
     report, notebook = ending.splitlines()
     assert report == f"Report: file://{quote(str(workdir))}/report.html"
     assert Path(unquote(urlparse(report.removeprefix("Report: ")).path)).samefile(workdir / "report.html")
@@ -759,7 +765,7 @@ def test_the_same_command_does_nothing_twice(launched, finished, run_main, monke
     assert out.split("Report:")[0] == launched[2].stdout.split("Report:")[0]
     assert 0 < json.loads((finished / "experiment.json").read_text())["wall_seconds"] < 300
     assert written(finished).keys() == before.keys()
-    assert changes(finished, before) == {"experiment.json", "results.csv", "made.json"}
+    assert changes(finished, before) == {"experiment.json", "results.csv", "tables", "made.json"}
 
 
 def test_figures_and_report_are_drawn_again(finished, run_main):
@@ -772,7 +778,8 @@ def test_figures_and_report_are_drawn_again(finished, run_main):
     assert f"\nReport: file://{quote(str(finished))}/report.html\n" in out
     assert '<html lang="ko">' in (finished / "report.html").read_text(encoding="utf-8")
     assert written(finished).keys() == before.keys()
-    assert changes(finished, before) == {"experiment.json", "results.csv", "report.html", "figures", "made.json"}
+    made = {"experiment.json", "results.csv", "tables", "report.html", "figures", "made.json"}
+    assert changes(finished, before) == made
 
 
 def test_a_damaged_run_is_one_line(run_main, copied):

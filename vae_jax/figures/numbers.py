@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullLocator
 
 from vae_jax.config import FIELDS, Config
 from vae_jax.figures import plots
@@ -169,11 +170,11 @@ def ladder(inputs: Inputs) -> Drawing | None:
     """What must be known of the codes.
 
     How far samples are from test images, and how many test images they cover, as more is known of the model's codes:
-    nothing, so that N(0, I) is sampled; their mean and covariance; a mixture of ten Gaussians; the codes themselves
+    nothing (N(0, I)); their mean and covariance (a Gaussian); a mixture of ten Gaussians; the codes of training images
     (mean and standard deviation over seeds). What a model gains from left to right is what its prior does not know.
     """
     chosen = inputs.choose([config for config in inputs.configs if config in inputs.numbers])
-    rungs = {"nothing": "prior", "mean,\ncovariance": "gaussian", "mixture": "mixture", "codes": "aggregate"}
+    rungs = {"N(0, I)": "prior", "Gaussian": "gaussian", "mixture": "mixture", "codes": "aggregate"}
     dims = sorted({config.latent_dim for config in chosen.configs})
     panels: dict[tuple[str, int], dict[str, np.ndarray]] = {}
     for number, dim in itertools.product(("frechet", "coverage"), dims):
@@ -199,10 +200,13 @@ def ladder(inputs: Inputs) -> Drawing | None:
         plots.sweep_curve(list(rungs), padded, "", labels[number], ax, looks)
         if number == "frechet":
             ax.set_yscale("log")
+            ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            ax.yaxis.set_major_formatter("{x:g}")  # the default is a formula, and formulas are not set
+            ax.yaxis.set_minor_locator(NullLocator())
             ax.set_title(f"{dim} dimensions" if dim > 1 else "1 dimension")
         else:
             ax.set_ylim(0, 1)
-            ax.set_xlabel("what is known of the codes")
+            ax.set_xlabel("sampled from")
     share_legend(drawn, key or handles_of(drawn))
     return finish(drawn, chosen.note)
 
