@@ -1,6 +1,8 @@
 """Sweeps the weight of the KL term of a VAE beside an AE, at 2 and at 16 latent dimensions.
 
     python -m experiments.launch --experiment=kl_weight
+
+The recipe is that of `recipe`.
 """
 
 from vae_jax.config import Config, Experiment

@@ -1,6 +1,8 @@
 """Sweeps the number of latent dimensions of an AE and of a VAE.
 
     python -m experiments.launch --experiment=latent_dim
+
+The recipe is that of `recipe`.
 """
 
 from vae_jax.config import Config, Experiment

@@ -4,7 +4,12 @@
 
 Each recipe trains about as long as 12 epochs in batches of 64. The one with the lowest validation loss, as a mean over
 both models, both dimensions and seeds 30 to 32, is the recipe of `ae_vs_vae`, `ingredients`, `kl_weight` and
-`latent_dim`.
+`latent_dim`: rate 5e-3 in batches of 64. These means are, in nats an image:
+
+| rate | 2e-3 | 3e-3 | 4e-3 | 5e-3 | 7e-3 |
+| --- | --- | --- | --- | --- | --- |
+| batches of 64, 12 epochs | 135.60 | 132.39 | 131.35 | 130.94 | 133.11 |
+| batches of 128, 16 epochs | 139.43 | 135.74 | 133.95 | 132.66 | 133.05 |
 """
 
 from vae_jax.config import Config, Experiment

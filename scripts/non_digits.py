@@ -12,8 +12,7 @@ from absl import flags
 
 from scripts import command
 from vae_jax import data
-from vae_jax.evaluation.classifier import is_classifiable
-from vae_jax.evaluation.plausibility import load_or_train
+from vae_jax.evaluation.judges import is_classifiable, load_or_train
 from vae_jax.evaluation.probes import Probe, probes
 from vae_jax.evaluation.subsets import MAX_IMAGES, limit, subset
 from vae_jax.workdir import UserError
@@ -36,9 +35,8 @@ def _ask(values: flags.FlagValues, positional: list[str]) -> None:
         raise UserError(f"{dataset.name} has no labels to train a judge with")
     judge = load_or_train(dataset, seed=values.seed)
     real = dataset.test.where(_chosen(dataset.test.images))
-    print(
-        f"{dataset.name}, judge {judge.digest[:12]} of seed {values.seed}; share of images that it calls implausible:"
-    )
+    print(f"{dataset.name}, judge {judge.digest[:12]} of seed {values.seed}, accuracy {judge.accuracy:.1%};")
+    print("share of images that it calls implausible:")
     for probe in probes(real):
         print(row(probe, judge.implausible(probe.images)))
 

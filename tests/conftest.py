@@ -30,7 +30,7 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 @pytest.fixture(autouse=True, scope="session")
 def cache_dir(tmp_path_factory) -> Path:
-    """A cache of classifiers of these tests alone; the user's is never touched."""
+    """A cache of judges of these tests alone; the user's is never touched."""
     folder = tmp_path_factory.mktemp("cache")
     os.environ["VAE_JAX_CACHE_DIR"] = str(folder)
     return folder

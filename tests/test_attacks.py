@@ -17,7 +17,7 @@ import pytest
 from vae_jax import runs, sweeps
 from vae_jax.claims import CLAIMS, PRICE
 from vae_jax.config import Config, Options
-from vae_jax.evaluation import classifier, likelihood, plausibility
+from vae_jax.evaluation import judges, likelihood
 from vae_jax.evaluation.density import evaluate_density
 from vae_jax.evaluation.latents import evaluate_latents
 from vae_jax.evaluation.samples import draw_samplers, evaluate_samples
@@ -63,14 +63,14 @@ def measure(folder):
     failures = sweeps.train_and_evaluate([*dict.fromkeys(configs.values())], folder, Options(evaluate="never"))
     assert failures == []
     data = runs.load_dataset(QUICKSTART)
-    instruments = classifier.load_or_train(data), plausibility.load_or_train(data)
+    instrument = judges.load_or_train(data)
     return {
-        name: numbers(runs.load_run(run_dir(folder, configs[name])), data, instruments, change)
+        name: numbers(runs.load_run(run_dir(folder, configs[name])), data, instrument, change)
         for name, (_, change) in ATTACKS.items()
     }
 
 
-def numbers(run, data, instruments, change):
+def numbers(run, data, instrument, change):
     params = jax.tree.map(np.array, run.params)
     if change == "untrained":
         params = jax.tree.map(np.array, init_params(run.program.network, jax.random.key(0)))
@@ -91,7 +91,7 @@ def numbers(run, data, instruments, change):
         "mean_image_distortion": likelihood.mean_image_distortion(run.config.likelihood, pixels, train_pixels),
         "test_distortion": float(likelihood.elbo_terms(run, pixels).distortion.mean()),
         **evaluate_density(run, data.train.images),
-        **evaluate_samples(run, data, *instruments, samplers),
+        **evaluate_samples(run, data, instrument, samplers),
         **evaluate_latents(run, data, samplers["gaussian"]),
     }
 

@@ -9,7 +9,7 @@ import pytest
 from experiments import launch
 from vae_jax import checkpoints, chunks, journal, runs
 from vae_jax.config import FIELDS
-from vae_jax.evaluation import parts, plausibility, recipe
+from vae_jax.evaluation import judges, parts, recipe
 from vae_jax.workdir import read_experiment, read_metrics, run_dir
 
 EXPERIMENT = """
@@ -77,8 +77,7 @@ def test_from_flags_to_report(tmp_path, monkeypatch, write_npz, capsys):
     command = ["launch", f"--experiment={tmp_path / 'walk.py'}", f"--workdir={workdir}", f"--dataset={dataset}",
                "--num_likelihood_samples=5", "--checkpoint_every_seconds=0"]  # fmt: skip
     monkeypatch.setattr(parts, "MIN_SAMPLES", 20)
-    monkeypatch.setattr(recipe, "MIN_STEPS", 50)
-    monkeypatch.setattr(plausibility, "SCHEDULE", recipe.Schedule(1, 50, 1e-3))
+    monkeypatch.setattr(judges, "SCHEDULE", recipe.Schedule(1, 50, 1e-3))
     monkeypatch.setattr("vae_jax.sweeps.ATTEMPTS", 1)
     images = np.random.default_rng(0).integers(0, 256, (3, 4, 5), np.uint8)
     for index, choices in enumerate(LAUNCHES):

@@ -14,7 +14,7 @@ import pytest
 import vae_jax
 from vae_jax import chunks, environment
 from vae_jax.config import Config
-from vae_jax.evaluation import evaluate_run, plausibility, recipe
+from vae_jax.evaluation import evaluate_run, judges, recipe
 from vae_jax.networks import make_key
 from vae_jax.workdir import UserError
 
@@ -133,11 +133,9 @@ def all_results(config, folder):
     """Trains a run anew, compiles all programs anew, and returns its files, codes, decodes and numbers."""
     jax.clear_caches()
     chunks._programs.clear()
-    with pytest.MonkeyPatch.context() as patch:  # of classifiers and judges that are trained in a moment
+    with pytest.MonkeyPatch.context() as patch:  # of a judge that is trained in a moment
         patch.setenv("VAE_JAX_CACHE_DIR", str(folder / "cache"))
-        patch.setattr(recipe, "MIN_EPOCHS", 1)
-        patch.setattr(recipe, "MIN_STEPS", 3)
-        patch.setattr(plausibility, "SCHEDULE", recipe.Schedule(1, 3, 1e-3))
+        patch.setattr(judges, "SCHEDULE", recipe.Schedule(1, 3, 1e-3))
         _, _, encode, decode = vae_jax.train(config, folder / "work")
         (run,) = (folder / "work" / "runs").iterdir()
         numbers = evaluate_run(run, num_likelihood_samples=5)

@@ -13,9 +13,8 @@ from vae_jax import evaluation, runs, source
 from vae_jax.config import Config
 from vae_jax.data import Dataset, Split
 from vae_jax.data.identity import identity_of
-from vae_jax.evaluation import classifier, instruments, parts, plausibility, quadrature, recipe
-from vae_jax.evaluation.classifier import Classifier
-from vae_jax.evaluation.plausibility import Plausibility
+from vae_jax.evaluation import instruments, judges, parts, quadrature, recipe
+from vae_jax.evaluation.judges import Judge
 from vae_jax.measurements import MEASUREMENTS, RECORD_KEYS
 from vae_jax.networks import init_params
 from vae_jax.programs import make_program
@@ -27,17 +26,16 @@ RECORD = set(RECORD_KEYS) - {"failed"}
 
 
 def predict(images):
-    """A classifier that needs no training: sixteen blocks of pixels, and which third of them is the brightest."""
+    """A judge that needs no training: its features are sixteen blocks of pixels, and it likes dark images."""
+    odds = -images.mean(axis=(1, 2))[:, None]
     blocks = images.reshape(-1, 4, 7, 4, 7).mean(axis=(2, 4)).reshape(-1, 16)
-    thirds = np.stack([part.sum(axis=1) for part in np.array_split(blocks, 3, axis=1)], axis=1)
-    return blocks, thirds / np.maximum(thirds.sum(axis=1, keepdims=True), 1e-6)
+    return blocks, np.concatenate([odds, 0 * odds], axis=1)
 
 
 def patch_networks(patch):
-    """What needs a training is replaced: the judge likes dark images."""
-    patch.setattr(classifier, "load_or_train", lambda dataset, folder=None: Classifier(predict, 1.0, "d"))
-    judge = Plausibility(lambda images: -images.mean(axis=(1, 2)), np.linspace(-0.3, 0, 50), 1.0, "e")
-    patch.setattr(plausibility, "load_or_train", lambda dataset, folder=None: judge)
+    """What needs a training is replaced."""
+    judge = Judge(predict, np.linspace(-0.3, 0, 50), 1.0, "e")
+    patch.setattr(judges, "load_or_train", lambda dataset, folder=None: judge)
 
 
 @pytest.fixture
@@ -115,10 +113,8 @@ def test_an_evaluation_is_current_while_it_would_be_made_in_the_same_way(tiny_wo
         source.digest.cache_clear()
     assert not evaluation.is_current(vae, 51)
     assert evaluation.is_current(ae, 51)  # it has no bound
-    for kind in instruments.KINDS:  # other instruments are in the workdir
-        with monkeypatch.context() as patch:
-            patch.setattr(instruments, "digests", lambda folder, data, kind=kind: {kind: "another"})
-            assert not evaluation.is_current(ae, 50)
+    monkeypatch.setattr(instruments, "digest", lambda folder, data: "another")  # is in the workdir
+    assert not evaluation.is_current(ae, 50)
 
 
 def test_the_samples_in_use_are_those_of_the_evaluations_there_are(evaluated, tiny_workdir, configs):
@@ -233,9 +229,7 @@ def test_a_diverged_run_has_the_epoch_and_no_numbers(folders, configs):
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(recipe, "MIN_EPOCHS", 1)
-    monkeypatch.setattr(recipe, "MIN_STEPS", 2)
-    monkeypatch.setattr(plausibility, "SCHEDULE", recipe.Schedule(1, 2, 1e-3))
+    monkeypatch.setattr(judges, "SCHEDULE", recipe.Schedule(1, 2, 1e-3))
     monkeypatch.setattr(parts, "MIN_SAMPLES", 30)
     monkeypatch.setattr(quadrature, "HALVINGS", 2)
     # Each of many programs runs for milliseconds.
@@ -298,11 +292,11 @@ def test_odd_data_sets_have_numbers(name, model, tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_workdir_on_another_machine_goes_on_with_its_own_instruments(tmp_path, monkeypatch):
+def test_a_workdir_on_another_machine_goes_on_with_its_own_instrument(tmp_path, monkeypatch):
     folder = untrained(tmp_path / "here", monkeypatch, noise(), model="ae")
     numbers = evaluation.evaluate_run(folder)
     monkeypatch.setenv("VAE_JAX_CACHE_DIR", str(tmp_path / "cache"))
-    assert numbers["evaluation"].keys() == {"source", "classifier", "judge"}
+    assert numbers["evaluation"].keys() == {"source", "judge"}
     shutil.move(tmp_path / "here", tmp_path / "moved")
     folder = tmp_path / "moved" / folder.relative_to(tmp_path / "here")
     assert evaluation.is_current(folder, 500)

@@ -124,7 +124,7 @@ def build(folder: Path, **options: Any) -> dict[str, Any]:
     return built
 
 
-def brightness(dataset: data.Dataset) -> explorer.Judge:
+def brightness(dataset: data.Dataset) -> explorer.Look:
     return lambda images: images.mean(axis=(1, 2))
 
 
@@ -147,7 +147,7 @@ def write_page(folder: Path, name: str = "report.html", **options: Any) -> Path:
     """Writes a page with the answer's sentences and a background in the planes."""
     experiment = workdir.read_experiment(folder)
     found = results.collect(folder, experiment.configs)
-    built = build(folder, judges=brightness, **options)
+    built = build(folder, looks=brightness, **options)
     html = page.render(experiment, workdir.read_record(folder), found, [], built, ANSWER)
     workdir.write_text(folder / name, html)
     return folder / name
@@ -385,7 +385,7 @@ def test_planes_of_one_model_are_turned_to_match(digits, tmp_path):
 
 
 def test_the_background_is_the_judge_of_the_decodes_of_the_grid(folder):
-    built = build(folder, judges=brightness)
+    built = build(folder, looks=brightness)
     for content in built["runs"]:
         grid = content["plausibility"]
         x0, y0, x1, y1 = grid["box"]
@@ -408,14 +408,14 @@ def test_the_judges_of_a_page_are_those_of_its_evaluations(digits, monkeypatch, 
         def scores(images: np.ndarray) -> np.ndarray:
             return np.array([0.0, 0.02, 0.04, 0.08, 1.0])
 
-    monkeypatch.setattr(explorer.plausibility, "load_or_train", lambda dataset, folder: Judge)
+    monkeypatch.setattr(explorer.judges, "load_or_train", lambda dataset, folder: Judge)
     config, dataset = Config(dataset=digits), data.load(digits)
     rows = {config: {"reconstruction_implausible": 0.0}}
-    judged = explorer.judges_of(results.Results((config,), rows, {}), tmp_path)(dataset)
+    judged = explorer.looks_of(results.Results((config,), rows, {}), tmp_path)(dataset)
     assert judged is not None
     np.testing.assert_allclose(judged(dataset.test.images), [0, 0.25, 0.5, 1, 1])
     unjudged = results.Results((config,), {config: {"test_mse": 0.04}}, {})
-    assert explorer.judges_of(unjudged, tmp_path)(dataset) is None
+    assert explorer.looks_of(unjudged, tmp_path)(dataset) is None
 
 
 def test_without_the_data_set_there_is_no_explorer_but_a_page(digits, tmp_path):
@@ -952,7 +952,7 @@ def told(folder) -> dict[str, Path]:
     picture = page.Picture("latent_space", "Latent space", "Codes of test images.")
     image = page.Embedded("data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==", 640, 480)
     for language in LANGUAGES:
-        live = build(folder, judges=brightness, language=language)
+        live = build(folder, looks=brightness, language=language)
         html = page.render(experiment, {}, evaluated(folder), [(picture, image)], live, ANSWER, language)
         workdir.write_text(folder / f"told-{language}.html", html)
     return {language: folder / f"told-{language}.html" for language in LANGUAGES}

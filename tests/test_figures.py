@@ -19,7 +19,7 @@ from vae_jax import figures, networks, runs
 from vae_jax.config import Config, Experiment, expand
 from vae_jax.data import Dataset, Split
 from vae_jax.evaluation.density import hole_level, run_density
-from vae_jax.evaluation.plausibility import Plausibility
+from vae_jax.evaluation.judges import Judge
 from vae_jax.figures import (
     FIGURES,
     decodes,
@@ -118,7 +118,11 @@ def in_memory(monkeypatch):
     """Data sets in memory, and a judge of plausibility that needs no training: the brighter, the better."""
 
     def judge(dataset, folder=None):
-        return Plausibility(lambda pixels: pixels.mean(axis=(1, 2)), np.linspace(0, 1, 1000), 1.0, "")
+        def predict(pixels):
+            odds = pixels.mean(axis=(1, 2))[:, None]
+            return odds, np.concatenate([odds, 0 * odds], axis=1)
+
+        return Judge(predict, np.linspace(0, 1, 1000), 1.0, "")
 
     monkeypatch.setattr(inputs, "dataset_of", lambda run, data_dir: DATASETS[run.config.dataset])
     monkeypatch.setattr(latents, "load_or_train", judge)
@@ -811,9 +815,10 @@ def test_a_sweep_is_the_numbers_against_what_was_swept(drawn):
     np.testing.assert_array_equal(distortion["VAE"], [[100.5, 101.5], [101, np.nan], [104, 105]])
     assert [ax.get_ylabel().replace("\n", " ") for ax in drawing.figure.axes] == [
         MEASUREMENTS[name].heading
-        for name in ("test_elbo", "test_distortion", "test_rate", "test_active_units", "prior_frechet",
-                     "gaussian_frechet")  # fmt: skip
-    ]
+        for name in (
+            "test_elbo", "test_distortion", "test_rate", "test_active_units", "prior_frechet", "gaussian_frechet",
+        )
+    ]  # fmt: skip
 
 
 def test_the_number_with_most_values_is_swept_and_the_others_are_lines(drawn):

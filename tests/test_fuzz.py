@@ -30,14 +30,14 @@ from PIL import Image
 from tensorflow_datasets.core.download.checksums import UrlInfo
 from tensorflow_datasets.core.utils import Size
 from tensorflow_datasets.image_classification.mnist import MNIST
-from test_classifier import made_up
 from test_data_idx import NAMES, idx_bytes
+from test_instruments import made_up
 
 from vae_jax import checkpoints, data, page, results, session, sweeps, training, workdir
 from vae_jax.checkpoints import Checkpoint
 from vae_jax.config import Config, Experiment, Options
 from vae_jax.data import preparation, tfds
-from vae_jax.evaluation import classifier, instruments, recipe
+from vae_jax.evaluation import instruments, judges, recipe
 from vae_jax.measurements import MEASUREMENTS
 from vae_jax.programs import make_program
 from vae_jax.runs import load_run
@@ -365,14 +365,14 @@ def cache_of_a_prepared_set(folder, tiny):
     )
 
 
-def classifier_safetensors(folder, tiny):
+def judge_safetensors(folder, tiny):
     """It may be lost: it is trained again, to the same numbers (here, without a training)."""
     digits = made_up()
 
     def load(folder):
         with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stderr(io.StringIO()):
             patch.setattr(instruments, "cache_dir", lambda: folder)
-            return classifier.load_or_train(digits)
+            return judges.load_or_train(digits)
 
     whole = load(folder)
 
@@ -415,7 +415,7 @@ def checkpoint_files(folder, tiny):
 
 FORMATS = [
     config_json, metrics_jsonl, timing_jsonl, params_safetensors, checkpoint_files, experiment_json, evaluation_json,
-    lock_json, figure_png, idx_files, npz_file, prepared_set, cache_of_a_prepared_set, classifier_safetensors,
+    lock_json, figure_png, idx_files, npz_file, prepared_set, cache_of_a_prepared_set, judge_safetensors,
 ]  # fmt: skip
 
 

@@ -45,7 +45,7 @@ ONLY_IN = {
         "vae_jax.convolutions",
         "vae_jax.networks",
         "vae_jax.runs",
-        *(f"vae_jax.evaluation.{name}" for name in ("recipe", "classifier", "plausibility")),
+        *(f"vae_jax.evaluation.{name}" for name in ("recipe", "judges")),
     ],
     # A notebook that loads a run does not import it.
     "optax": ["vae_jax.training", "vae_jax.evaluation.recipe"],

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from scripts import non_digits
-from vae_jax.evaluation import plausibility, recipe
+from vae_jax.evaluation import judges, recipe
 from vae_jax.evaluation.probes import Probe
 
 
 def test_the_table_has_a_line_for_each_kind(write_npz, monkeypatch, capsys):
-    monkeypatch.setattr(plausibility, "SCHEDULE", recipe.Schedule(1, 2, 1e-3))
+    monkeypatch.setattr(judges, "SCHEDULE", recipe.Schedule(1, 2, 1e-3))
     name = write_npz(num_train=40, num_test=16)
     assert non_digits.main(["non_digits.py", f"--dataset={name}", "--seed=3"]) == 0
-    heading, *lines = capsys.readouterr().out.splitlines()
+    heading, _, *lines = capsys.readouterr().out.splitlines()
     assert heading.startswith(name)
     assert "of seed 3" in heading
     assert len(lines) == 7

@@ -78,7 +78,7 @@ def test_collect_reads_what_every_run_has(workdir):
     assert collect(workdir / "nowhere", EXPERIMENT.configs).rows == {}
 
 
-MADE = {"source": "a", "classifier": "b", "judge": "c"}
+MADE = {"source": "a", "judge": "c"}
 BOUND = {"num_likelihood_samples": 500}
 
 
@@ -86,7 +86,6 @@ BOUND = {"num_likelihood_samples": 500}
     ("change", "left_out"),
     [
         ({}, []),
-        ({AE1: MADE | {"classifier": "other"}}, [AE1]),
         ({AE1: MADE | {"judge": "other"}}, [AE1]),
         ({AE1: MADE | {"source": "other"}}, [AE1]),
         ({AE1: {}}, [AE1]),

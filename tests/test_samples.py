@@ -14,9 +14,8 @@ from vae_jax import networks
 from vae_jax.config import Config
 from vae_jax.data import Dataset, Split
 from vae_jax.evaluation import recipe, samples, subsets
-from vae_jax.evaluation.classifier import Classifier
 from vae_jax.evaluation.distances import Neighbours, coverage, frechet_distance
-from vae_jax.evaluation.plausibility import Plausibility
+from vae_jax.evaluation.judges import Judge
 from vae_jax.evaluation.samples import draw_samplers, evaluate_samples
 from vae_jax.runs import Codes, TrainedRun
 
@@ -252,13 +251,23 @@ def test_decodes_of_large_images_are_shrunk_some_at_a_time(monkeypatch):
 # A run
 
 
-# Spots are dark on the whole, noise is not.
-JUDGE = Plausibility(lambda images: 0.3 - images.mean(axis=(1, 2)), np.linspace(0, 0.3, 10), 1.0, "def")
+PROJECT = np.random.default_rng(2).normal(size=(64, 12)).astype(np.float32)
+
+
+def look(images):
+    """Projections of pixels as features, and log odds against rejection: spots are dark on the whole, noise is not."""
+    assert images.dtype == np.float32
+    assert not np.any(images > 1)
+    odds = 0.3 - images.mean(axis=(1, 2))[:, None]
+    return images.reshape(len(images), -1) @ PROJECT, np.concatenate([odds, 0 * odds], axis=1)
+
+
+JUDGE = Judge(look, np.linspace(0, 0.3, 10), 0.9, "def")
 
 
 @pytest.fixture
 def blobs():
-    """A data set of images that are one bright spot each, and a classifier whose features are pixel sums."""
+    """A data set of images that are one bright spot each."""
 
     def split(seed, size):
         random = np.random.default_rng(seed)
@@ -268,30 +277,22 @@ def blobs():
         return Split(np.rint(images).astype(np.uint8), (cx[:, 0, 0] > 3.5).astype(np.int32))
 
     train, test = split(0, 400), split(1, 300)
-    project = np.random.default_rng(2).normal(size=(64, 12)).astype(np.float32)
-
-    def predict(images):
-        assert images.dtype == np.float32
-        assert not np.any(images > 1)
-        right = images[:, :, 4:].sum(axis=(1, 2)) / np.maximum(images.sum(axis=(1, 2)), 1e-6)
-        return images.reshape(len(images), -1) @ project, np.stack([1 - right, right], axis=1)
-
-    return Dataset("blobs", train, test, test, {}), Classifier(predict, 0.9, "abc"), JUDGE
+    return Dataset("blobs", train, test, test, {})
 
 
-def evaluate(dataset, classifier, judge, decode, samplers, mean=((0.0,),)):
+def evaluate(dataset, decode, samplers, mean=((0.0,),), judge=JUDGE):
     """The numbers of a run; where a sampler is not told, its codes are those of `aggregate`."""
     every = {name: samplers.get(name, samplers["aggregate"]) for name in SAMPLERS}
-    return evaluate_samples(run_of(mean, decode=decode), dataset, classifier, judge, every)
+    return evaluate_samples(run_of(mean, decode=decode), dataset, judge, every)
 
 
 def test_a_decoder_of_real_images_and_one_of_noise(blobs):
-    dataset, classifier, _ = blobs
+    dataset = blobs
     noise = np.random.default_rng(3).random((300, 8, 8), np.float32)
     real = dataset.test.images / np.float32(255)
     kinds = {0: real, 1: noise, 2: np.repeat(real[:1], 300, axis=0), 3: dataset.train.images[:300] / np.float32(255)}
     codes = {name: np.full((300, 2), kind) for name, kind in zip(SAMPLERS, (1, 2, 0, 0, 3), strict=True)}
-    numbers = evaluate(*blobs, lambda z: kinds[int(z[0, 0])], codes)
+    numbers = evaluate(blobs, lambda z: kinds[int(z[0, 0])], codes)
     assert numbers.keys() == {f"{name}_{number}" for name in SAMPLERS for number in (*COMPARED, "implausible")} | OF_RUN
     assert numbers["classifier_accuracy"] == 0.9
     json.dumps(numbers, allow_nan=False)
@@ -299,7 +300,7 @@ def test_a_decoder_of_real_images_and_one_of_noise(blobs):
     # The test images themselves are at 0, and each covers itself.
     assert numbers["gaussian_frechet"] == pytest.approx(0, abs=1e-9)
     assert numbers["gaussian_coverage"] == 1
-    features = {kind: classifier.predict(np.float32(images))[0] for kind, images in kinds.items()}
+    features = {kind: JUDGE.features(np.float32(images)) for kind, images in kinds.items()}
     for name, kind in (("prior", 1), ("standardized", 2), ("aggregate", 3)):
         expected = frechet_distance(features[0], features[kind])
         assert numbers[f"{name}_frechet"] == pytest.approx(expected, rel=1e-9) != 0
@@ -314,8 +315,8 @@ def test_a_decoder_of_real_images_and_one_of_noise(blobs):
 
 def test_samples_that_beat_the_codes_have_a_negative_gap(blobs):
     codes = {"prior": np.zeros((300, 1)), "aggregate": np.ones((300, 1))}
-    images = blobs[0].test.images / np.float32(255)
-    numbers = evaluate(*blobs, lambda z: images * (1 - np.float32(z[0, 0]) / 2), codes)
+    images = blobs.test.images / np.float32(255)
+    numbers = evaluate(blobs, lambda z: images * (1 - np.float32(z[0, 0]) / 2), codes)
     assert numbers["prior_gap"] == pytest.approx(-numbers["aggregate_frechet"], abs=1e-6)
     assert numbers["standardized_gap"] == 0
 
@@ -330,7 +331,7 @@ def test_the_excess_of_midpoints_is_over_the_runs_own_reconstructions(blobs):
 
     mean = np.repeat([[0.0], [1.0]], [60, 240], axis=0)
     samplers = {"prior": np.full((400, 1), 0.5), "aggregate": np.full((400, 1), -1.0)}
-    numbers = evaluate(*blobs, decode, samplers, mean)
+    numbers = evaluate(blobs, decode, samplers, mean)
     assert numbers["reconstruction_implausible"] == 0.8
     assert numbers["aggregate_implausible"] == 0
     assert numbers["prior_implausible"] == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(400))
@@ -341,18 +342,16 @@ def test_the_excess_of_midpoints_is_over_the_runs_own_reconstructions(blobs):
 
 
 def test_the_floor_is_that_of_as_many_train_images(blobs):
-    dataset, classifier, _ = blobs
     decode = lambda z: np.zeros((len(z), 8, 8), np.float32)  # noqa: E731
     floors = {
-        size: evaluate(*blobs, decode, {"aggregate": np.zeros((size, 2))})["frechet_floor"] for size in (20, 100, 400)
+        size: evaluate(blobs, decode, {"aggregate": np.zeros((size, 2))})["frechet_floor"] for size in (20, 100, 400)
     }
     assert 0 < floors[400] < floors[100] < floors[20]
-    every = [classifier.predict(split.images / np.float32(255))[0] for split in (dataset.train, dataset.test)]
+    every = [JUDGE.features(split.images / np.float32(255)) for split in (blobs.train, blobs.test)]
     assert floors[400] == pytest.approx(frechet_distance(*every), rel=1e-6)
 
 
 def test_large_images_are_decoded_in_part_and_those_of_one_sampler_are_gone_before_the_next(blobs, monkeypatch):
-    dataset, classifier, judge = blobs
     monkeypatch.setattr(subsets, "MAX_PIXELS", 40 * 64)
     seen, alive = [], []
 
@@ -363,10 +362,10 @@ def test_large_images_are_decoded_in_part_and_those_of_one_sampler_are_gone_befo
 
     def predict(images):
         alive.append(weakref.ref(images))
-        return classifier.predict(images)
+        return look(images)
 
-    watched = classifier._replace(predict=predict)
-    assert evaluate(dataset, watched, judge, decode, {"aggregate": np.zeros((40, 2))}, np.zeros((40, 2)))
+    watched = JUDGE._replace(predict=predict)
+    assert evaluate(blobs, decode, {"aggregate": np.zeros((40, 2))}, np.zeros((40, 2)), watched)
     assert seen == [40] * 7  # reconstructions, midpoints and five samplers
 
 
@@ -377,7 +376,7 @@ def test_what_is_not_finite_or_too_few_has_no_numbers(blobs):
         "mixture": np.zeros((2, 2)), "aggregate": np.zeros((300, 2)),
     }  # fmt: skip
     decode = lambda z: random.random((len(z), 8, 8), np.float32) + np.float32(z[:, :1, None])  # noqa: E731
-    numbers = evaluate(*blobs, decode, codes)
+    numbers = evaluate(blobs, decode, codes)
     for name, compared, judged in (("prior", False, False), ("gaussian", False, True), ("mixture", True, True)):
         assert {numbers[f"{name}_{number}"] is not None for number in COMPARED} == {compared}, name
         assert (numbers[f"{name}_implausible"] is not None) == judged, name
@@ -385,7 +384,7 @@ def test_what_is_not_finite_or_too_few_has_no_numbers(blobs):
     assert numbers["standardized_gap"] is not None
     json.dumps(numbers, allow_nan=False)
     codes = {"prior": np.zeros((300, 2)), "aggregate": np.full((300, 2), np.nan)}
-    lost = evaluate(*blobs, decode, codes, mean=[[np.nan]])
+    lost = evaluate(blobs, decode, codes, mean=[[np.nan]])
     for name in ("reconstruction_implausible", "midpoint_implausible", "midpoint_implausible_excess", "prior_gap"):
         assert lost[name] is None
     assert lost["prior_implausible"] == 1
@@ -393,11 +392,10 @@ def test_what_is_not_finite_or_too_few_has_no_numbers(blobs):
 
 
 def test_too_few_test_images_have_no_distance(blobs):
-    dataset, classifier, judge = blobs
     decode = lambda z: np.zeros((len(z), 8, 8), np.float32)  # noqa: E731
     for count, is_enough in ((5, False), (6, True)):  # a ball reaches to the fifth other image
-        few = dataset._replace(test=Split(dataset.test.images[:count], dataset.test.labels[:count]))
-        numbers = evaluate(few, classifier, judge, decode, {"aggregate": np.zeros((20, 1))})
+        few = blobs._replace(test=Split(blobs.test.images[:count], blobs.test.labels[:count]))
+        numbers = evaluate(few, decode, {"aggregate": np.zeros((20, 1))})
         assert {numbers["aggregate_frechet"] is not None, numbers["aggregate_coverage"] is not None} == {is_enough}
         assert numbers["aggregate_implausible"] == 0
 
@@ -412,8 +410,8 @@ def test_neighbours_are_sought_among_a_random_part_that_is_always_the_same(monke
     monkeypatch.setattr(samples, "NEIGHBOUR_IMAGES", 40)
     random = np.random.default_rng(0)
     real, fake = random.normal(size=(60, 4)).astype(np.float32), random.normal(size=(50, 4)).astype(np.float32)
-    judge = JUDGE._replace(logits=lambda images: np.zeros(len(images)))
-    numbers = samples._compare(samples.Reference.of(real), Classifier(lambda x: (x, None), 1.0, ""), judge, fake)
+    judge = JUDGE._replace(predict=lambda images: (images, np.zeros((len(images), 2))))
+    numbers = samples._compare(samples.Reference.of(real), judge, fake)
     assert numbers["frechet"] == pytest.approx(frechet_distance(real, fake))  # of all
     assert numbers["coverage"] == coverage(Neighbours.of(subsets.subset(real, 40)), subsets.subset(fake, 40))
     assert numbers["coverage"] != coverage(Neighbours.of(real), fake)

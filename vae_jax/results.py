@@ -26,7 +26,7 @@ SUMMARY = (
 
 OF_VALIDATION = ("validation_elbo", "validation_distortion")  # what comes from metrics.jsonl
 
-# Numbers of runs that differ in one of these are not comparable: other images, another density, another classifier.
+# Numbers of runs that differ in one of these are not comparable: other images, another density, another judge.
 COMPARABLE_FIELDS = ("dataset", "validation_fraction", "binarization", "likelihood")
 
 EVERY_SECONDS = 3.0  # at the least, between two looks for runs that have finished

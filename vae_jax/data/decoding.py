@@ -12,7 +12,7 @@ from vae_jax.data.splits import DataError
 Read = Callable[[int], bytes]
 
 _MAX_BYTES = 1 << 31  # per array, because data sets are held in memory
-_MAX_LABEL = 65535  # the classifier has one output for each label up to the largest
+_MAX_LABEL = 65535  # the judge has one output for each label up to the largest
 _CHUNK_BYTES = 1 << 20
 
 

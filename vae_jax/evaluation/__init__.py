@@ -83,7 +83,7 @@ def is_current(folder: Path, num_likelihood_samples: int) -> bool:
 def made_by(folder: Path, num_likelihood_samples: int, diverged: bool = False) -> dict[str, Any]:
     """Returns what makes a run's evaluation today: only numbers that were made by the same may meet in a mean.
 
-    These are the digest of the code that measures, the digests of the workdir's instruments for the run's data set, and
+    These are the digest of the code that measures, the digest of the workdir's instrument for the run's data set, and
     the samples per image of the importance-sampled bound for a model that has one. A run that diverged is not measured.
 
     Raises:
@@ -93,7 +93,8 @@ def made_by(folder: Path, num_likelihood_samples: int, diverged: bool = False) -
     if diverged:
         return made
     if identity := read_identity(folder):
-        made |= instruments.digests(folder.parents[1] / instruments.FOLDER, identity)
+        digest = instruments.digest(folder.parents[1] / instruments.FOLDER, identity)
+        made |= {"judge": digest} if digest else {}
     if MODELS[read_config(folder).model].has_variance:
         made["num_likelihood_samples"] = num_likelihood_samples
     return made

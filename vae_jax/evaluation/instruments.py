@@ -1,7 +1,7 @@
-"""Instruments: the networks that measure. Each is trained once per data set and kept in the workdir it measures.
+"""Instruments: the files of the networks that measure, one for each data set, kept in the workdir that they measure.
 
 Numbers have a meaning within one network's features only. So all runs of a workdir, on any worker and any machine, are
-measured by the instruments in WORKDIR/instruments, and an evaluation names those that made it by their digests. The
+measured by the instruments in WORKDIR/instruments, and an evaluation names the one that made it by its digest. The
 user's cache keeps a copy of each, so that another workdir need not train it again.
 """
 
@@ -18,11 +18,10 @@ from vae_jax import arrays, session, source
 from vae_jax.arrays import Arrays, DamagedError, MismatchError
 from vae_jax.workdir import DataIdentity, UserError, exists
 
-CLASSIFIER, JUDGE = KINDS = "classifier", "judge"
 FOLDER = "instruments"  # of a workdir
 SOURCES = (
-    "convolutions.py", "environment.py", "networks.py", "training.py", "evaluation/classifier.py",
-    "evaluation/outliers.py", "evaluation/plausibility.py", "evaluation/recipe.py", "evaluation/subsets.py",
+    "convolutions.py", "environment.py", "networks.py", "training.py", "evaluation/judges.py",
+    "evaluation/outliers.py", "evaluation/recipe.py", "evaluation/subsets.py",
 )  # fmt: skip
 """The code that the parameters of instruments depend on."""
 
@@ -31,12 +30,11 @@ class Instrument(NamedTuple):
     """A trained network as its file holds it."""
 
     arrays: Arrays  # parameters, and what else belongs to them, by name
-    accuracy: float  # share of images it never saw whose class it tells
+    accuracy: float  # share of test images whose class it tells
     digest: str  # SHA-256 of the arrays
 
 
 def load_or_train(
-    kind: str,
     name: str,
     data: DataIdentity,
     seed: int,
@@ -51,7 +49,6 @@ def load_or_train(
     without.
 
     Args:
-        kind: one of `KINDS`.
         name: of the data set, for messages.
         data: identity of the data set.
         seed: that it is trained with.
@@ -63,7 +60,7 @@ def load_or_train(
         UserError: the workdir cannot be written.
     """
     identity = {"source": source.digest(*SOURCES), "seed": seed, "data": list(data)}
-    paths = [place / file_name(kind, data, seed) for place in (folder, cache_dir()) if place]
+    paths = [place / file_name(data, seed) for place in (folder, cache_dir()) if place]
     with contextlib.ExitStack() as stack:
         for path in paths:
             stack.enter_context(_locked(path.with_name("lock")))
@@ -77,7 +74,7 @@ def load_or_train(
             except UserError as error:
                 missing[path] = str(error)
         if found is None:
-            session.say(f"{missing[paths[0]]}: training the {kind} of {name}")
+            session.say(f"{missing[paths[0]]}: training the judge of {name}")
             found, accuracy = train()
         for path in missing:
             try:
@@ -85,22 +82,20 @@ def load_or_train(
             except UserError as error:
                 if path.parent == folder:
                     raise
-                session.say(f"{error}; set VAE_JAX_CACHE_DIR to keep the {kind}")
+                session.say(f"{error}; set VAE_JAX_CACHE_DIR to keep the judge")
     return Instrument(found, accuracy, arrays.digest(found))
 
 
-def digests(folder: Path, data: DataIdentity) -> dict[str, str]:
-    """Returns the digests of the instruments in WORKDIR/instruments that measure this data set, by their kind."""
-    found = {}
-    for kind in KINDS:
-        with contextlib.suppress(DamagedError, UserError):  # damaged, or not there
-            found[kind] = arrays.read_header(folder / file_name(kind, data))["sha256"]
-    return found
+def digest(folder: Path, data: DataIdentity) -> str | None:
+    """Returns the digest of the instrument in WORKDIR/instruments that measures this data set, if there is one."""
+    with contextlib.suppress(DamagedError, UserError):  # damaged, or not there
+        return str(arrays.read_header(folder / file_name(data))["sha256"])
+    return None
 
 
-def file_name(kind: str, data: DataIdentity, seed: int = 0) -> str:
-    """Returns the name of an instrument's file, such as `classifier-0123456789abcdef.safetensors`."""
-    return f"{kind}-{hashlib.sha256(json.dumps([seed, *data]).encode()).hexdigest()[:16]}.safetensors"
+def file_name(data: DataIdentity, seed: int = 0) -> str:
+    """Returns the name of an instrument's file, such as `judge-0123456789abcdef.safetensors`."""
+    return f"judge-{hashlib.sha256(json.dumps([seed, *data]).encode()).hexdigest()[:16]}.safetensors"
 
 
 def cache_dir() -> Path:

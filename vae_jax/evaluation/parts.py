@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from vae_jax.evaluation import classifier, instruments, plausibility
+from vae_jax.evaluation import instruments, judges
 from vae_jax.evaluation.density import evaluate_density
 from vae_jax.evaluation.latents import evaluate_latents
 from vae_jax.evaluation.likelihood import evaluate_likelihood
@@ -32,10 +32,10 @@ def of_run(
     test, train = dataset.test.images, dataset.train.images
     yield "likelihood", lambda: evaluate_likelihood(run, test, train, num_samples=num_likelihood_samples)
     yield "density of the codes", lambda: evaluate_density(run, train)
-    if classifier.is_classifiable(dataset):
+    if judges.is_classifiable(dataset):
         place = folder.parents[1] / instruments.FOLDER
-        features, judge = classifier.load_or_train(dataset, place), plausibility.load_or_train(dataset, place)
+        judge = judges.load_or_train(dataset, place)
         num_samples = min(max(len(test), MIN_SAMPLES), MAX_SAMPLES)
         samplers = draw_samplers(run, train, num_samples, seed=0)
-        yield "samples", lambda: evaluate_samples(run, dataset, features, judge, samplers)
+        yield "samples", lambda: evaluate_samples(run, dataset, judge, samplers)
         yield "latent space", lambda: evaluate_latents(run, dataset, samplers["gaussian"])

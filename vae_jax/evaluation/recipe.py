@@ -1,4 +1,4 @@
-"""The network of the digit classifier and how it is trained: arrays in, parameters out."""
+"""How a network that looks at images is trained: arrays in, parameters out."""
 
 import math
 from functools import partial
@@ -14,32 +14,14 @@ from jax import Array
 
 from vae_jax import environment, networks
 from vae_jax.evaluation.subsets import block_means, chunks, subset
-from vae_jax.networks import Params, chunk_size, dense, make_key
+from vae_jax.networks import Params, chunk_size, make_key
 from vae_jax.training import batches
 
-HIDDEN_DIMS = (512, 128)  # the last one is the feature space
 BATCH_SIZE = 128
-LEARNING_RATE = 2e-3
-MIN_EPOCHS = 20  # 99 % accuracy on MNIST
-MIN_STEPS = 1_500  # 96 % accuracy on mnist_5k, whose epochs are short
 MAX_SHIFT = 2  # pixels, each way; without shifts the network memorizes 3,667 images
 MAX_SIDE = 64  # pixels; larger images are averaged over blocks first
 MAX_TRAIN = 60_000  # training images
 CHUNK = 256  # images that go through a network at once; patches of many more leave the caches, at twice the time
-
-
-class Network(nn.Module):
-    """Dense layers; XLA's convolutions on a CPU would take minutes where these take seconds."""
-
-    num_classes: int
-
-    @nn.compact
-    def __call__(self, images: Array) -> tuple[Array, Array]:
-        """Maps float32[B, H, W] in [0, 1] to features float32[B, F] and logits float32[B, C]."""
-        x = images.reshape(images.shape[0], -1)
-        for index, width in enumerate(HIDDEN_DIMS):
-            x = nn.relu(dense(x, width, f"hidden_{index}"))
-        return x, dense(x, self.num_classes, "logits")
 
 
 def shrunk(images: np.ndarray, chosen: np.ndarray | None = None) -> np.ndarray:
@@ -70,10 +52,10 @@ class Schedule(NamedTuple):
 
 @environment.own_settings()
 def train(network: nn.Module, images: np.ndarray, labels: np.ndarray, seed: int, schedule: Schedule) -> Params:
-    """Trains a network that maps images as `Network` does.
+    """Trains a network to tell classes.
 
     Args:
-        network: with C logits.
+        network: maps float32[B, H, W] in [0, 1] to features and logits float32[B, C].
         images: uint8[N, H, W], of which at most `MAX_TRAIN` are used.
         labels: int[N] from 0 to C - 1.
         seed: of the initial parameters, the order of the images and their shifts.
@@ -147,17 +129,16 @@ def shifted(images: Array, key: Array) -> Array:
 
 @partial(jax.jit, static_argnames="network")
 def _predict_chunk(network: nn.Module, params: Params, images: Array) -> tuple[Array, Array]:
-    features, logits = cast(tuple[Array, Array], network.apply({"params": params}, images))
-    return features, jax.nn.softmax(logits)
+    return cast(tuple[Array, Array], network.apply({"params": params}, images))
 
 
 @environment.own_settings()
 def predict(network: nn.Module, params: Params, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Maps float32[N, H, W] in [0, 1] to features float32[N, F] and probabilities float32[N, C]."""
+    """Maps float32[N, H, W] in [0, 1] to features float32[N, F] and logits float32[N, C]."""
     found = []
     for chunk in chunks(images, CHUNK):
         small = shrunk(chunk)
         full = np.resize(small, (CHUNK, *small.shape[1:]))  # a shorter one would be compiled anew
         found.append([np.asarray(part)[: len(chunk)] for part in _predict_chunk(network, params, full)])
-    features, probabilities = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
-    return features, probabilities
+    features, logits = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
+    return features, logits

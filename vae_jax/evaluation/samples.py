@@ -20,7 +20,6 @@ from threadpoolctl import threadpool_limits
 
 from vae_jax.data import Dataset
 from vae_jax.evaluation import recipe
-from vae_jax.evaluation.classifier import Classifier
 from vae_jax.evaluation.distances import (
     NEIGHBOURS,
     Neighbours,
@@ -29,7 +28,7 @@ from vae_jax.evaluation.distances import (
     frechet_from_moments,
     moments,
 )
-from vae_jax.evaluation.plausibility import Plausibility
+from vae_jax.evaluation.judges import Judge
 from vae_jax.evaluation.subsets import MAX_IMAGES, limit, subset
 from vae_jax.runs import TrainedRun, in_chunks
 
@@ -139,9 +138,9 @@ def principal_axes(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def decode_shrunk(run: TrainedRun, z: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarray:
-    """Decodes codes float[N, D] of a run on images [H, W] to what classifiers and judges see of them, float32[N, h, w].
+    """Decodes codes float[N, D] of a run on images [H, W] to what a judge sees of them, float32[N, h, w].
 
-    That is everything, unless the images are so large that these average them over blocks, as is done here first.
+    That is everything, unless the images are so large that it averages them over blocks, as is done here first.
     """
     shrunk: np.ndarray = in_chunks(lambda part: recipe.shrunk(run.decode(part)), z, image_shape)
     return shrunk
@@ -170,9 +169,7 @@ class Reference(NamedTuple):
 
 @threadpool_limits.wrap(limits=1)  # on matrices this small, threads mostly wait for each other
 @np.errstate(all="ignore")  # decodes of a bad run may not be finite
-def evaluate_samples(
-    run: TrainedRun, dataset: Dataset, classifier: Classifier, judge: Plausibility, samplers: dict[str, np.ndarray]
-) -> Numbers:
+def evaluate_samples(run: TrainedRun, dataset: Dataset, judge: Judge, samplers: dict[str, np.ndarray]) -> Numbers:
     """Compares the decodes of each sampler's codes float32[M, D] with at most 10,000 test images.
 
     A number is None if a pixel is not finite or there are too few images. `frechet_floor` is the distance of M training
@@ -181,11 +178,11 @@ def evaluate_samples(
     """
     shape = dataset.test.images.shape[1:]
     images = subset(dataset.test.images, limit(MAX_IMAGES, shape))
-    features = classifier.predict(images / np.float32(255))[0]
+    features = judge.features(images / np.float32(255))
     reference = Reference.of(features)
     numbers: Numbers = {
-        "classifier_accuracy": classifier.accuracy,
-        "frechet_floor": _floor(features, dataset, classifier, samplers),
+        "classifier_accuracy": judge.accuracy,
+        "frechet_floor": _floor(features, dataset, judge, samplers),
     }
     codes = run.encode(images).mean.astype(np.float64)
     own = _implausible(judge, decode_shrunk(run, codes, shape))
@@ -194,25 +191,23 @@ def evaluate_samples(
     numbers |= {"reconstruction_implausible": own, "midpoint_implausible": between}
     numbers["midpoint_implausible_excess"] = _minus(between, own)
     for sampler, z in samplers.items():  # decodes of one at a time, which bounds the memory
-        measured = _compare(reference, classifier, judge, decode_shrunk(run, z, shape))
+        measured = _compare(reference, judge, decode_shrunk(run, z, shape))
         numbers |= {f"{sampler}_{name}": value for name, value in measured.items()}
     for sampler in ("prior", "standardized"):
         numbers[f"{sampler}_gap"] = _minus(numbers[f"{sampler}_frechet"], numbers["aggregate_frechet"])
     return numbers
 
 
-def _floor(
-    features: np.ndarray, dataset: Dataset, classifier: Classifier, samplers: dict[str, np.ndarray]
-) -> float | None:
+def _floor(features: np.ndarray, dataset: Dataset, judge: Judge, samplers: dict[str, np.ndarray]) -> float | None:
     """The Fréchet distance of as many training images as there are samples."""
     num_samples = max(len(z) for z in samplers.values())
-    others, _ = classifier.predict(subset(dataset.train.images, num_samples) / np.float32(255))
+    others = judge.features(subset(dataset.train.images, num_samples) / np.float32(255))
     if min(len(features), len(others)) < 2:
         return None
     return frechet_distance(features, others)
 
 
-def _implausible(judge: Plausibility, images: np.ndarray) -> float | None:
+def _implausible(judge: Judge, images: np.ndarray) -> float | None:
     """The share of images that are implausible; None if a pixel is not finite."""
     return judge.implausible(images) if np.isfinite(images).all() else None
 
@@ -221,11 +216,13 @@ def _minus(a: float | None, b: float | None) -> float | None:
     return None if a is None or b is None else a - b
 
 
-def _compare(reference: Reference | None, classifier: Classifier, judge: Plausibility, images: np.ndarray) -> Numbers:
+def _compare(reference: Reference | None, judge: Judge, images: np.ndarray) -> Numbers:
     """The numbers of one sampler's images."""
-    features, _ = classifier.predict(images)
-    numbers: Numbers = {"frechet": None, "coverage": None, "implausible": _implausible(judge, images)}
-    if reference is not None and len(features) > 1 and np.isfinite(features).all():
+    features, scores = judge.look(images)
+    is_finite = bool(np.isfinite(images).all())
+    rejected = float(np.mean(scores < judge.threshold)) if is_finite else None
+    numbers: Numbers = {"frechet": None, "coverage": None, "implausible": rejected}
+    if reference is not None and len(features) > 1 and is_finite and np.isfinite(features).all():
         numbers["frechet"] = frechet_from_moments(*reference.moments, *moments(features))
         numbers["coverage"] = coverage(reference.neighbours, subset(features, NEIGHBOUR_IMAGES))
     return numbers

@@ -6,9 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from vae_jax.config import FIELDS, Config
-from vae_jax.evaluation.classifier import is_classifiable
 from vae_jax.evaluation.instruments import FOLDER
-from vae_jax.evaluation.plausibility import THRESHOLD, load_or_train
+from vae_jax.evaluation.judges import THRESHOLD, is_classifiable, load_or_train
 from vae_jax.evaluation.samples import decode_shrunk
 from vae_jax.figures import planes
 from vae_jax.figures.grids import by_dataset, lines_of

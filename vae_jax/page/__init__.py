@@ -96,8 +96,8 @@ def write(
     sentences = answer(results, judge(results), ANSWERS[language])
     page = functools.partial(render, experiment, read_record(workdir), results, answer=sentences, language=language)
     room = MAX_BYTES - len(page(figures).encode()) - EXPLORER_BYTES
-    judges = explorer.judges_of(results, workdir)
-    live = explorer.build(results, workdir, data_dir, judges, language, max_bytes=room)
+    looks = explorer.looks_of(results, workdir)
+    live = explorer.build(results, workdir, data_dir, looks, language, max_bytes=room)
     write_text(workdir / "report.html", page(_fitting(figures, -room), live))
     return workdir / "report.html"
 

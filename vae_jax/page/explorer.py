@@ -14,8 +14,7 @@ from PIL import Image
 
 from vae_jax.config import Config, varying_fields
 from vae_jax.data import Dataset
-from vae_jax.evaluation import plausibility
-from vae_jax.evaluation.classifier import is_classifiable
+from vae_jax.evaluation import judges
 from vae_jax.evaluation.instruments import FOLDER
 from vae_jax.evaluation.samples import decode_shrunk
 from vae_jax.evaluation.subsets import subset
@@ -34,31 +33,31 @@ MAX_DIGITS, MIN_DIGITS = 1000, 20  # test images whose codes are shown
 DIGIT_PIXELS = MAX_DIGITS * 28 * 28  # of all of them
 GRID = 48  # rows and columns of the plausibility grid
 
-Judge = Callable[[np.ndarray], np.ndarray]
+Look = Callable[[np.ndarray], np.ndarray]
 """Maps images that `decode_shrunk` returns to how plausible each is, float[N] in [0, 1]; one scale for all runs."""
 
 
-def judges_of(results: Results, workdir: Path) -> Callable[[Dataset], Judge | None]:
-    """Makes the judges of those data sets whose runs were judged when they were evaluated: none is trained here.
+def looks_of(results: Results, workdir: Path) -> Callable[[Dataset], Look | None]:
+    """Has judges look at the data sets whose runs they judged when these were evaluated: none is trained here.
 
     A score of twice the threshold or more counts as 1: ranks among real images say nothing further above.
     """
     judged = {config.dataset for config, row in results.rows.items() if "reconstruction_implausible" in row}
 
-    def judge_of(dataset: Dataset) -> Judge | None:
-        if dataset.name not in judged or not is_classifiable(dataset):
+    def look_of(dataset: Dataset) -> Look | None:
+        if dataset.name not in judged or not judges.is_classifiable(dataset):
             return None
-        judge = plausibility.load_or_train(dataset, workdir / FOLDER)
+        judge = judges.load_or_train(dataset, workdir / FOLDER)
         return lambda images: np.minimum(1, judge.scores(images) / (2 * judge.threshold))
 
-    return judge_of
+    return look_of
 
 
 def build(
     results: Results,
     workdir: Path,
     data_dir: str | None = None,
-    judges: Callable[[Dataset], Judge | None] | None = None,
+    looks: Callable[[Dataset], Look | None] | None = None,
     language: str = "en",
     max_bytes: int = MAX_BYTES,
 ) -> dict[str, Any] | None:
@@ -70,8 +69,8 @@ def build(
         results: of the experiment; diverged and untrained runs are left out.
         workdir: of the runs.
         data_dir: where prepared data sets are.
-        judges: makes the judge of a data set, whose grid becomes the background of a plane; None for no background, as
-            the judge that it makes.
+        looks: of `looks_of`, whose grid becomes the background of a plane; None for no background, as each of its
+            values may be.
         language: of the texts, a key of `texts.EXPLORER`.
         max_bytes: that the runs and images may take.
 
@@ -100,11 +99,11 @@ def build(
     runs, packed = map(list, zip(*pairs, strict=True))
     shown = list(dict.fromkeys(run.config.dataset for run in runs))
     _align(runs, packed)
-    if judges is not None:
-        makers = {name: judges(data_sets[name]) for name in shown}
+    if looks is not None:
+        makers = {name: looks(data_sets[name]) for name in shown}
         for run, item in zip(runs, packed, strict=True):
-            if (judge := makers[run.config.dataset]) is not None:
-                item.content["plausibility"] = _plausibility_grid(run, item, judge)
+            if (look := makers[run.config.dataset]) is not None:
+                item.content["plausibility"] = _plausibility_grid(run, item, look)
     fields = [name for name in varying_fields([run.config for run in runs]) if name != "model"]
     for run, item in zip(runs, packed, strict=True):
         item.content["settings"] = _settings(run.config, fields)
@@ -242,7 +241,7 @@ def _align(runs: Sequence[TrainedRun], packed: Sequence[Packed]) -> None:
             last[key] = places
 
 
-def _plausibility_grid(run: TrainedRun, item: Packed, judge: Judge) -> dict[str, Any] | None:
+def _plausibility_grid(run: TrainedRun, item: Packed, look: Look) -> dict[str, Any] | None:
     """How plausible the decodes of a grid of places are, uint8[GRID, GRID], top row first; None beyond 2 dimensions."""
     if run.config.latent_dim != 2:
         return None
@@ -256,7 +255,7 @@ def _plausibility_grid(run: TrainedRun, item: Packed, judge: Judge) -> dict[str,
     y, x = np.meshgrid(-steps, steps, indexing="ij")
     grid = np.stack([x.ravel(), y.ravel()], axis=1) * half + middle
     decoded = decode_shrunk(run, grid @ rotation, run.program.network.image_shape)  # z = Rᵀ p, for rows p
-    values = np.nan_to_num(judge(decoded))
+    values = np.nan_to_num(look(decoded))
     content = base64.b64encode(np.round(255 * np.clip(values, 0, 1)).astype(np.uint8)).decode("ascii")
     box = [float(v) for v in (middle[0] - half, middle[1] - half, middle[0] + half, middle[1] + half)]
     return {"box": box, "side": GRID, "values": content}

@@ -46,7 +46,7 @@ PAGE: dict[str, dict[str, str]] = {
         "note_one_seed": "With one seed there is no interval, and nothing is resolved.",
         "note_corrected": "The p-values of a family are corrected for its {n} rows; the intervals are not.",
         "note_whitened": "Standard deviations of a latent space are those of its codes, after whitening.",
-        "note_distances": "Fréchet distances are comparable only in the features of the same classifier.",
+        "note_distances": "Fréchet distances are comparable only in the features of the same network.",
         "note_floor": "Training images are themselves {floor} from the test images: expect no less of samples.",
         "note_floor_of": "Training images are themselves {floor} from the test images ({dataset}): expect no less of"
         " samples.",
@@ -149,7 +149,7 @@ PAGE: dict[str, dict[str, str]] = {
         "note_one_seed": "시드가 하나뿐이면 구간이 없으므로 아무것도 판정하지 않습니다.",
         "note_corrected": "p값은 한 묶음의 {n}개 행에 대해 보정했으며, 구간은 보정하지 않았습니다.",
         "note_whitened": "잠재 공간의 표준편차는 백색화한 코드의 표준편차입니다.",
-        "note_distances": "프레셰 거리는 같은 분류기의 특징에서 잰 것끼리만 비교할 수 있습니다.",
+        "note_distances": "프레셰 거리는 같은 신경망의 특징에서 잰 것끼리만 비교할 수 있습니다.",
         "note_floor": "훈련 이미지도 테스트 이미지에서 {floor}만큼 떨어져 있으므로, 표본의 거리가 이보다 작기를"
         " 기대할 수 없습니다.",
         "note_floor_of": "훈련 이미지도 테스트 이미지에서 {floor}만큼 떨어져 있으므로({dataset}), 표본의 거리가"
