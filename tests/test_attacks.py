@@ -143,15 +143,19 @@ HOLLOW = ("AE, untrained", "AE, constant decoder", "VAE, collapsed (KL weight 60
 
 
 @pytest.mark.parametrize("name", HOLLOW)
-def test_who_does_not_reconstruct_fools_gaps_and_the_excess_and_is_not_judged(table, name):
+def test_who_does_not_reconstruct_fools_the_excess_and_is_not_judged(table, name):
     sound, attacked = table[name[: name.index(",")]], table[name]
-    assert attacked["prior_gap"] < sound["prior_gap"] / 4
     assert attacked["midpoint_implausible_excess"] == pytest.approx(0, abs=0.01)
     # Coverage, beside which they are shown, and the Fréchet distance itself tell.
     assert attacked["gaussian_coverage"] < 0.01
     assert attacked["gaussian_frechet"] > 2 * sound["gaussian_frechet"]
     assert attacked["test_distortion"] > sound["test_distortion"] + 20
     assert not_judged(table, name) == set(PRIMARIES) - {PRICE.measurement}
+
+
+@pytest.mark.parametrize("name", HOLLOW[1:])
+def test_who_decodes_all_codes_alike_has_no_gap(table, name):
+    assert abs(table[name]["prior_gap"]) < 1 < table[name[: name.index(",")]]["prior_gap"]
 
 
 @pytest.mark.parametrize("name", ["AE, untrained", "VAE, collapsed (KL weight 60)"])
@@ -180,13 +184,12 @@ def test_permuted_labels_are_seen_by_clusters_alone(table):
 
 @pytest.mark.parametrize("model", ["AE", "VAE"])
 def test_two_epochs_make_small_steps(table, model):
-    """Whoever has hardly learnt anything makes small steps; midpoints are not judged for its bad reconstructions."""
+    """Whoever has hardly learnt anything makes small steps; its samples and its price tell."""
     sound, attacked = table[model], table[f"{model}, 2 epochs"]
     assert attacked["step_0_3_change"] < sound["step_0_3_change"] - 0.02
     assert attacked["gaussian_frechet"] > sound["gaussian_frechet"]
     assert attacked["gaussian_coverage"] < sound["gaussian_coverage"]
     assert gain(attacked, table["AE"]) < 0.8
-    assert "midpoint_implausible_excess" in not_judged(table, f"{model}, 2 epochs")
 
 
 def markdown(table):
