@@ -1,6 +1,6 @@
 """Compares one network as an autoencoder (AE) and as a variational autoencoder (VAE), with 2 and with 16 dimensions.
 
-    python -m experiments.launch --experiment=ae_vs_vae
+    vae-jax --experiment=ae_vs_vae
 
 Seven claims are judged at 2 dimensions with ten seeds and at 16 with five; docs/method.md says how. The path of the KL
 weight from the AE (0) to 8 is shown for one seed, and not judged. The recipe is that of `recipe`.

@@ -1,8 +1,8 @@
 """Two published losses in seconds, on two CPU cores: dense layers, and a large rate that falls to 0 along a cosine.
 
-    python -m scripts.prepare_data --dataset=mnist
-    python -m experiments.launch --experiment=fast_recipe
-    python -m experiments.launch --experiment=fast_recipe --hidden_dims=512x256 --latent_dim=2 --num_epochs=6
+    python -m vae_jax.data.prepare --dataset=mnist
+    vae-jax --experiment=fast_recipe
+    vae-jax --experiment=fast_recipe --hidden_dims=512x256 --latent_dim=2 --num_epochs=6
 
 Published: test loss 105.59 of the PyTorch example (784-400-20, 10 epochs; see `published/pytorch_example`), and
 training loss 146.95 of the Keras example (convolutions, 2 latent dimensions, 30 epochs of all 70,000 images).

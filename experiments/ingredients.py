@@ -1,6 +1,6 @@
 """Turns an autoencoder into a variational one, one ingredient at a time: a pull to 0, noise, noise that is learned.
 
-    python -m experiments.launch --experiment=ingredients
+    vae-jax --experiment=ingredients
 
 All models share network, initial parameters, batches and recipe. The pull is none or that of KL weight 1; the noise of
 the codes is none, of one size, or of a size that the encoder learns. Each model is compared with the AE, which has

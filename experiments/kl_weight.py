@@ -1,6 +1,6 @@
 """Sweeps the weight of the KL term of a VAE beside an AE, at 2 and at 16 latent dimensions.
 
-    python -m experiments.launch --experiment=kl_weight
+    vae-jax --experiment=kl_weight
 
 The recipe is that of `recipe`.
 """

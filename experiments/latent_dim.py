@@ -1,6 +1,6 @@
 """Sweeps the number of latent dimensions of an AE and of a VAE.
 
-    python -m experiments.launch --experiment=latent_dim
+    vae-jax --experiment=latent_dim
 
 The recipe is that of `recipe`.
 """

@@ -1,6 +1,6 @@
 """Chooses how long and how fast the project's experiments train: by validation loss against time, and by nothing else.
 
-    python -m experiments.launch --experiment=recipe
+    vae-jax --experiment=recipe
 
 Each recipe trains about as long as 12 epochs in batches of 64. The one with the lowest validation loss, as a mean over
 both models, both dimensions and seeds 30 to 32, is the recipe of `ae_vs_vae`, `ingredients`, `kl_weight` and

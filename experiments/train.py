@@ -1,6 +1,6 @@
 """Trains a single run, by default the VAE of `ae_vs_vae`.
 
-    python -m experiments.launch --experiment=train --model=vae --latent_dim=2
+    vae-jax --experiment=train --model=vae --latent_dim=2
 
 Expected test loss (nats per image, mean ± sd with --seed=0,1,2; DIR holds the four MNIST files):
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from absl import flags
 
-from scripts import command
-from vae_jax.measurements import MEASUREMENTS
+from vae_jax import command
+from vae_jax.measure.measurements import MEASUREMENTS
 from vae_jax.workdir import write_text
 
 PATH = Path(__file__).resolve().parents[1] / "docs" / "glossary.md"
 HEAD = """# Glossary
 Every number of `results.csv` and `evaluation.json`, written from
 [measurements.py](../vae_jax/measurements.py) by `python -m scripts.glossary`. Beside them stand the fields of a run's
-`Config` that vary (`python -m experiments.launch --help` explains them), and `failed`, the reason for a failure.
+`Config` that vary (`vae-jax --help` explains them), and `failed`, the reason for a failure.
 """
 
 

@@ -3,5 +3,5 @@
 set -euo pipefail
 # shellcheck source=scripts/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh" requirements.lock
-# -P: a folder called experiments in the current directory must not stand in for ours.
-exec "$python" -P -m experiments.launch "$@"
+# -P: a folder called vae_jax in the current directory must not stand in for ours.
+exec "$python" -P -m vae_jax "$@"

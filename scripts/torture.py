@@ -29,8 +29,8 @@ from pathlib import Path
 
 from absl import flags
 
-from scripts import command
-from vae_jax import checkpoints
+from vae_jax import command
+from vae_jax.training import checkpoints
 from vae_jax.workdir import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -106,7 +106,7 @@ def _torture(values: flags.FlagValues, positional: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder, contextlib.closing(Cluster(folder)) as cluster:
         experiment, undisturbed = Path(folder, "torture.py"), Path(folder, "undisturbed")
         experiment.write_text(EXPERIMENT)
-        launch = [sys.executable, "-m", "experiments.launch", f"--experiment={experiment}",
+        launch = [sys.executable, "-m", "vae_jax", f"--experiment={experiment}",
                   "--checkpoint_every_seconds=0.5", f"--evaluate={'due' if values.evaluate else 'never'}"]  # fmt: skip
         start = time.monotonic()
         _finish([*launch, f"--workdir={undisturbed}"])

@@ -14,8 +14,9 @@ import hypothesis
 import jax
 import numpy as np
 
-from vae_jax import chunks, environment
+from vae_jax import environment
 from vae_jax.config import Config, Experiment
+from vae_jax.training import chunks
 
 # A shared machine may be slow at any moment: a time limit per example would fail for no fault of the code.
 hypothesis.settings.register_profile("shared", deadline=None)
@@ -58,7 +59,7 @@ def cheap_compilation():
 @pytest.fixture
 def coarse_figures(monkeypatch):
     """Draws figures with few pixels, and embeds their fonts in the way that takes a PDF a third less time."""
-    from vae_jax.figures import style
+    from vae_jax.report.figures import style
 
     monkeypatch.setattr(style, "DPI", 30)
     monkeypatch.setitem(style._LOOK, "pdf.fonttype", 3)
@@ -127,7 +128,8 @@ def tiny_experiment() -> Experiment:
 @pytest.fixture(scope="session")
 def tiny_workdir(tiny_experiment, tmp_path_factory) -> Path:
     """A workdir with the trained runs of `tiny_experiment`; to be copied by who changes it."""
-    from vae_jax import sweeps, workdir
+    from vae_jax import workdir
+    from vae_jax.launch import sweeps
 
     folder = tmp_path_factory.mktemp("tiny") / "work dir"
     workdir.write_record(folder, tiny_experiment, {})

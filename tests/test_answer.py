@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from test_verdicts import MARGINS, changed, pair, results_of
 
-from vae_jax.answer import ENGLISH, answer
+from vae_jax.claims.answer import ENGLISH, answer
+from vae_jax.claims.verdicts import judge
 from vae_jax.config import Config
-from vae_jax.page.texts.answer import ANSWERS
-from vae_jax.verdicts import judge
+from vae_jax.report.page.texts.answer import ANSWERS
 
 
 def told(results, texts=ENGLISH):

@@ -14,16 +14,17 @@ import jax
 import numpy as np
 import pytest
 
-from vae_jax import runs, sweeps
-from vae_jax.claims import CLAIMS, PRICE
+from vae_jax.claims.claims import CLAIMS, PRICE
+from vae_jax.claims.results import Results
+from vae_jax.claims.verdicts import NOT_JUDGED, judge
 from vae_jax.config import Config, Options
-from vae_jax.evaluation import judges, likelihood
-from vae_jax.evaluation.density import evaluate_density
-from vae_jax.evaluation.latents import evaluate_latents
-from vae_jax.evaluation.samples import draw_samplers, evaluate_samples
-from vae_jax.networks import init_params
-from vae_jax.results import Results
-from vae_jax.verdicts import NOT_JUDGED, judge
+from vae_jax.launch import sweeps
+from vae_jax.measure import judges, likelihood
+from vae_jax.measure.density import evaluate_density
+from vae_jax.measure.latents import evaluate_latents
+from vae_jax.measure.samples import draw_samplers, evaluate_samples
+from vae_jax.model.networks import init_params
+from vae_jax.training import runs
 from vae_jax.workdir import run_dir
 
 QUICKSTART = Config(hidden_dims=(512,), learning_rate=5e-3, schedule="cosine", batch_size=64, num_epochs=12)

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import safetensors
 
-from vae_jax import arrays, checkpoints, training
-from vae_jax.checkpoints import Checkpoint
+from vae_jax import arrays
 from vae_jax.config import Config
-from vae_jax.programs import make_program
+from vae_jax.model.programs import make_program
+from vae_jax.training import checkpoints, step
+from vae_jax.training.checkpoints import Checkpoint
 from vae_jax.workdir import UserError
 
 CONFIG = Config(hidden_dims=(4,), num_epochs=5, kl_weight=2.0)
@@ -20,7 +21,7 @@ PROGRAM = make_program(CONFIG, (8, 8))
 
 def make(epoch):
     """A checkpoint after so many epochs, with different numbers each time."""
-    states = training.init_states(PROGRAM, training.hyperparameters([CONFIG]))
+    states = step.init_states(PROGRAM, step.hyperparameters([CONFIG]))
     state = jax.tree.map(lambda leaf: np.asarray(leaf)[0], states)
     state = state._replace(params=jax.tree.map(lambda leaf: leaf + np.float32(epoch), state.params))
     metrics = [{"epoch": e, "train_loss": e / 3} for e in range(1, epoch + 1)]

@@ -9,11 +9,11 @@ import scipy.stats
 from test_page import RECORD, Page
 from test_verdicts import results_of
 
-from vae_jax import page
-from vae_jax.choice import CRITERIA, NOT_RESOLVED, ONE_SEED, RESOLVED, TIED, choose
+from vae_jax.claims.choice import CRITERIA, NOT_RESOLVED, ONE_SEED, RESOLVED, TIED, choose
 from vae_jax.config import Config, Experiment
-from vae_jax.measurements import MEASUREMENTS
-from vae_jax.page.texts.settings import SETTINGS
+from vae_jax.measure.measurements import MEASUREMENTS
+from vae_jax.report import page
+from vae_jax.report.page.texts.settings import SETTINGS
 
 WEIGHTS = (0.5, 1.0, 2.0)
 NOISE = np.array([0.010, -0.020, 0.005, 0.015, -0.010])

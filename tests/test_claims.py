@@ -2,8 +2,8 @@
 
 import pytest
 
-from vae_jax.claims import BY_CONSTRUCTION, CLAIMS
-from vae_jax.measurements import MEASUREMENTS
+from vae_jax.claims.claims import BY_CONSTRUCTION, CLAIMS
+from vae_jax.measure.measurements import MEASUREMENTS
 from vae_jax.models import Model
 
 POINT, FIXED, LEARNED = (Model(noise, "objective", noise=noise) for noise in ("none", "fixed", "learned"))

@@ -17,8 +17,10 @@ import time
 import pytest
 from test_sweeps import GRID, ROOT, TRAIN, files
 
-from vae_jax import checkpoints, cluster, source, sweeps
+from vae_jax import source
+from vae_jax.launch import cluster, sweeps
 from vae_jax.session import Stop
+from vae_jax.training import checkpoints
 from vae_jax.workdir import TEMPORARY, UserError, run_dir
 
 pytest.importorskip("distributed")
@@ -109,7 +111,7 @@ def test_only_workers_of_this_code_compute_also_those_that_join_later(tmp_path, 
     monkeypatch.setattr(cluster, "POLL", 0.1)
     monkeypatch.setattr(cluster, "PATIENCE", 0.0)
     shutil.copytree(ROOT / "vae_jax", tmp_path / "vae_jax", ignore=shutil.ignore_patterns("__pycache__"))
-    with open(tmp_path / "vae_jax" / "objectives.py", "a") as file:
+    with open(tmp_path / "vae_jax" / "model" / "objectives.py", "a") as file:
         file.write("# changed\n")
     display, other = (
         Display(),

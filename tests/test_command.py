@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from absl import flags
 
-from scripts import command
+from vae_jax import command
 from vae_jax.fields import ConfigError
 from vae_jax.workdir import UserError
 
@@ -59,7 +59,7 @@ def test_run_parses_flags(capsys):
 def shell(script, **environment):
     """Runs a shell command that may use `launch`; returns its exit code, stdout and stderr."""
     return subprocess.run(
-        ["bash", "-c", f'launch() {{ "$python" -m experiments.launch "$@"; }}; {script}'],
+        ["bash", "-c", f'launch() {{ "$python" -m vae_jax "$@"; }}; {script}'],
         env=os.environ | {"python": sys.executable, "PYTHONPATH": str(ROOT)} | environment,
         stdin=subprocess.DEVNULL, capture_output=True, timeout=600,
     )  # fmt: skip
@@ -73,7 +73,7 @@ def test_output_that_nobody_reads_ends_quietly(unbuffered):
     done = shell("launch --list >&-", PYTHONUNBUFFERED=unbuffered)
     assert (done.returncode, done.stderr) == (0, b"")
     done = shell("launch --list > /dev/full", PYTHONUNBUFFERED=unbuffered)
-    assert (done.returncode, done.stderr) == (1, b"launch: [Errno 28] No space left on device\n")
+    assert (done.returncode, done.stderr) == (1, b"vae-jax: [Errno 28] No space left on device\n")
 
 
 CLOSED = ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"]
@@ -139,7 +139,7 @@ def test_a_terminal_may_lack_characters(tmp_path):
         assert b"1 run of 1 program" in done.stdout
     done = shell(f"launch --experiment=no{path}", PYTHONIOENCODING="ascii")
     assert done.returncode == 2
-    assert done.stderr.startswith(b"launch: there is no experiment file no")
+    assert done.stderr.startswith(b"vae-jax: there is no experiment file no")
     assert done.stderr.count(b"\n") == 1
 
 

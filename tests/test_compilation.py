@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from vae_jax import compilation
+from vae_jax.launch import compilation
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = """
 import sys, numpy as np, jax
 from vae_jax import compilation, training
 from vae_jax.config import Config
-from vae_jax.programs import make_program
+from vae_jax.model.programs import make_program
 with compilation.cache(sys.argv[1] if len(sys.argv) > 1 else None):
     config = Config(hidden_dims=(8,), batch_size=16)
     program, numbers = make_program(config, (8, 8)), training.hyperparameters([config])

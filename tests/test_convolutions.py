@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vae_jax import convolutions
+from vae_jax.model import convolutions
 
 pytestmark = pytest.mark.usefixtures("cheap_compilation")
 

@@ -21,7 +21,7 @@ from tensorflow_datasets.core.hashing import Hasher
 from tensorflow_datasets.core.utils import Size
 from tensorflow_datasets.image_classification.mnist import MNIST
 
-import scripts.prepare_data
+import vae_jax.data.prepare
 from vae_jax import data
 from vae_jax.data import preparation, tfds
 
@@ -39,8 +39,8 @@ def in_tfds_order(split, images):
 
 
 def run_script(capsys, *arguments):
-    """Exit status, stdout and stderr of scripts.prepare_data."""
-    status = scripts.prepare_data.main(["prepare_data", *map(str, arguments)])
+    """Exit status, stdout and stderr of vae_jax.data.prepare."""
+    status = vae_jax.data.prepare.main(["prepare_data", *map(str, arguments)])
     return status, *capsys.readouterr()
 
 
@@ -200,7 +200,7 @@ def test_unprepared_names_three_ways(name, tmp_path):
         data.load(name, data_dir=tmp_path)
     message = str(caught.value)
     assert message.startswith(f"{name} is not prepared in {tmp_path}; ")
-    assert f"python -m scripts.prepare_data --dataset={name} --data_dir={tmp_path})" in message
+    assert f"python -m vae_jax.data.prepare --dataset={name} --data_dir={tmp_path})" in message
     cut = " --binarization=threshold" if name == "binarized_mnist" else ""
     assert f"(--dataset=idx:DIR{cut})" in message
     assert f"(--dataset=mnist_5k{cut})" in message

@@ -6,10 +6,10 @@ import scipy.special
 import scipy.stats
 
 from vae_jax.config import Config
-from vae_jax.evaluation import density, subsets
-from vae_jax.evaluation.density import Density
-from vae_jax.evaluation.latents import Whitening
-from vae_jax.runs import Codes, TrainedRun
+from vae_jax.measure import density, subsets
+from vae_jax.measure.density import Density
+from vae_jax.measure.latents import Whitening
+from vae_jax.training.runs import Codes, TrainedRun
 
 
 def rng(seed=0):

@@ -5,7 +5,7 @@ import prdc
 import pytest
 import scipy.linalg
 
-from vae_jax.evaluation import distances
+from vae_jax.measure import distances
 
 
 def made_up_features(seed, num=(300, 250), dims=8, apart=1.0):

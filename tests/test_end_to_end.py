@@ -6,10 +6,10 @@ import json
 import numpy as np
 import pytest
 
-from experiments import launch
-from vae_jax import checkpoints, chunks, journal, runs
 from vae_jax.config import FIELDS
-from vae_jax.evaluation import judges, parts, recipe
+from vae_jax.launch import launcher
+from vae_jax.measure import judges, parts, recipe
+from vae_jax.training import checkpoints, chunks, journal, runs
 from vae_jax.workdir import read_experiment, read_metrics, run_dir
 
 EXPERIMENT = """
@@ -74,21 +74,21 @@ def test_from_flags_to_report(tmp_path, monkeypatch, write_npz, capsys):
     (tmp_path / "walk.py").write_text(EXPERIMENT)
     workdir = tmp_path / "workdir"
     dataset = write_npz(shape=(4, 5))
-    command = ["launch", f"--experiment={tmp_path / 'walk.py'}", f"--workdir={workdir}", f"--dataset={dataset}",
+    command = ["vae-jax", f"--experiment={tmp_path / 'walk.py'}", f"--workdir={workdir}", f"--dataset={dataset}",
                "--num_likelihood_samples=5", "--checkpoint_every_seconds=0"]  # fmt: skip
     monkeypatch.setattr(parts, "MIN_SAMPLES", 20)
     monkeypatch.setattr(judges, "SCHEDULE", recipe.Schedule(1, 50, 1e-3))
-    monkeypatch.setattr("vae_jax.sweeps.ATTEMPTS", 1)
+    monkeypatch.setattr("vae_jax.launch.sweeps.ATTEMPTS", 1)
     images = np.random.default_rng(0).integers(0, 256, (3, 4, 5), np.uint8)
     for index, choices in enumerate(LAUNCHES):
         lists = [f"--{name}={','.join(values)}" for name, values in choices.items()]
         if index % 3 == 0:  # one of each model
             with monkeypatch.context() as patch:
                 patch.setattr(journal.Journal, "add", interrupt)
-                assert launch.main([*command, *lists, "--evaluate=never"]) == 1
+                assert launcher.main([*command, *lists, "--evaluate=never"]) == 1
             for config in read_experiment(workdir).configs:
                 assert checkpoints.epochs(run_dir(workdir, config)) == [1]
-        assert launch.main([*command, *lists]) == 0, capsys.readouterr().err
+        assert launcher.main([*command, *lists]) == 0, capsys.readouterr().err
         for config in read_experiment(workdir).configs:
             folder = run_dir(workdir, config)
             assert len(read_metrics(folder)) == 2

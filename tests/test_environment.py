@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 import vae_jax
-from vae_jax import chunks, environment
+from vae_jax import environment
 from vae_jax.config import Config
-from vae_jax.evaluation import evaluate_run, judges, recipe
-from vae_jax.networks import make_key
+from vae_jax.measure import evaluate_run, judges, recipe
+from vae_jax.model.networks import make_key
+from vae_jax.training import chunks
 from vae_jax.workdir import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,22 +54,22 @@ def test_jax_has_its_own_settings_whatever_the_environment_says():
 
 
 def test_what_is_ignored_is_said_and_a_wrong_platform_is_one_line(tmp_path):
-    flags = ["-m", "experiments.launch", "--experiment=train", f"--workdir={tmp_path / 'workdir'}"]
+    flags = ["-m", "vae_jax", "--experiment=train", f"--workdir={tmp_path / 'workdir'}"]
     done = python(*flags, JAX_ENABLE_X64="1", JAX_DEBUG_NANS="1", JAX_PLATFORMS="nowhere")
     assert done.returncode == 1
     ignored, error = done.stderr.splitlines()
-    assert ignored == "launch: ignoring JAX_DEBUG_NANS, JAX_ENABLE_X64: results depend on flags only"
-    assert error.startswith("launch: JAX finds no device (")
+    assert ignored == "vae-jax: ignoring JAX_DEBUG_NANS, JAX_ENABLE_X64: results depend on flags only"
+    assert error.startswith("vae-jax: JAX finds no device (")
     assert error.endswith("; check JAX_PLATFORMS")
     assert not (tmp_path / "workdir").exists()
 
 
 def test_a_python_without_docstrings_is_refused_and_one_without_assertions_is_not():
-    done = python("-OO", "-m", "experiments.launch", "--dry_run")
+    done = python("-OO", "-m", "vae_jax", "--dry_run")
     assert (done.returncode, done.stdout) == (1, "")
     assert "run it without -OO" in done.stderr
-    assert python("-OO", "-m", "experiments.launch", "--help").returncode == 0
-    assert python("-O", "-m", "experiments.launch", "--dry_run").returncode == 0
+    assert python("-OO", "-m", "vae_jax", "--help").returncode == 0
+    assert python("-O", "-m", "vae_jax", "--dry_run").returncode == 0
 
 
 def test_isolate_removes_variables_and_names_them(monkeypatch):

@@ -9,15 +9,16 @@ import jax
 import numpy as np
 import pytest
 
-from vae_jax import evaluation, runs, source
+from vae_jax import measure, source
 from vae_jax.config import Config
 from vae_jax.data import Dataset, Split
 from vae_jax.data.identity import identity_of
-from vae_jax.evaluation import instruments, judges, parts, quadrature, recipe
-from vae_jax.evaluation.judges import Judge
-from vae_jax.measurements import MEASUREMENTS, RECORD_KEYS
-from vae_jax.networks import init_params
-from vae_jax.programs import make_program
+from vae_jax.measure import instruments, judges, parts, quadrature, recipe
+from vae_jax.measure.judges import Judge
+from vae_jax.measure.measurements import MEASUREMENTS, RECORD_KEYS
+from vae_jax.model.networks import init_params
+from vae_jax.model.programs import make_program
+from vae_jax.training import runs
 from vae_jax.workdir import UserError, read_metrics, run_dir, write_config, write_metrics
 
 pytestmark = pytest.mark.usefixtures("cheap_compilation")
@@ -61,8 +62,7 @@ def evaluated(tiny_workdir, configs, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch_networks(patch)
         return folder, {
-            config.model: evaluation.evaluate_run(run_dir(folder, config), num_likelihood_samples=50)
-            for config in configs
+            config.model: measure.evaluate_run(run_dir(folder, config), num_likelihood_samples=50) for config in configs
         }
 
 
@@ -90,7 +90,7 @@ def test_every_number_is_there(evaluated, configs):
 def test_evaluating_again_gives_the_same_bytes(evaluated, configs):
     folder = run_dir(evaluated[0], configs[-1])
     first = (folder / "evaluation.json").read_bytes()
-    evaluation.evaluate_run(folder, num_likelihood_samples=50)
+    measure.evaluate_run(folder, num_likelihood_samples=50)
     assert (folder / "evaluation.json").read_bytes() == first
 
 
@@ -101,34 +101,34 @@ READ_BYTES = Path.read_bytes
 
 
 def test_an_evaluation_is_current_while_it_would_be_made_in_the_same_way(tiny_workdir, evaluated, configs, monkeypatch):
-    assert not evaluation.is_current(run_dir(tiny_workdir, configs[0]), 50)
+    assert not measure.is_current(run_dir(tiny_workdir, configs[0]), 50)
     ae, vae = (run_dir(evaluated[0], config) for config in configs)
     for folder in (ae, vae):
-        assert evaluation.is_current(folder, 50)
-        for name in ("evaluation/latents.py", "training.py"):  # a number is computed in another way
+        assert measure.is_current(folder, 50)
+        for name in ("measure/latents.py", "training/step.py"):  # a number is computed in another way
             with monkeypatch.context() as patch:
                 patch.setattr(Path, "read_bytes", lambda path, n=name: READ_BYTES(path) + str(path).endswith(n) * b"#")
                 source.digest.cache_clear()
-                assert not evaluation.is_current(folder, 50), name
+                assert not measure.is_current(folder, 50), name
         source.digest.cache_clear()
-    assert not evaluation.is_current(vae, 51)
-    assert evaluation.is_current(ae, 51)  # it has no bound
+    assert not measure.is_current(vae, 51)
+    assert measure.is_current(ae, 51)  # it has no bound
     monkeypatch.setattr(instruments, "digest", lambda folder, data: "another")  # is in the workdir
-    assert not evaluation.is_current(ae, 50)
+    assert not measure.is_current(ae, 50)
 
 
 def test_the_samples_in_use_are_those_of_the_evaluations_there_are(evaluated, tiny_workdir, configs):
     folders = [run_dir(evaluated[0], config) for config in configs]
-    assert evaluation.samples_in_use(folders) == 50
-    assert evaluation.samples_in_use([run_dir(tiny_workdir, config) for config in configs]) == 500
+    assert measure.samples_in_use(folders) == 50
+    assert measure.samples_in_use([run_dir(tiny_workdir, config) for config in configs]) == 500
 
 
 @pytest.mark.parametrize("content", ["", "[1]", "{}", '{"evaluation": 1}', '{"test_loss": 1.0}', "\0", "[" * 100_000])
 def test_a_damaged_evaluation_or_one_of_an_earlier_version_is_not_current(content, tmp_path):
     (tmp_path / "evaluation.json").write_text(content)
-    assert not evaluation.is_current(tmp_path, 500)
+    assert not measure.is_current(tmp_path, 500)
     shutil.rmtree(tmp_path)
-    assert not evaluation.is_current(tmp_path, 500)
+    assert not measure.is_current(tmp_path, 500)
 
 
 # What goes wrong.
@@ -149,11 +149,11 @@ def test_a_part_that_fails_leaves_the_other_numbers(folders, configs, monkeypatc
 
     folder = run_dir(folders, configs[0])
     monkeypatch.setattr(parts, function, fail)
-    numbers = evaluation.evaluate_run(folder)
+    numbers = measure.evaluate_run(folder)
     assert numbers == stored(folder)
     assert numbers["failed"] == f"{part}: MemoryError: no room for it"
     assert {"test_loss", "prior_frechet", "cycle_error"} - numbers.keys() == {gone}
-    assert not evaluation.is_current(folder, 500)
+    assert not measure.is_current(folder, 500)
 
 
 @pytest.mark.usefixtures("judge")
@@ -191,18 +191,18 @@ def damage_metrics(folder):
 def test_a_run_that_cannot_be_loaded_says_why_and_raises_nothing(folders, configs, damage, reason):
     folder = run_dir(folders, configs[0])
     damage(folder)
-    numbers = evaluation.evaluate_run(folder)
+    numbers = measure.evaluate_run(folder)
     assert numbers == stored(folder)
     assert numbers.keys() == {"evaluation", "failed"}
     assert reason in numbers["failed"]
     assert "\n" not in numbers["failed"]
-    assert not evaluation.is_current(folder, 500)
+    assert not measure.is_current(folder, 500)
 
 
 def test_a_folder_without_a_trained_run_is_an_error(folders, tmp_path):
     for folder in (folders, tmp_path / "nowhere"):
         with pytest.raises(UserError, match="load"):
-            evaluation.evaluate_run(folder)
+            measure.evaluate_run(folder)
         assert not (folder / "evaluation.json").exists()
 
 
@@ -211,17 +211,17 @@ def test_a_file_that_cannot_be_written_is_an_error(folders, configs):
     folder = run_dir(folders, configs[0])
     (folder / "evaluation.json").mkdir()
     with pytest.raises(UserError, match="cannot write"):
-        evaluation.evaluate_run(folder)
+        measure.evaluate_run(folder)
 
 
 def test_a_diverged_run_has_the_epoch_and_no_numbers(folders, configs):
     folder = run_dir(folders, configs[0])
     rows = read_metrics(folder)
     write_metrics(folder, [*rows[:-1], rows[-1] | {"train_loss": None, "diverged": True}])
-    numbers = evaluation.evaluate_run(folder)
+    numbers = measure.evaluate_run(folder)
     assert numbers == stored(folder)
-    assert numbers == {"evaluation": {"source": source.digest(*evaluation.SOURCES)}, "diverged_epoch": 2}
-    assert evaluation.is_current(folder, 500)
+    assert numbers == {"evaluation": {"source": source.digest(*measure.SOURCES)}, "diverged_epoch": 2}
+    assert measure.is_current(folder, 500)
 
 
 # Any data and any parameters: numbers or None, never an error, a warning or a wait.
@@ -284,7 +284,7 @@ ODD = {
 )
 def test_odd_data_sets_have_numbers(name, model, tmp_path, monkeypatch):
     folder = untrained(tmp_path, monkeypatch, ODD[name], model=model)
-    numbers = evaluation.evaluate_run(folder, num_likelihood_samples=10)
+    numbers = measure.evaluate_run(folder, num_likelihood_samples=10)
     assert "failed" not in numbers
     assert {"test_loss", "classifier_accuracy", "knn_accuracy_whitened", "midpoint_implausible_excess"} <= {
         name for name, value in numbers.items() if value is not None
@@ -294,24 +294,24 @@ def test_odd_data_sets_have_numbers(name, model, tmp_path, monkeypatch):
 @pytest.mark.usefixtures("quick")
 def test_a_workdir_on_another_machine_goes_on_with_its_own_instrument(tmp_path, monkeypatch):
     folder = untrained(tmp_path / "here", monkeypatch, noise(), model="ae")
-    numbers = evaluation.evaluate_run(folder)
+    numbers = measure.evaluate_run(folder)
     monkeypatch.setenv("VAE_JAX_CACHE_DIR", str(tmp_path / "cache"))
     assert numbers["evaluation"].keys() == {"source", "judge"}
     shutil.move(tmp_path / "here", tmp_path / "moved")
     folder = tmp_path / "moved" / folder.relative_to(tmp_path / "here")
-    assert evaluation.is_current(folder, 500)
+    assert measure.is_current(folder, 500)
     monkeypatch.delattr(recipe, "train")
-    assert evaluation.evaluate_run(folder) == numbers
+    assert measure.evaluate_run(folder) == numbers
     for path in (tmp_path / "moved" / "instruments").glob("*.safetensors"):
         path.unlink()
-    assert not evaluation.is_current(folder, 500)
+    assert not measure.is_current(folder, 500)
 
 
 @pytest.mark.usefixtures("quick")
 def test_unlabelled_data_have_the_numbers_of_the_likelihood(tmp_path, monkeypatch):
     dataset = noise()
     dataset = dataset._replace(train=dataset.train._replace(labels=None), test=dataset.test._replace(labels=None))
-    numbers = evaluation.evaluate_run(untrained(tmp_path, monkeypatch, dataset), num_likelihood_samples=10)
+    numbers = measure.evaluate_run(untrained(tmp_path, monkeypatch, dataset), num_likelihood_samples=10)
     assert "test_elbo" in numbers
     assert "failed" not in numbers
     assert not {"cycle_error", "prior_frechet"} & numbers.keys()
@@ -340,7 +340,7 @@ EXTREME = {
 @pytest.mark.parametrize("name", EXTREME)
 def test_extreme_parameters_are_evaluated(name, tmp_path, monkeypatch):
     folder = untrained(tmp_path, monkeypatch, noise(), EXTREME[name])
-    numbers = evaluation.evaluate_run(folder, num_likelihood_samples=10)
+    numbers = measure.evaluate_run(folder, num_likelihood_samples=10)
     assert "failed" not in numbers
     if not numbers["test_not_a_likelihood_exact_share"]:
         assert numbers["test_not_a_likelihood_exact"] is None
@@ -358,6 +358,6 @@ def test_extreme_parameters_are_evaluated(name, tmp_path, monkeypatch):
 )
 def test_every_kind_of_run_has_finite_numbers(fields, tmp_path, monkeypatch):
     folder = untrained(tmp_path, monkeypatch, noise(), **fields)
-    numbers = evaluation.evaluate_run(folder, num_likelihood_samples=10)
+    numbers = measure.evaluate_run(folder, num_likelihood_samples=10)
     assert "failed" not in numbers
     assert None not in numbers.values()

@@ -21,16 +21,19 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from PIL import Image
 
-from vae_jax import data, networks, page, results, workdir
+from vae_jax import data, workdir
+from vae_jax.claims import results
 from vae_jax.config import LANGUAGES, Config, Experiment
 from vae_jax.data.identity import identity_of
-from vae_jax.evaluation.subsets import subset
-from vae_jax.likelihoods import LIKELIHOODS
+from vae_jax.measure.subsets import subset
+from vae_jax.model import networks
+from vae_jax.model.likelihoods import LIKELIHOODS
+from vae_jax.model.programs import make_program
 from vae_jax.models import MODELS
-from vae_jax.page import explorer, weights
-from vae_jax.page.texts.explorer import EXPLORER
-from vae_jax.programs import make_program
-from vae_jax.runs import TrainedRun, trained_run, write_params
+from vae_jax.report import page
+from vae_jax.report.page import explorer, weights
+from vae_jax.report.page.texts.explorer import EXPLORER
+from vae_jax.training.runs import TrainedRun, trained_run, write_params
 
 pytestmark = pytest.mark.usefixtures("cheap_compilation")
 

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_config import values_of
 
-from experiments import flags as launch_flags
 from vae_jax.config import FIELDS, Config
 from vae_jax.fields import (
     ALIASES,
@@ -22,6 +21,7 @@ from vae_jax.fields import (
     parse_values,
     suggest,
 )
+from vae_jax.launch import flags as launch_flags
 
 named_values = st.sampled_from(sorted(FIELDS)).flatmap(
     lambda name: st.tuples(st.just(FIELDS[name]), st.lists(values_of(FIELDS[name]), min_size=1, max_size=3))

@@ -14,13 +14,18 @@ import scipy.stats
 from matplotlib.figure import Figure
 from PIL import Image
 
-import experiments
-from vae_jax import figures, networks, runs
+from vae_jax.claims.results import Results
 from vae_jax.config import Config, Experiment, expand
 from vae_jax.data import Dataset, Split
-from vae_jax.evaluation.density import hole_level, run_density
-from vae_jax.evaluation.judges import Judge
-from vae_jax.figures import (
+from vae_jax.launch import catalog
+from vae_jax.measure.density import hole_level, run_density
+from vae_jax.measure.judges import Judge
+from vae_jax.measure.measurements import MEASUREMENTS
+from vae_jax.model import networks
+from vae_jax.model.programs import make_program
+from vae_jax.models import MODELS
+from vae_jax.report import figures
+from vae_jax.report.figures import (
     FIGURES,
     decodes,
     density,
@@ -34,12 +39,9 @@ from vae_jax.figures import (
     plots,
     rendering,
 )
-from vae_jax.figures.inputs import Inputs, spaced
-from vae_jax.measurements import MEASUREMENTS
-from vae_jax.models import MODELS
-from vae_jax.programs import make_program
-from vae_jax.results import Results
-from vae_jax.runs import TrainedRun
+from vae_jax.report.figures.inputs import Inputs, spaced
+from vae_jax.training import runs
+from vae_jax.training.runs import TrainedRun
 from vae_jax.workdir import DataIdentity, UserError, run_dir, write_config, write_metrics
 
 pytestmark = pytest.mark.usefixtures("cheap_compilation")
@@ -186,7 +188,7 @@ def test_every_figure_copes_with_every_kind_of_run_and_nothing_is_cut_off(kinds,
 
 
 def test_whole_rows_and_columns_are_shown_with_the_base_and_the_extremes():
-    experiment = experiments.load("kl_weight")
+    experiment = catalog.load("kl_weight")
     chosen = make_inputs(None, experiment.configs, base=experiment.base).choose().configs
     assert len(chosen) == 12
     rows = {dim: [c.kl_weight for c in chosen if c.latent_dim == dim] for dim in (2, 16)}
@@ -1048,8 +1050,8 @@ def test_a_new_figure_is_one_decorated_function(monkeypatch, experiment, tmp_pat
 
 PROGRAM = """
 import hashlib, sys
-import vae_jax.figures
-from vae_jax.figures import plots, rendering
+import vae_jax.report.figures
+from vae_jax.report.figures import plots, rendering
 figure = plots.training_curve({"AE": [[3.0, 2.0], [4.0, 2.5]]}, "loss (nats per image)").figure
 print(hashlib.sha256(b"".join(rendering.render(figure).values())).hexdigest())
 assert "matplotlib.pyplot" not in sys.modules

@@ -17,7 +17,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.textpath import TextPath
 from PIL import Image
 
-from vae_jax.figures import images, planes, plots, rendering, style
+from vae_jax.report.figures import images, planes, plots, rendering, style
 
 RNG = np.random.default_rng(0)
 CODES = RNG.normal(size=(60, 2))

@@ -33,14 +33,18 @@ from tensorflow_datasets.image_classification.mnist import MNIST
 from test_data_idx import NAMES, idx_bytes
 from test_instruments import made_up
 
-from vae_jax import checkpoints, data, page, results, session, sweeps, training, workdir
-from vae_jax.checkpoints import Checkpoint
+from vae_jax import data, session, workdir
+from vae_jax.claims import results
 from vae_jax.config import Config, Experiment, Options
 from vae_jax.data import preparation, tfds
-from vae_jax.evaluation import instruments, judges, recipe
-from vae_jax.measurements import MEASUREMENTS
-from vae_jax.programs import make_program
-from vae_jax.runs import load_run
+from vae_jax.launch import sweeps
+from vae_jax.measure import instruments, judges, recipe
+from vae_jax.measure.measurements import MEASUREMENTS
+from vae_jax.model.programs import make_program
+from vae_jax.report import page
+from vae_jax.training import checkpoints, step
+from vae_jax.training.checkpoints import Checkpoint
+from vae_jax.training.runs import load_run
 from vae_jax.workdir import UserError, write_json
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
@@ -391,9 +395,7 @@ def untrained(network, images, labels, seed, schedule):
 
 def checkpoint_files(folder, tiny):
     program = make_program(CONFIG, (8, 8))
-    state = jax.tree.map(
-        lambda leaf: np.asarray(leaf)[0], training.init_states(program, training.hyperparameters([CONFIG]))
-    )
+    state = jax.tree.map(lambda leaf: np.asarray(leaf)[0], step.init_states(program, step.hyperparameters([CONFIG])))
     saved = {}
     for epoch in (1, 2):
         metrics = [{"epoch": e, "train_loss": e / 3} for e in range(1, epoch + 1)]

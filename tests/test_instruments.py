@@ -19,8 +19,8 @@ import safetensors.numpy
 from vae_jax import arrays, data
 from vae_jax.data import Dataset, Split
 from vae_jax.data.identity import identity_of
-from vae_jax.evaluation import instruments, judges, recipe, subsets
-from vae_jax.evaluation.judges import load_or_train
+from vae_jax.measure import instruments, judges, recipe, subsets
+from vae_jax.measure.judges import load_or_train
 from vae_jax.workdir import UserError
 
 QUICK = recipe.Schedule(min_epochs=1, min_steps=3, learning_rate=1e-3)
@@ -222,7 +222,7 @@ def test_another_version_of_its_code_makes_another_judge(cache, monkeypatch, cap
 def test_the_code_it_depends_on_is_what_its_modules_import():
     """Each of our modules that the judge imports, but for those that only read, write or describe."""
     package = Path(instruments.__file__).parents[1]
-    todo, found = {"evaluation/judges.py"}, set()
+    todo, found = {"measure/judges.py"}, set()
     while todo:
         found.add(name := todo.pop())
         for node in ast.walk(ast.parse((package / name).read_text("utf-8"))):
@@ -231,10 +231,10 @@ def test_the_code_it_depends_on_is_what_its_modules_import():
                 paths = {f"{'/'.join(name.split('.')[1:])}.py" for name in names}
                 todo |= {path for path in paths - found if (package / path).is_file()}
     reading = {
-        "arrays", "config", "data/identity", "data/splits", "evaluation/instruments", "fields", "models", "programs",
+        "arrays", "config", "data/identity", "data/splits", "measure/instruments", "fields", "models", "model/programs",
         "session", "source", "workdir",
     }  # fmt: skip
-    of_runs = {"likelihoods", "objectives"}  # the models that are measured
+    of_runs = {"model/likelihoods", "model/objectives"}  # the models that are measured
     assert {name.removesuffix(".py") for name in found} - reading - of_runs == {
         name.removesuffix(".py") for name in instruments.SOURCES
     }

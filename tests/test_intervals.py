@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from vae_jax.intervals import MOST_SEEDS, Estimate, difference, holm, probability_of_improvement, seeds_to_resolve
+from vae_jax.claims.intervals import (
+    MOST_SEEDS,
+    Estimate,
+    difference,
+    holm,
+    probability_of_improvement,
+    seeds_to_resolve,
+)
 
 AE, VAE = [1.0, 2.0, 4.0, 3.5, 0.5], [1.5, 2.2, 4.9, 3.6]
 

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-import experiments
-from vae_jax import page
-from vae_jax.claims import BY_CONSTRUCTION, CLAIMS
+from vae_jax.claims.claims import BY_CONSTRUCTION, CLAIMS
+from vae_jax.claims.results import SUMMARY
+from vae_jax.claims.verdicts import VERDICTS
 from vae_jax.config import LANGUAGES
-from vae_jax.figures.panels import FIGURES
-from vae_jax.measurements import MEASUREMENTS
-from vae_jax.page.language import Language
-from vae_jax.page.texts import terms
-from vae_jax.page.texts.explorer import EXPLORER
-from vae_jax.page.texts.page import PAGE
-from vae_jax.page.texts.story import STORY
-from vae_jax.results import SUMMARY
-from vae_jax.verdicts import VERDICTS
+from vae_jax.launch import catalog
+from vae_jax.measure.measurements import MEASUREMENTS
+from vae_jax.report import page
+from vae_jax.report.figures.panels import FIGURES
+from vae_jax.report.page.language import Language
+from vae_jax.report.page.texts import terms
+from vae_jax.report.page.texts.explorer import EXPLORER
+from vae_jax.report.page.texts.page import PAGE
+from vae_jax.report.page.texts.story import STORY
 
 FOLDER = Path(page.__file__).parent
 SENTENCES = (*BY_CONSTRUCTION, *(claim.text for claim in CLAIMS))
@@ -94,7 +94,7 @@ def test_what_verdict_tables_say_is_translated(code):
 
 @pytest.mark.parametrize("code", TRANSLATED)
 def test_the_questions_of_experiments_are_translated(code):
-    ours = {experiments.load(name).question for name in experiments.names() if not name.startswith("published/")}
+    ours = {catalog.load(name).question for name in catalog.names() if not name.startswith("published/")}
     assert terms.QUESTIONS[code].keys() == ours
     assert Language(code).question("Why?") is None
     assert Language("en").question("Why?") == "Why?"
@@ -103,7 +103,7 @@ def test_the_questions_of_experiments_are_translated(code):
 @pytest.mark.parametrize("code", TRANSLATED)
 def test_the_notes_of_verdicts_are_translated(code):
     """The words are those of verdicts.py: a note that is worded anew is found here."""
-    source = (Path(page.__file__).parents[1] / "verdicts.py").read_text(encoding="utf-8")
+    source = (Path(page.__file__).parents[2] / "claims" / "verdicts.py").read_text(encoding="utf-8")
     notes = [
         "one seed: no interval, no verdict", "a run has no finite number", "differs, by less than matters",
         "not after the correction; about 9 seeds would resolve it", "over 100 seeds would resolve it",

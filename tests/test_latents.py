@@ -10,9 +10,9 @@ from scipy.spatial.distance import cdist
 
 from vae_jax.config import Config
 from vae_jax.data import Dataset, Split
-from vae_jax.evaluation import latents, subsets
-from vae_jax.evaluation.latents import Whitening
-from vae_jax.runs import Codes, TrainedRun
+from vae_jax.measure import latents, subsets
+from vae_jax.measure.latents import Whitening
+from vae_jax.training.runs import Codes, TrainedRun
 
 pytestmark = pytest.mark.usefixtures("cheap_compilation")
 

@@ -24,15 +24,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_config import values_of
 
-import experiments
 import vae_jax
-from experiments import flags as launch_flags
-from experiments import launch
-from vae_jax import provenance, session, source, sweeps
+from vae_jax import session, source
 from vae_jax.config import FIELDS, Config, expand
 from vae_jax.data.identity import identity_of, load_dataset
 from vae_jax.fields import format_value, format_values
-from vae_jax.figures import FIGURES
+from vae_jax.launch import catalog, launcher, provenance, sweeps
+from vae_jax.launch import flags as launch_flags
+from vae_jax.report.figures import FIGURES
 from vae_jax.workdir import (
     LAUNCH_ENTRIES,
     LOCKS,
@@ -58,7 +57,7 @@ def run_main(capsys):
     """Calls the launcher; returns its exit code and what it wrote to stdout and stderr."""
 
     def run(*flags):
-        code = launch.main(["launch.py", *map(str, flags)])
+        code = launcher.main(["launch.py", *map(str, flags)])
         return code, *capsys.readouterr()
 
     return run
@@ -91,7 +90,7 @@ def launched(tmp_path_factory):
     flags = [f"--experiment={folder}/own.py", f"--dataset=npz:{folder}/digits.npz", "--num_epochs=2",
              "--hidden_dims=8", "--seed=0,1", "--num_likelihood_samples=5", f"--workdir={folder}/work dir"]  # fmt: skip
     process = subprocess.run(
-        [sys.executable, "-m", "experiments.launch", *flags], cwd=ROOT, capture_output=True, text=True, timeout=300
+        [sys.executable, "-m", "vae_jax", *flags], cwd=ROOT, capture_output=True, text=True, timeout=300
     )
     return folder / "work dir", flags, process
 
@@ -129,7 +128,7 @@ def test_flags_override_the_experiment(run_main, tmp_path):
     flags = ["--experiment=kl_weight", "--latent_dim=3", "--kl_weight=0.5,2", "--hidden_dims=none,8x4"]
     code, out, _ = run_main(*flags, f"--workdir={tmp_path}", "--dry_run")
     given = {"latent_dim": (3,), "kl_weight": (0.5, 2.0), "hidden_dims": ((), (8, 4))}
-    configs = expand(experiments.load("kl_weight").base, {"model": ("ae", "vae"), "seed": (0, 1, 2)} | given)
+    configs = expand(catalog.load("kl_weight").base, {"model": ("ae", "vae"), "seed": (0, 1, 2)} | given)
     assert len(configs) == 2 * 3 + 2 * 2 * 3  # an AE has no weight
     assert code == 0
     runs = [line for line in out.splitlines() if line.startswith("to do ")]
@@ -259,17 +258,17 @@ def test_an_experiment_file_may_define_dataclasses_and_import_its_neighbours(run
     (tmp_path / "random.py").write_text("import os\nimport no_neighbour\n")
     code, _, err = run_main("--experiment=random.py", "--dry_run")
     assert (code, sys.path) == (2, path)
-    assert err == "launch: random.py, line 2: ModuleNotFoundError: No module named 'no_neighbour' (see --help)\n"
+    assert err == "vae-jax: random.py, line 2: ModuleNotFoundError: No module named 'no_neighbour' (see --help)\n"
 
 
 def test_figures_are_known_by_their_source():
-    assert sorted(experiments.figure_names()) == sorted(FIGURES)
+    assert sorted(catalog.figure_names()) == sorted(FIGURES)
 
 
 def test_the_shipped_experiments_name_known_figures():
-    assert experiments.names() == list(SHIPPED)
+    assert catalog.names() == list(SHIPPED)
     for name in SHIPPED:
-        experiments.check_figures(experiments.load(name))
+        catalog.check_figures(catalog.load(name))
 
 
 def test_an_experiment_file_may_be_at_home(run_main, tiny_file, monkeypatch):
@@ -501,7 +500,7 @@ def test_the_list_has_every_experiment_and_its_question(run_main):
     code, out, _ = run_main("--list")
     assert code == 0
     assert dict(line.split(maxsplit=1) for line in out.splitlines()) == {
-        name: experiments.load(name).question for name in SHIPPED
+        name: catalog.load(name).question for name in SHIPPED
     }
 
 
@@ -517,7 +516,7 @@ def test_a_published_table_is_an_experiment_in_a_folder(run_main, tmp_path):
 
 @pytest.mark.parametrize("name", [name for name in SHIPPED if name.startswith("published/")])
 def test_a_published_table_says_what_was_published_and_what_is_measured(name):
-    module = importlib.import_module(f"experiments.{name.replace('/', '.')}")
+    module = importlib.import_module(f"vae_jax.experiments.{name.replace('/', '.')}")
     header = module.__doc__
     assert f"--experiment={name}" in header
     for part in ("Published: ", "Setting: ", "Measured: ", "Cost: "):
@@ -529,11 +528,11 @@ def test_a_published_table_says_what_was_published_and_what_is_measured(name):
 def test_a_flag_given_twice_is_reported(run_main):
     flags = ["--seed=1", "--experiment=train", "--seed=3,2", "--kl_weight=1"]
     code, out, err = run_main(*flags, "--dry_run")
-    assert (code, err) == (0, "launch: --seed given twice; using the last, 3,2\n")
+    assert (code, err) == (0, "vae-jax: --seed given twice; using the last, 3,2\n")
     assert "varies   seed: 3, 2\n" in out
     *_, err = run_main(*flags, "--seed=4", "--notrain", "--train", "--dry_run")
     assert err.splitlines() == [
-        "launch: --train given twice; using the last, true", "launch: --seed given 3 times; using the last, 4",
+        "vae-jax: --train given twice; using the last, true", "vae-jax: --seed given 3 times; using the last, 4",
     ]  # fmt: skip
 
 
@@ -665,7 +664,7 @@ def test_without_training_there_must_be_a_trained_run(run_main, tiny_experiment,
     before = sorted(tmp_path.rglob("*"))
     code, out, err = run_main(f"--workdir={tmp_path}", "--train=false")
     assert (code, out) == (1, "")
-    assert err == f"launch: {tmp_path} holds no trained run of tiny; launch without --train=false\n"
+    assert err == f"vae-jax: {tmp_path} holds no trained run of tiny; launch without --train=false\n"
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -714,7 +713,7 @@ def test_a_launch_leaves_every_file(launched):
     assert expected <= {str(path.relative_to(workdir)) for path in workdir.rglob("*") if path.is_file()}
     assert {path.name for path in workdir.iterdir()} == LAUNCH_ENTRIES - LOCKS | {"experiment.json"}
     record = json.loads((workdir / "experiment.json").read_text())
-    assert shlex.split(record["command"]) == ["python", "-m", "experiments.launch", *flags]
+    assert shlex.split(record["command"]) == ["python", "-m", "vae_jax", *flags]
     assert record["runs"] == [config.name for config in configs]
     assert record["data"][data]["splits"] == [
         {"validation_fraction": 1 / 12, "counts": {"train": 55, "validation": 5, "test": 20}}

@@ -11,14 +11,15 @@ import pytest
 import scipy.optimize
 import scipy.stats
 
-from vae_jax import networks, training
-from vae_jax import runs as runs_module
 from vae_jax.config import Config
-from vae_jax.evaluation import likelihood, marginal, quadrature, subsets
-from vae_jax.likelihoods import LIKELIHOODS, Reconstruction, log_density_parts
-from vae_jax.networks import init_params
-from vae_jax.programs import make_program
-from vae_jax.runs import trained_run
+from vae_jax.measure import likelihood, marginal, quadrature, subsets
+from vae_jax.model import networks
+from vae_jax.model.likelihoods import LIKELIHOODS, Reconstruction, log_density_parts
+from vae_jax.model.networks import init_params
+from vae_jax.model.programs import make_program
+from vae_jax.training import runs as runs_module
+from vae_jax.training import step
+from vae_jax.training.runs import trained_run
 
 SIGMA = 0.005  # of a pixel
 ROUNDING = 1e-2  # nats that float32 keeps of ((x - m) / σ)², with x / σ up to 100, and few cells average
@@ -203,8 +204,8 @@ def test_weights_are_those_of_their_definition():
     assert logs.shape == (2, 4, 3)
     mean, logvar = marginal.posterior(run, pixels[:3])
     W = np.asarray(run.params["decoder"]["logits"]["kernel"], np.float64).T / 4
-    for step in range(2):
-        eps = np.asarray(jax.random.normal(jax.random.fold_in(key, step), (4, 3, 2)), np.float64)
+    for draw in range(2):
+        eps = np.asarray(jax.random.normal(jax.random.fold_in(key, draw), (4, 3, 2)), np.float64)
         z = mean + np.exp(logvar / 2) * eps
         residual = pixels[:3].reshape(3, -1) - 0.5 - z @ W.T
         expected = scipy.stats.norm(0, SIGMA).logpdf(residual).sum(-1) + scipy.stats.norm.logpdf(z).sum(-1)
@@ -521,10 +522,10 @@ def trained():
     for name, num_epochs in (("vae", 12), ("ae", 0)):
         config = Config(model=name, hidden_dims=(32,), binarization="threshold", batch_size=50)
         program = make_program(config, (6, 6))
-        numbers = training.hyperparameters([config])
-        states = training.init_states(program, numbers)
+        numbers = step.hyperparameters([config])
+        states = step.init_states(program, numbers)
         for epoch in range(num_epochs):
-            states, _ = training.train_epoch(program, images[:500], states, numbers, np.int32(epoch))
+            states, _ = step.train_epoch(program, images[:500], states, numbers, np.int32(epoch))
         runs[name] = trained_run(config, program, jax.tree.map(lambda leaf: leaf[0], states.params))
     return runs, images[500:]
 

@@ -8,8 +8,8 @@ import scipy.integrate
 import scipy.special
 import scipy.stats
 
-from vae_jax import likelihoods
-from vae_jax.likelihoods import Reconstruction
+from vae_jax.model import likelihoods
+from vae_jax.model.likelihoods import Reconstruction
 
 pytestmark = pytest.mark.usefixtures("cheap_compilation")
 

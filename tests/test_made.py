@@ -5,8 +5,10 @@ import shutil
 
 import pytest
 
-from experiments import launch
-from vae_jax import figures, made, page, results, source
+from vae_jax import source
+from vae_jax.claims import results
+from vae_jax.launch import launcher
+from vae_jax.report import figures, made, page
 from vae_jax.workdir import read_experiment
 
 pytestmark = pytest.mark.usefixtures("cheap_compilation")
@@ -26,7 +28,7 @@ def again(workdir, monkeypatch):
 
     def launch_again(*flags):
         done.clear()
-        assert launch.main(["launch.py", f"--workdir={workdir}", "--evaluate=never", *flags]) == 0
+        assert launcher.main(["launch.py", f"--workdir={workdir}", "--evaluate=never", *flags]) == 0
         return list(done)
 
     return launch_again

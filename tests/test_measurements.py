@@ -5,9 +5,9 @@ import keyword
 import pytest
 
 from scripts import glossary
-from vae_jax.claims import CLAIMS, PRICE
-from vae_jax.measurements import MEASUREMENTS, RECORD_KEYS, SAMPLERS, Measurement
-from vae_jax.results import SUMMARY
+from vae_jax.claims.claims import CLAIMS, PRICE
+from vae_jax.claims.results import SUMMARY
+from vae_jax.measure.measurements import MEASUREMENTS, RECORD_KEYS, SAMPLERS, Measurement
 
 
 def test_no_number_is_a_key_of_the_record():

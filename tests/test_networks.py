@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from vae_jax.config import Config, ConfigError
-from vae_jax.networks import ACTIVATIONS
-from vae_jax.programs import make_program
+from vae_jax.model.networks import ACTIVATIONS
+from vae_jax.model.programs import make_program
 
 pytestmark = pytest.mark.usefixtures("cheap_compilation")
 

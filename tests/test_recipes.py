@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from vae_jax import results
+from vae_jax.claims import results
 from vae_jax.workdir import read_metrics, run_dir, write_json
 
 TEXT = (Path(__file__).resolve().parents[1] / "docs" / "recipes.md").read_text(encoding="utf-8")

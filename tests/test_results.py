@@ -5,11 +5,8 @@ import dataclasses
 
 import pytest
 
-from vae_jax import results
-from vae_jax.config import FIELDS, Config, Experiment
-from vae_jax.fields import format_value
-from vae_jax.measurements import MEASUREMENTS
-from vae_jax.results import (
+from vae_jax.claims import results
+from vae_jax.claims.results import (  # fmt: skip
     SUMMARY,
     LiveCsv,
     Results,
@@ -21,7 +18,10 @@ from vae_jax.results import (
     spread,
     summarize,
     write_csv,
-)  # fmt: skip
+)
+from vae_jax.config import FIELDS, Config, Experiment
+from vae_jax.fields import format_value
+from vae_jax.measure.measurements import MEASUREMENTS
 from vae_jax.workdir import DataIdentity, UserError, run_dir, write_config, write_json, write_metrics, write_timing
 
 EXPERIMENT = Experiment(

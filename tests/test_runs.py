@@ -14,15 +14,19 @@ import pytest
 import safetensors.numpy
 
 import vae_jax
-from vae_jax import arrays, checkpoints, networks, results, runs, sweeps, workdir
+from vae_jax import arrays, workdir
+from vae_jax.claims import results
 from vae_jax.config import Config, ConfigError
-from vae_jax.journal import metrics_row
-from vae_jax.likelihoods import LIKELIHOODS
-from vae_jax.networks import init_params
-from vae_jax.programs import make_program
-from vae_jax.runs import load_run
-from vae_jax.sweeps import Options, train_and_evaluate
-from vae_jax.training import Metrics
+from vae_jax.launch import sweeps
+from vae_jax.launch.sweeps import Options, train_and_evaluate
+from vae_jax.model import networks
+from vae_jax.model.likelihoods import LIKELIHOODS
+from vae_jax.model.networks import init_params
+from vae_jax.model.programs import make_program
+from vae_jax.training import checkpoints, runs
+from vae_jax.training.journal import metrics_row
+from vae_jax.training.runs import load_run
+from vae_jax.training.step import Metrics
 from vae_jax.workdir import DataIdentity, UserError, is_trained, read_config, read_metrics, read_seconds, run_dir
 
 FILES = ["config.json", "metrics.jsonl", "params.safetensors", "timing.jsonl"]

@@ -10,14 +10,14 @@ import pytest
 import sklearn.mixture
 from scipy.spatial.distance import cdist
 
-from vae_jax import networks
 from vae_jax.config import Config
 from vae_jax.data import Dataset, Split
-from vae_jax.evaluation import recipe, samples, subsets
-from vae_jax.evaluation.distances import Neighbours, coverage, frechet_distance
-from vae_jax.evaluation.judges import Judge
-from vae_jax.evaluation.samples import draw_samplers, evaluate_samples
-from vae_jax.runs import Codes, TrainedRun
+from vae_jax.measure import recipe, samples, subsets
+from vae_jax.measure.distances import Neighbours, coverage, frechet_distance
+from vae_jax.measure.judges import Judge
+from vae_jax.measure.samples import draw_samplers, evaluate_samples
+from vae_jax.model import networks
+from vae_jax.training.runs import Codes, TrainedRun
 
 SAMPLERS = ("prior", "standardized", "gaussian", "mixture", "aggregate")
 COMPARED = {"frechet", "coverage"}

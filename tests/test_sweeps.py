@@ -17,11 +17,13 @@ import jax
 import numpy as np
 import pytest
 
-from vae_jax import checkpoints, chunks, evaluation, journal, runs, sweeps
+from vae_jax import measure
 from vae_jax.config import Config, ConfigError, expand
 from vae_jax.data import identity
+from vae_jax.launch import sweeps
+from vae_jax.launch.sweeps import Failure, Options, train_and_evaluate
 from vae_jax.session import Stop, StoppedError
-from vae_jax.sweeps import Failure, Options, train_and_evaluate
+from vae_jax.training import checkpoints, chunks, journal, runs
 from vae_jax.workdir import UserError, is_trained, read_metrics, run_dir, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -176,7 +178,7 @@ import jax
 jax.config.update("jax_num_cpu_devices", 3)
 sys.path.insert(0, "tests")
 from test_sweeps import GRID, TRAIN
-from vae_jax.sweeps import train_and_evaluate
+from vae_jax.launch.sweeps import train_and_evaluate
 assert len(jax.local_devices()) == 3
 assert train_and_evaluate(GRID, Path(sys.argv[1]), TRAIN) == []
 """
@@ -263,8 +265,8 @@ def test_a_run_that_cannot_be_evaluated_is_returned_and_the_others_go_on(uninter
         evaluated.append(folder.name)
         return {"failed": "no digits"} if folder.name == GRID[0].name else {}
 
-    monkeypatch.setattr(evaluation, "evaluate_run", evaluate_run)
-    monkeypatch.setattr(evaluation, "is_current", lambda folder, samples: False)
+    monkeypatch.setattr(measure, "evaluate_run", evaluate_run)
+    monkeypatch.setattr(measure, "is_current", lambda folder, samples: False)
     failures = train_and_evaluate(GRID, tmp_path)
     assert failures == [Failure(GRID[0].name, "evaluation: no digits")]
     assert sorted(evaluated) == sorted(config.name for config in GRID)
@@ -274,8 +276,8 @@ def test_a_run_that_cannot_be_evaluated_is_returned_and_the_others_go_on(uninter
 def test_which_runs_are_evaluated(uninterrupted, tmp_path, monkeypatch, evaluate, expected):
     shutil.copytree(uninterrupted, tmp_path, dirs_exist_ok=True)
     evaluated = []
-    monkeypatch.setattr(evaluation, "evaluate_run", lambda folder, **kwargs: evaluated.append(folder) or {})
-    monkeypatch.setattr(evaluation, "is_current", lambda folder, samples: folder.name == GRID[1].name)
+    monkeypatch.setattr(measure, "evaluate_run", lambda folder, **kwargs: evaluated.append(folder) or {})
+    monkeypatch.setattr(measure, "is_current", lambda folder, samples: folder.name == GRID[1].name)
     assert train_and_evaluate(GRID[:2], tmp_path, Options(evaluate=evaluate)) == []
     assert len(evaluated) == expected
 
@@ -288,7 +290,7 @@ def test_a_launch_keeps_the_number_of_samples_in_use_unless_it_is_told_another(
     write_json(run_dir(tmp_path, GRID[0]) / "evaluation.json", {"evaluation": {"num_likelihood_samples": 7}})
     samples = []
     monkeypatch.setattr(
-        evaluation, "evaluate_run", lambda folder, **kwargs: samples.append(kwargs["num_likelihood_samples"]) or {}
+        measure, "evaluate_run", lambda folder, **kwargs: samples.append(kwargs["num_likelihood_samples"]) or {}
     )
     assert train_and_evaluate(GRID[:2], tmp_path, Options(num_likelihood_samples=asked)) == []
     assert samples == [expected, expected]
@@ -309,7 +311,7 @@ def test_what_has_finished_is_seen_while_others_are_evaluated(uninterrupted, tmp
         if (run_dir(tmp_path, GRID[0]) / "evaluation.json").exists():
             finished.set()
 
-    monkeypatch.setattr(evaluation, "evaluate_run", evaluate_run)
+    monkeypatch.setattr(measure, "evaluate_run", evaluate_run)
     failures = train_and_evaluate(
         GRID[:2], tmp_path, Options(runs_per_device=2), executor=executor, meanwhile=meanwhile
     )
@@ -320,8 +322,8 @@ def test_what_has_finished_is_seen_while_others_are_evaluated(uninterrupted, tmp
 @pytest.mark.parametrize(("evaluate", "expected"), [("due", 1), ("never", 0)])
 def test_evaluation_is_prepared_once_as_training_begins(tmp_path, monkeypatch, evaluate, expected):
     prepared = []
-    monkeypatch.setattr(evaluation, "prepare", lambda: prepared.append(list(tmp_path.glob("runs/*/params*"))))
-    monkeypatch.setattr(evaluation, "evaluate_run", lambda folder, **kwargs: {})
+    monkeypatch.setattr(measure, "prepare", lambda: prepared.append(list(tmp_path.glob("runs/*/params*"))))
+    monkeypatch.setattr(measure, "evaluate_run", lambda folder, **kwargs: {})
     assert train_and_evaluate(GRID[:2], tmp_path, Options(evaluate=evaluate)) == []
     assert prepared == [[]] * expected
 

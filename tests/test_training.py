@@ -10,15 +10,16 @@ import optax
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from vae_jax.experiments.published import iwae_table_1
 
-from experiments.published import iwae_table_1
-from vae_jax import objectives, training
 from vae_jax.config import FIELDS, Config
-from vae_jax.evaluation import likelihood
+from vae_jax.measure import likelihood
+from vae_jax.model import objectives
+from vae_jax.model.networks import QUICK_COMPILATION
+from vae_jax.model.programs import make_program
 from vae_jax.models import MODELS
-from vae_jax.networks import QUICK_COMPILATION
-from vae_jax.programs import make_program
-from vae_jax.runs import trained_run
+from vae_jax.training import step
+from vae_jax.training.runs import trained_run
 
 pytestmark = pytest.mark.usefixtures("cheap_compilation")
 
@@ -29,10 +30,10 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (21, 6, 6), np.uint8)  # 21 =
 def train(configs, epochs=2, images=IMAGES):
     """Trains runs of one program for some epochs; returns program, hyperparameters, states and last metrics."""
     program = make_program(configs[0], images.shape[1:])
-    hyperparameters = training.hyperparameters(configs)
-    states = training.init_states(program, hyperparameters)
+    hyperparameters = step.hyperparameters(configs)
+    states = step.init_states(program, hyperparameters)
     for epoch in range(epochs):
-        states, metrics = training.train_epoch(program, images, states, hyperparameters, np.int32(epoch))
+        states, metrics = step.train_epoch(program, images, states, hyperparameters, np.int32(epoch))
     return program, hyperparameters, states, metrics
 
 
@@ -47,7 +48,7 @@ def run_of(tree, index):
 @settings(max_examples=12)  # each new pair of sizes is a new program to compile
 @given(st.integers(1, 200), st.integers(1, 64), st.integers(0, 2**31 - 1))
 def test_every_image_once_an_epoch(num_images, batch_size, seed):
-    indices, weights = training.batches(jax.random.key(seed), num_images, batch_size)
+    indices, weights = step.batches(jax.random.key(seed), num_images, batch_size)
     batch_size = min(batch_size, num_images)  # a larger batch would be padding
     assert indices.shape == weights.shape == (-(-num_images // batch_size), batch_size)
     counted = np.asarray(indices)[np.asarray(weights) == 1]
@@ -56,9 +57,9 @@ def test_every_image_once_an_epoch(num_images, batch_size, seed):
 
 
 def test_the_order_is_drawn_anew_each_epoch():
-    orders = [np.asarray(training.batches(jax.random.key(seed), 500, 10)[0]) for seed in (0, 1)]
+    orders = [np.asarray(step.batches(jax.random.key(seed), 500, 10)[0]) for seed in (0, 1)]
     assert not np.array_equal(*orders)
-    in_order, _ = training.batches(None, 20, 8)
+    in_order, _ = step.batches(None, 20, 8)
     np.testing.assert_array_equal(in_order.reshape(-1)[:20], np.arange(20))
 
 
@@ -156,19 +157,17 @@ def test_training_minimizes_the_loss_it_reports(change):
     """With the gradient at the initial parameters: SGD at rate 1 moves them by minus the gradient of the loss."""
     config = dataclasses.replace(CONFIG, batch_size=21, optimizer="sgd", learning_rate=1.0, binarization="none")
     config = dataclasses.replace(config, **change)
-    program, hyperparameters = make_program(config, (6, 6)), training.hyperparameters([config])
-    before = training.init_states(program, hyperparameters)
+    program, hyperparameters = make_program(config, (6, 6)), step.hyperparameters([config])
+    before = step.init_states(program, hyperparameters)
     state, numbers = run_of(before, 0), {name: value[0] for name, value in hyperparameters.items()}
 
     def reported(params):
         key, ones = jax.random.key(9), jnp.ones(21)
-        _, sums = training.train_step(
-            program, state._replace(params=params), numbers, IMAGES, ones, key, steps_per_epoch=1
-        )
+        _, sums = step.train_step(program, state._replace(params=params), numbers, IMAGES, ones, key, steps_per_epoch=1)
         return sums.loss / 21
 
     gradients = jax.grad(reported)(state.params)
-    after, _ = training.train_step(program, state, numbers, IMAGES, jnp.ones(21), jax.random.key(9), steps_per_epoch=1)
+    after, _ = step.train_step(program, state, numbers, IMAGES, jnp.ones(21), jax.random.key(9), steps_per_epoch=1)
     moved = jax.tree.map(lambda old, new: old - new, state.params, after.params)
     close = jax.tree.map(lambda a, b: np.allclose(a, b, rtol=1e-3, atol=1e-5), moved, gradients)  # float32 differences
     assert jax.tree.all(close)
@@ -196,8 +195,8 @@ def comparing(monkeypatch):
 def step_with_and_without_padding():
     """A step on 21 images padded to 32 equals a step on exactly those 21."""
     config = dataclasses.replace(CONFIG, model="ae", optimizer="sgd", learning_rate=0.01)  # an AE has no noise
-    program, hyperparameters = make_program(config, (6, 6)), training.hyperparameters([config])
-    state = run_of(training.init_states(program, hyperparameters), 0)
+    program, hyperparameters = make_program(config, (6, 6)), step.hyperparameters([config])
+    state = run_of(step.init_states(program, hyperparameters), 0)
     numbers = run_of(hyperparameters, 0)
     results = []
     for indices, weights in (
@@ -205,7 +204,7 @@ def step_with_and_without_padding():
         (np.r_[np.arange(21), np.zeros(11, int)], np.arange(32) < 21),
     ):
         arguments = IMAGES[indices], jnp.float32(weights), jax.random.key(0)
-        results.append(training.train_step(program, state, numbers, *arguments, steps_per_epoch=1))
+        results.append(step.train_step(program, state, numbers, *arguments, steps_per_epoch=1))
     (exact, exact_sums), (padded, padded_sums) = results
     close = jax.tree.map(lambda a, b: np.allclose(a, b, rtol=1e-5, atol=1e-6), padded.params, exact.params)
     assert jax.tree.all(close)  # the order of a float32 sum differs
@@ -226,7 +225,7 @@ def test_an_evaluation_says_of_each_batch_what_its_own_images_are():
     """21 images in batches of 8, 8 and 5: each image has the penalty of its batch, in float64 NumPy from the codes."""
     config = dataclasses.replace(CONFIG, model="ae")
     program, numbers, states, _ = train([config], epochs=1)
-    found = training.evaluate(program, IMAGES, states.params, numbers)
+    found = step.evaluate(program, IMAGES, states.params, numbers)
     run = trained_run(config, program, run_of(states.params, 0))
     z = run.encode(IMAGES).mean.astype(np.float64)
     penalties = [100 * np.square(z[start : start + 8].mean(axis=0)).sum() for start in (0, 8, 16)]
@@ -242,7 +241,7 @@ def test_evaluation_is_a_mean_over_images_whatever_the_batches():
     ae = dataclasses.replace(CONFIG, model="ae")
     program, numbers, states, _ = train([ae])
     whole = [
-        training.evaluate(make_program(dataclasses.replace(ae, batch_size=size), (6, 6)), IMAGES,
+        step.evaluate(make_program(dataclasses.replace(ae, batch_size=size), (6, 6)), IMAGES,
                           states.params, numbers).loss
         for size in (1, 8, 21, 64)
     ]  # fmt: skip
@@ -256,14 +255,14 @@ def test_evaluation_is_a_mean_over_images_whatever_the_batches():
 
 def test_evaluations_repeat():
     program, numbers, states, _ = train([CONFIG])
-    first, second = (training.evaluate(program, IMAGES, states.params, numbers) for _ in range(2))
+    first, second = (step.evaluate(program, IMAGES, states.params, numbers) for _ in range(2))
     assert equal(first, second)
 
 
 def test_schedules():
     def rates(schedule, **kwargs):
         config = dataclasses.replace(CONFIG, schedule=schedule, num_epochs=10, **kwargs)
-        return np.array([training.make_schedule(config, jnp.float32(0.5), 4)(step) for step in range(41)])
+        return np.array([step.make_schedule(config, jnp.float32(0.5), 4)(step) for step in range(41)])
 
     t = np.arange(41)
     np.testing.assert_allclose(rates("constant"), 0.5)
@@ -279,7 +278,7 @@ def test_the_milestones_of_the_iwae_paper_are_its_stages():
     """Stage i = 0, ..., 7 lasts 3^i epochs at a rate of 0.001 · 10^(-i/7)."""
     config = iwae_table_1.EXPERIMENT.base
     assert config.num_epochs == 364
-    rates = training.make_schedule(config, jnp.float32(config.learning_rate), 1)
+    rates = step.make_schedule(config, jnp.float32(config.learning_rate), 1)
     expected = [1e-3 * 10 ** (-stage / 7) for stage in range(8) for _ in range(3**stage)]
     np.testing.assert_allclose(jax.vmap(rates)(jnp.arange(len(expected))), expected, rtol=1e-5)
 
@@ -292,10 +291,10 @@ def test_every_schedule_and_optimizer_takes_traced_numbers():
             config = dataclasses.replace(CONFIG, schedule=schedule, optimizer=optimizer, milestones=(1,))
 
             def step(numbers, config=config):
-                made = training.make_optimizer(config, numbers, 4)
+                made = step.make_optimizer(config, numbers, 4)
                 return made.update(params, made.init(params), params)
 
-            jax.eval_shape(step, run_of(training.hyperparameters([config]), 0))
+            jax.eval_shape(step, run_of(step.hyperparameters([config]), 0))
 
 
 @pytest.mark.parametrize(
@@ -310,7 +309,7 @@ def test_optimizers_are_optax_with_the_numbers_of_the_run(name, oracle):
     config = dataclasses.replace(
         CONFIG, optimizer=name, learning_rate=0.1, weight_decay=0.3, adam_b2=0.9, adam_epsilon=0.01
     )
-    optimizer = training.make_optimizer(config, run_of(training.hyperparameters([config]), 0), 1)
+    optimizer = step.make_optimizer(config, run_of(step.hyperparameters([config]), 0), 1)
     params = {"w": jnp.array([1.0, -2.0])}
     state, expected_state = optimizer.init(params), oracle().init(params)
     for gradient in ([0.5, 1.0], [-3.0, 0.1]):
@@ -324,7 +323,7 @@ def test_models_of_one_seed_start_from_the_same_parameters():
     starts = {}
     for model in MODELS:
         config = dataclasses.replace(CONFIG, model=model)
-        states = training.init_states(make_program(config, (6, 6)), training.hyperparameters([config]))
+        states = step.init_states(make_program(config, (6, 6)), step.hyperparameters([config]))
         starts[model] = states.params
     del starts["vae"]["encoder"]["logvar"]
     for params in starts.values():
@@ -345,27 +344,27 @@ def test_the_best_epoch_is_kept_and_ends_a_run_that_does_not_improve(count):
     """With losses that a test makes up, for a run alone and for two together; the second is 10 nats above."""
     patience = 2
     configs = [dataclasses.replace(CONFIG, patience=patience, seed=seed) for seed in range(count)]
-    states = training.init_states(make_program(configs[0], (6, 6)), training.hyperparameters(configs))
+    states = step.init_states(make_program(configs[0], (6, 6)), step.hyperparameters(configs))
     seen = []
     for loss in [9.0, 5.0, 7.0, np.nan, 1.0, 0.5]:  # the best of the first three is the second; two epochs without
         states = states._replace(params=jax.tree.map(lambda leaf, loss=loss: jnp.full_like(leaf, loss), states.params))
         losses = jnp.float32([loss + 10 * run for run in range(count)])
-        states = states._replace(best=training.keep_best(states, losses, patience))
-        seen.append(training.is_going(states, patience).tolist())
+        states = states._replace(best=step.keep_best(states, losses, patience))
+        seen.append(step.is_going(states, patience).tolist())
     assert seen == [[going] * count for going in (True, True, True, False, False, False)]
     np.testing.assert_array_equal(states.best.loss, [5.0 + 10 * run for run in range(count)])
-    for leaf in jax.tree.leaves(training.final_params(states)):
+    for leaf in jax.tree.leaves(step.final_params(states)):
         np.testing.assert_array_equal(leaf, 5.0)
-    assert training.final_params(states._replace(best=None)) is states.params
+    assert step.final_params(states._replace(best=None)) is states.params
 
 
 def test_a_run_that_was_stopped_is_frozen_and_has_not_diverged():
     configs = [dataclasses.replace(CONFIG, patience=2, seed=seed) for seed in (0, 1)]
-    program, numbers = make_program(configs[0], (6, 6)), training.hyperparameters(configs)
-    before = training.init_states(program, numbers)
+    program, numbers = make_program(configs[0], (6, 6)), step.hyperparameters(configs)
+    before = step.init_states(program, numbers)
     before = before._replace(best=before.best._replace(age=jnp.array([2, 1])))
     copy = jax.tree.map(np.array, before)
-    after, metrics = training.train_epoch(program, IMAGES, before, numbers, np.int32(0))
+    after, metrics = step.train_epoch(program, IMAGES, before, numbers, np.int32(0))
     assert equal(run_of(after, 0), run_of(copy, 0))
     assert not equal(run_of(after.params, 1), run_of(copy.params, 1))
     np.testing.assert_array_equal(after.alive, [True, True])
@@ -374,7 +373,7 @@ def test_a_run_that_was_stopped_is_frozen_and_has_not_diverged():
 
 def test_gradients_are_clipped_by_their_global_norm():
     config = dataclasses.replace(CONFIG, optimizer="sgd", learning_rate=1.0, clip_norm=1.0)
-    optimizer = training.make_optimizer(config, run_of(training.hyperparameters([config]), 0), 1)
+    optimizer = step.make_optimizer(config, run_of(step.hyperparameters([config]), 0), 1)
     params = {"w": jnp.zeros(2)}
     updates, _ = optimizer.update({"w": jnp.array([30.0, 40.0])}, optimizer.init(params), params)
     np.testing.assert_allclose(updates["w"], [-0.6, -0.8], rtol=1e-6)
@@ -396,7 +395,7 @@ def test_training_lowers_the_loss(architecture, model, likelihood):
     )  # fmt: skip
     trained, numbers, states, first = train([config], epochs=1, images=rows)
     for epoch in range(1, 12):
-        states, last = training.train_epoch(trained, rows, states, numbers, np.int32(epoch))
+        states, last = step.train_epoch(trained, rows, states, numbers, np.int32(epoch))
     assert np.isfinite(last.loss)
     assert last.loss < first.loss
 
@@ -413,16 +412,16 @@ def test_a_run_that_diverges_is_frozen_and_the_others_are_not_affected():
         assert equal(run_of(together, index), run_of(expected, index))
     # The frozen state is the one from before the epoch in which the run diverged, here the first.
     frozen = run_of(together, 1)
-    initial = training.init_states(make_program(configs[1], (6, 6)), training.hyperparameters([configs[1]]))
+    initial = step.init_states(make_program(configs[1], (6, 6)), step.hyperparameters([configs[1]]))
     assert equal(frozen.params, run_of(initial.params, 0))
     assert frozen.step == 0
 
 
 def memory_of_an_epoch(config, count, images):
     """Returns XLA's account of an epoch of `count` runs, and the bytes of one run's state."""
-    program, hyperparameters = make_program(config, images.shape[1:]), training.hyperparameters([config] * count)
-    states = jax.eval_shape(functools.partial(training.init_states, program), hyperparameters)
-    lowered = training.train_epoch.lower(program, images, states, hyperparameters, np.int32(0))
+    program, hyperparameters = make_program(config, images.shape[1:]), step.hyperparameters([config] * count)
+    states = jax.eval_shape(functools.partial(step.init_states, program), hyperparameters)
+    lowered = step.train_epoch.lower(program, images, states, hyperparameters, np.int32(0))
     one = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(states)) // count
     return lowered.compile().memory_analysis(), one
 
@@ -453,8 +452,8 @@ def test_a_batch_larger_than_the_data_set_takes_no_more_memory():
 @pytest.mark.parametrize("architecture", ["mlp", "conv"])
 def test_parameters_are_the_same_bits_however_quickly_their_program_is_compiled(architecture):
     config = Config(architecture=architecture, hidden_dims=(8,))
-    program, hyperparameters = make_program(config, (28, 28)), training.hyperparameters([config])
-    lowered = training.init_states.lower(program, hyperparameters)
+    program, hyperparameters = make_program(config, (28, 28)), step.hyperparameters([config])
+    lowered = step.init_states.lower(program, hyperparameters)
     slowly, quickly = lowered.compile({"xla_backend_optimization_level": "3"}), lowered.compile(QUICK_COMPILATION)
     expected, found = slowly(hyperparameters), quickly(hyperparameters)
     assert jax.tree.all(jax.tree.map(np.array_equal, expected, found))

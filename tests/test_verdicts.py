@@ -8,12 +8,10 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from vae_jax.claims import CLAIMS, OF_GAIN, PRICE, RELATIVE
-from vae_jax.config import Config
-from vae_jax.intervals import holm
-from vae_jax.measurements import MEASUREMENTS
-from vae_jax.results import Results
-from vae_jax.verdicts import (
+from vae_jax.claims.claims import CLAIMS, OF_GAIN, PRICE, RELATIVE
+from vae_jax.claims.intervals import holm
+from vae_jax.claims.results import Results
+from vae_jax.claims.verdicts import (
     CONTRADICTED,
     LEVEL,
     MISSING_NUMBER,
@@ -26,6 +24,8 @@ from vae_jax.verdicts import (
     pairs,
     write_tables,
 )
+from vae_jax.config import Config
+from vae_jax.measure.measurements import MEASUREMENTS
 
 NOISE = {"ae": np.array([0.10, -0.20, 0.05, 0.15, -0.10]), "vae": np.array([-0.03, 0.06, 0.02, -0.07, 0.02])}
 # What a model and a baseline have in a comparison in which every difference is a given number of margins.

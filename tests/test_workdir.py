@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_config import configs, values_of
 
-from vae_jax import results, workdir
+from vae_jax import workdir
+from vae_jax.claims import results
 from vae_jax.config import FIELDS, Config, Experiment
 from vae_jax.workdir import (
     DataIdentity,

@@ -12,8 +12,8 @@ if typing.TYPE_CHECKING:
 
     from vae_jax.config import Config
     from vae_jax.data import Dataset
-    from vae_jax.networks import Params
-    from vae_jax.runs import Codes, TrainedRun
+    from vae_jax.model.networks import Params
+    from vae_jax.training.runs import Codes, TrainedRun
 
 
 def load_run(
@@ -33,7 +33,7 @@ def load_run(
         UserError: the folder is no run's, the run is unfinished, or one of its files is damaged; or, also of `encode`
             and `decode`, the process has a setting of JAX's that changes results and cannot be set aside.
     """
-    from vae_jax import runs  # JAX takes a second to import, which --help must not wait for
+    from vae_jax.training import runs  # JAX takes a second to import, which --help must not wait for
 
     return _parts_of(runs.load_run(Path(path).expanduser()))
 
@@ -59,7 +59,8 @@ def train(
     """
     import tempfile
 
-    from vae_jax import runs, sweeps
+    from vae_jax.launch import sweeps
+    from vae_jax.training import runs
 
     with tempfile.TemporaryDirectory(prefix="vae_jax-", ignore_cleanup_errors=True) as folder:
         return _parts_of(runs.load_run(sweeps.train_one(config, Path(workdir or folder).expanduser(), data_dir)))
@@ -101,6 +102,6 @@ def load_dataset(path: str | PathLike[str], data_dir: str | None = None) -> "Dat
     Raises:
         UserError: the run or its data set is missing or damaged, or the images are not those it was trained on.
     """
-    from vae_jax import runs
+    from vae_jax.training import runs
 
     return runs.dataset_of(runs.load_run(Path(path).expanduser()), data_dir)

@@ -12,7 +12,7 @@ class Model(NamedTuple):
     title: str
     """Its name in tables and figures."""
     objective: str
-    """The function of `vae_jax.objectives` that trains it."""
+    """The function of `vae_jax.model.objectives` that trains it."""
     noise: Literal["none", "fixed", "learned"]
     """The noise of its codes: none (an image's code is a point), of the fixed size `noise_sd`, or of a size that the
     encoder learns for each image."""

@@ -18,7 +18,8 @@ def digest(*parts: str, suffixes: tuple[str, ...] = (".py",)) -> str:
     It is computed once: a process goes on with the modules it has imported, whatever happens to their files.
 
     Args:
-        parts: files and folders below the package, such as `evaluation` or `arrays.py`; none for all of it.
+        parts: files and folders below the package, such as `measure` or `arrays.py`; none for all of it but the
+            experiments, which are data and lie elsewhere in a checkout.
         suffixes: of the files that count.
 
     Raises:
@@ -31,7 +32,11 @@ def digest(*parts: str, suffixes: tuple[str, ...] = (".py",)) -> str:
         if not found.exists():
             raise FileNotFoundError(found)
         paths |= {path.relative_to(package).as_posix(): path for path in (found, *found.rglob("*"))}
-    counted = sorted((name, path) for name, path in paths.items() if path.suffix in suffixes and "/." not in f"/{name}")
+    counted = sorted(
+        (name, path)
+        for name, path in paths.items()
+        if path.suffix in suffixes and "/." not in f"/{name}" and not name.startswith("experiments/")
+    )
     text = "".join(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n" for name, path in counted)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -1,8 +1,8 @@
 """Importance-weighted autoencoders of one stochastic layer, as in Table 1 of Burda et al. 2016 (arXiv:1509.00519).
 
-    python -m scripts.prepare_data --dataset=mnist
-    python -m experiments.launch --experiment=published/iwae_table_1 --num_likelihood_samples=5000
-    python -m experiments.launch --experiment=published/iwae_table_1 --num_likelihood_samples=5000 \
+    python -m vae_jax.data.prepare --dataset=mnist
+    vae-jax --experiment=published/iwae_table_1 --num_likelihood_samples=5000
+    vae-jax --experiment=published/iwae_table_1 --num_likelihood_samples=5000 \
         --num_epochs=3280 --importance_samples=1,5,50    # in full, on an accelerator
 
 Published: -log p(x) with 5,000 importance samples: VAE k=1 86.76, k=5 86.47; IWAE k=5 85.54, k=50 84.78 nats. An

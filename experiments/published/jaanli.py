@@ -1,7 +1,7 @@
 """The VAE of github.com/jaanli/variational-autoencoder: 784-512-512-128 on statically binarized MNIST.
 
-    python -m scripts.prepare_data --dataset=binarized_mnist
-    python -m experiments.launch --experiment=published/jaanli --num_likelihood_samples=1000
+    python -m vae_jax.data.prepare --dataset=binarized_mnist
+    vae-jax --experiment=published/jaanli --num_likelihood_samples=1000
 
 Published: test ELBO -104.87 and log p(x) -96.72 nats with 1,000 importance samples by its JAX script after 30,000
 steps; -106.64 and -100.31 by its PyTorch script (both from the README). The two differ by 3.6 nats in log p(x), which

@@ -1,7 +1,7 @@
 """The VAE that pythae (github.com/clementchadebec/benchmark_VAE) trains on statically binarized MNIST: 784-400-40.
 
-    python -m scripts.prepare_data --dataset=binarized_mnist
-    python -m experiments.launch --experiment=published/pythae_vae --num_likelihood_samples=200
+    python -m vae_jax.data.prepare --dataset=binarized_mnist
+    vae-jax --experiment=published/pythae_vae --num_likelihood_samples=200
 
 Published: -log p(x) 89.78 ± 0.01 nats with 200 importance samples, ± over five estimates of one model (the repository's
 examples/scripts/reproducibility/README.md, which repeats 89.9 of Rezende & Mohamed 2015).

@@ -1,7 +1,7 @@
 """The VAE of the PyTorch examples: 784-400-20, grey pixels under a Bernoulli likelihood.
 
-    python -m scripts.prepare_data --dataset=mnist
-    python -m experiments.launch --experiment=published/pytorch_example
+    python -m vae_jax.data.prepare --dataset=mnist
+    vae-jax --experiment=published/pytorch_example
 
 Published: test loss 105.59 nats after 10 epochs (a published log of github.com/pytorch/examples, vae/main.py). Grey
 pixels make it a loss and no likelihood.

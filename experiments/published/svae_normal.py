@@ -1,7 +1,7 @@
 """The VAEs with a normal prior that Davidson et al. 2018 (arXiv:1804.00891) compare their hyperspherical ones with.
 
-    python -m scripts.prepare_data --dataset=mnist
-    python -m experiments.launch --experiment=published/svae_normal --num_likelihood_samples=500
+    python -m vae_jax.data.prepare --dataset=mnist
+    vae-jax --experiment=published/svae_normal --num_likelihood_samples=500
 
 Published: log p(x) with 500 importance samples, Table 1, rows N-VAE: about -135.7, -93.8 and -88.9 nats at 2, 10 and 20
 dimensions, quoted second-hand: check them with the paper before citing.

@@ -36,10 +36,9 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from scripts import command
 from scripts.benchmark import contestants, estimates, groups, launches, report, scaling
 from scripts.benchmark.measuring import Table, race
-from vae_jax import data
+from vae_jax import command, data
 
 NUM_IMAGES = 60_000
 

@@ -11,11 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vae_jax import training
 from vae_jax.config import DYNAMIC_FIELDS, Config
-from vae_jax.networks import init_params
-from vae_jax.objectives import gaussian_kl
-from vae_jax.programs import make_program, objective_terms
+from vae_jax.model.networks import init_params
+from vae_jax.model.objectives import gaussian_kl
+from vae_jax.model.programs import make_program, objective_terms
+from vae_jax.training import step
 
 BATCH = 128
 CONV_WIDTH = 128  # with 16, losses depend on how long training stays on its first plateau
@@ -44,11 +44,11 @@ def ours(images: np.ndarray, config: Config | None = None) -> Iterator[float]:
     """Trains a run of this project."""
     config = config or Config()
     program = make_program(config, images.shape[1:])
-    hyperparameters = training.hyperparameters([config])
-    states = training.init_states(program, hyperparameters)
+    hyperparameters = step.hyperparameters([config])
+    states = step.init_states(program, hyperparameters)
     on_device = jax.device_put(images)
     for epoch in range(1000):
-        states, metrics = training.train_epoch(program, on_device, states, hyperparameters, np.int32(epoch))
+        states, metrics = step.train_epoch(program, on_device, states, hyperparameters, np.int32(epoch))
         yield float(metrics.loss[0])
 
 
@@ -176,7 +176,7 @@ def conv_steps(images: np.ndarray, num_steps: int) -> dict[str, Iterator[float]]
 
 def flax_conv(images: np.ndarray, config: Config) -> Iterator[float]:
     """Trains the same program, step by step, with XLA's convolutions in place of ours."""
-    from vae_jax import convolutions
+    from vae_jax.model import convolutions
 
     program = make_program(config, images.shape[1:])
     params, optimizer = init_params(program.network, jax.random.key(0)), optax.adam(1e-3)

@@ -12,13 +12,14 @@ import numpy as np
 
 from scripts.benchmark.measuring import Row, Table, seconds, table
 from scripts.benchmark.peak import matmul_peak
-from vae_jax import data, sweeps
+from vae_jax import data
 from vae_jax.config import Config, Options
-from vae_jax.evaluation import NUM_SAMPLES, parts
-from vae_jax.evaluation.marginal import sampled_bounds
-from vae_jax.networks import init_params
-from vae_jax.programs import make_program
-from vae_jax.runs import TrainedRun, trained_run
+from vae_jax.launch import sweeps
+from vae_jax.measure import NUM_SAMPLES, parts
+from vae_jax.measure.marginal import sampled_bounds
+from vae_jax.model.networks import init_params
+from vae_jax.model.programs import make_program
+from vae_jax.training.runs import TrainedRun, trained_run
 from vae_jax.workdir import run_dir
 
 

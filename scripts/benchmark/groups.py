@@ -11,9 +11,11 @@ import jax
 import numpy as np
 
 from scripts.benchmark.measuring import medians, seconds
-from vae_jax import data, sweeps, training
+from vae_jax import data
 from vae_jax.config import Config, expand
-from vae_jax.programs import make_program
+from vae_jax.launch import sweeps
+from vae_jax.model.programs import make_program
+from vae_jax.training import step
 from vae_jax.workdir import read_timing, run_dir
 
 
@@ -35,9 +37,9 @@ def benchmark_group(dataset: str, counts: Sequence[int], num_epochs: int) -> Non
 
 def _memory_of_group(configs: Sequence[Config], images: np.ndarray) -> str:
     """Returns the memory of a compiled epoch, by XLA's own account."""
-    program, hyperparameters = make_program(configs[0], images.shape[1:]), training.hyperparameters(configs)
-    states = jax.eval_shape(lambda numbers: training.init_states(program, numbers), hyperparameters)
-    lowered = training.train_epoch.lower(program, images, states, hyperparameters, np.int32(0))
+    program, hyperparameters = make_program(configs[0], images.shape[1:]), step.hyperparameters(configs)
+    states = jax.eval_shape(lambda numbers: step.init_states(program, numbers), hyperparameters)
+    lowered = step.train_epoch.lower(program, images, states, hyperparameters, np.int32(0))
     found = lowered.compile().memory_analysis()
     arguments, temporary = (size / 2**20 for size in (found.argument_size_in_bytes, found.temp_size_in_bytes))
     each = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(states)) / len(configs) / 2**20

@@ -92,7 +92,7 @@ def launch_of(checkout: Path, dataset: str, workdir: Path, grid: Sequence[str]) 
         "from vae_jax.config import Experiment\n\nEXPERIMENT = Experiment(name='bare', question='How fast?')\n"
     )
     dataset = dataset.replace(",", "\\,")
-    command = [sys.executable, "-m", "experiments.launch", f"--experiment={experiment}", f"--dataset={dataset}",
+    command = [sys.executable, "-m", "vae_jax", f"--experiment={experiment}", f"--dataset={dataset}",
                f"--workdir={workdir}", "--evaluate=false", *grid]  # fmt: skip
     return {"args": command, "cwd": checkout, "env": os.environ | {"PYTHONPATH": str(checkout)}}
 
@@ -118,7 +118,7 @@ def benchmark_again(num_runs: int, repeats: int) -> Table:
 
 def _run(*flags: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "experiments.launch", *flags], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-m", "vae_jax", *flags], cwd=ROOT, capture_output=True, text=True
     )
     if done.returncode != 0:
         raise UserError(f"the launch ended with {done.returncode}: {done.stderr[-500:]}")

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 
 from scripts.benchmark.measuring import seconds
 from vae_jax.config import Config
-from vae_jax.networks import init_params
-from vae_jax.programs import make_program
+from vae_jax.model.networks import init_params
+from vae_jax.model.programs import make_program
 
 
 def flops_per_image(config: Config, image_shape: tuple[int, int]) -> int:

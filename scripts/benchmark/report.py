@@ -44,7 +44,7 @@ def write(folder: Path, tables: Sequence[Table]) -> None:
 
 def _picture(tables: dict[str, Any]) -> bytes:
     """Draws a bar per contestant, with the spread of its ratio to the first."""
-    from vae_jax.figures import rendering, style
+    from vae_jax.report.figures import rendering, style
 
     with style.in_style():
         figure, axes = style.new_figure(len(tables), 1, 8, 1 + 1.6 * len(tables))

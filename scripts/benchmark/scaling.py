@@ -116,7 +116,7 @@ def _picture(found: Mapping[str, Sequence[Point]]) -> bytes:
     """Draws time and memory against each axis, as multiples of the first point's, beside the proportional line."""
     from matplotlib.ticker import LogLocator
 
-    from vae_jax.figures import rendering, style
+    from vae_jax.report.figures import rendering, style
 
     with style.in_style():
         figure, axes = style.new_figure(1, len(found), 2.6 * len(found), 2.9)

@@ -41,7 +41,7 @@ def read(name: str, data_dir: Path | str | None) -> Source:
     """
     folder = find(name, data_dir)
     if folder is None:
-        command = f"python -m scripts.prepare_data --dataset={name}" + (f" --data_dir={data_dir}" if data_dir else "")
+        command = f"python -m vae_jax.data.prepare --dataset={name}" + (f" --data_dir={data_dir}" if data_dir else "")
         cut = " --binarization=threshold" if name == "binarized_mnist" else ""
         raise DataError(
             f"{name} is not prepared in {standard_dir(data_dir)}; prepare it once ({command}), or read four IDX files "
@@ -77,7 +77,7 @@ def find(name: str, data_dir: Path | str | None) -> Path | None:
     if versions:
         raise DataError(
             f"{versions[0]} is in a format that needs TensorFlow to read; prepare {name} in another folder: "
-            f"python -m scripts.prepare_data --dataset={name} --data_dir=DIR, and set TFDS_DATA_DIR=DIR"
+            f"python -m vae_jax.data.prepare --dataset={name} --data_dir=DIR, and set TFDS_DATA_DIR=DIR"
         )
     return None
 

@@ -1,0 +1,1 @@
+"""What the numbers of many runs say: tables, claims, verdicts, choices, the answer."""

@@ -1,0 +1,104 @@
+"""Numbers of a sweep -> which setting is best by each criterion, and whether other seeds would choose it, too.
+
+What is chosen is compared with the next best by a t-test over seeds, at 5 %. Looking for the best among many settings
+first does not make this test any less strict, as long as the settings' errors are independent and normal; see Gutmann &
+Maymin 1987, Is the Selected Population the Best?
+"""
+
+import math
+import statistics
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from vae_jax.claims.intervals import ALPHA, Estimate, difference
+from vae_jax.claims.results import COMPARABLE_FIELDS, Results, describe, spread
+from vae_jax.claims.verdicts import group_seeds, settings_fields
+from vae_jax.config import Config
+
+RESOLVED, TIED, NOT_RESOLVED, ONE_SEED = "resolved", "tied", "not resolved", "one seed"
+
+CRITERIA = {
+    "validation_elbo": "higher",
+    "prior_frechet": "lower",
+    "validation_distortion": "lower",
+    "test_active_units": "higher",
+}
+"""What a setting may be chosen by, and which direction is better. The test ELBO is none: it judges what was chosen."""
+
+
+class Choice(NamedTuple):
+    """The best setting of a model by one criterion, and the next best."""
+
+    criterion: str  # its name in `MEASUREMENTS`
+    model: str  # its name in `MODELS`
+    within: str  # what these settings have in common, where not all runs can be compared; or empty
+    setting: str  # the best, such as `latent_dim 16, kl_weight 0.5`
+    value: str  # its mean and spreads
+    next_setting: str
+    next_value: str
+    estimate: Estimate  # of best - next
+    tied: int  # settings that are as good as the best one, with it
+    settings: int  # all that have a number
+    outcome: str  # RESOLVED, TIED, NOT_RESOLVED or ONE_SEED
+
+    @property
+    def p(self) -> float:
+        """The p-value of "the two are equal"; NaN for one seed."""
+        return self.estimate.p
+
+
+class _Setting(NamedTuple):
+    runs: list[Config]  # evaluated, in the order of their seeds
+    numbers: list[float]  # one a run
+    mean: float
+
+
+def choose(results: Results) -> list[Choice]:
+    """Chooses a setting by each criterion, for each model that has several settings that can be compared."""
+    fields = settings_fields(results.judged)
+    groups: dict[tuple[Any, ...], list[list[Config]]] = {}
+    for runs in group_seeds(results.judged):
+        common = tuple(getattr(runs[0], name) for name in COMPARABLE_FIELDS)
+        groups.setdefault((runs[0].model, *common), []).append(runs)
+    return [
+        _best(results, name, settings, fields[settings[0].runs[0].model])
+        for name in CRITERIA
+        for group in groups.values()
+        if len(settings := _measured(results, name, group)) > 1
+    ]  # fmt: skip
+
+
+def _measured(results: Results, name: str, group: Sequence[Sequence[Config]]) -> list[_Setting]:
+    """The settings that have a number, the best first; not those of which an evaluated run has none."""
+    found = []
+    for runs in group:
+        evaluated = sorted((config for config in runs if config in results.rows), key=lambda config: config.seed)
+        numbers = [results.rows[config].get(name) for config in evaluated]
+        whole = [float(number) for number in numbers if number is not None and math.isfinite(number)]
+        if whole and len(whole) == len(numbers):
+            found.append(_Setting(evaluated, whole, statistics.fmean(whole)))
+    return sorted(found, key=lambda setting: setting.mean, reverse=CRITERIA[name] == "higher")
+
+
+def _best(results: Results, name: str, settings: Sequence[_Setting], fields: Sequence[str]) -> Choice:
+    best, other = settings[:2]
+    estimate = difference(other.numbers, best.numbers)
+    common = [field for field in fields if field in COMPARABLE_FIELDS]
+    own = [field for field in fields if field not in common]
+    tied = sum(setting.mean == best.mean for setting in settings)
+    (of_best, value), (of_other, next_value) = (
+        (describe(setting.runs[0], own), spread(name, [results.rows[config] for config in setting.runs]))
+        for setting in (best, other)
+    )
+    return Choice(
+        name, best.runs[0].model, describe(best.runs[0], common), of_best, value, of_other, next_value, estimate, tied,
+        len(settings), _outcome(estimate, tied),
+    )  # fmt: skip
+
+
+def _outcome(estimate: Estimate, tied: int) -> str:
+    if tied > 1:
+        return TIED
+    if math.isnan(estimate.error):
+        return ONE_SEED
+    return RESOLVED if estimate.p <= ALPHA else NOT_RESOLVED

@@ -1,0 +1,1 @@
+"""The command `vae-jax`: flags, plan, sweeps, provenance."""

@@ -1,0 +1,94 @@
+"""The experiments that come with the project, and those of users' files: each is a module that defines `EXPERIMENT`.
+
+A module of a folder, such as `published/jaanli.py`, is named with it: `published/jaanli`.
+"""
+
+import contextlib
+import importlib
+import importlib.util
+import os
+import pkgutil
+import re
+import sys
+import traceback
+from pathlib import Path
+
+import vae_jax
+from vae_jax.config import FIELDS, Experiment
+from vae_jax.fields import ConfigError, nearest
+
+PREFIX = "vae_jax.experiments."
+
+
+def names() -> list[str]:
+    """Returns the names of the experiments that come with the project; those in folders come last."""
+    modules = [module for module in pkgutil.walk_packages(importlib.import_module(PREFIX[:-1]).__path__, PREFIX) if not module.ispkg]
+    found = [module.name.removeprefix(PREFIX).replace(".", "/") for module in modules]
+    return sorted(found, key=lambda name: ("/" in name, name))
+
+
+def load(name_or_path: str) -> Experiment:
+    """Loads an experiment by its name, or from a Python file that defines `EXPERIMENT`.
+
+    Raises:
+        ConfigError: there is no such name or file, or the file defines no valid Experiment.
+    """
+    if name_or_path.endswith(".py"):
+        return _load_file(name_or_path)
+    if name_or_path not in names():
+        hint = nearest(name_or_path, names()) or f"; choose {', '.join(names())}, or the path of a .py file"
+        raise ConfigError(f"unknown experiment {name_or_path!r}{hint}")
+    module = importlib.import_module(f"{PREFIX}{name_or_path.replace('/', '.')}")
+    experiment: Experiment = module.EXPERIMENT
+    return experiment
+
+
+def figure_names() -> list[str]:
+    """Returns the names of the functions under `@figure`, read from their source: a dry run need not import JAX."""
+    sources = sorted((Path(vae_jax.__file__).parent / "report" / "figures").glob("*.py"))
+    return [
+        name
+        for path in sources
+        for name in re.findall(r"^@figure(?:\(.*\))?\ndef (\w+)\(", path.read_text("utf-8"), re.M)
+    ]
+
+
+def check_figures(experiment: Experiment) -> None:
+    """Raises ConfigError if the experiment asks for an unknown figure."""
+    known = figure_names()
+    for name in experiment.figures:
+        if name not in known:
+            hint = nearest(name, known) or f"; choose from {', '.join(known)}"
+            raise ConfigError(f"unknown figure {name!r}{hint}")
+
+
+def _load_file(text: str) -> Experiment:
+    """Loads a user's file as Python runs one: it may import its neighbours, and it is a module that others find."""
+    path = Path(os.path.abspath(os.path.expanduser(text)))
+    # A name of its own: under the file's, a random.py would replace the standard library's.
+    spec = importlib.util.spec_from_file_location(f"{PREFIX}file", path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise ConfigError(f"there is no experiment file {text}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where a dataclass looks up its annotations
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:  # a user's file may raise anything
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        where = f"{text}, line {lines[-1]}" if lines else text
+        raise ConfigError(f"{where}: {_explain(error)}") from error
+    finally:
+        with contextlib.suppress(ValueError):  # the file may have removed it
+            sys.path.remove(str(path.parent))  # what the program imports later is its own
+    experiment = getattr(module, "EXPERIMENT", None)
+    if not isinstance(experiment, Experiment):
+        raise ConfigError(f"{text} defines no EXPERIMENT = Experiment(...)")
+    return experiment
+
+
+def _explain(error: BaseException) -> str:
+    message = " ".join(str(error).split())
+    if match := re.search(r"Config\.__init__\(\) got an unexpected keyword argument '(\w+)'", message):
+        return f"unknown field {match[1]!r}{nearest(match[1], FIELDS)}"
+    return message if isinstance(error, ConfigError) else f"{type(error).__name__}: {message}"

@@ -1,0 +1,247 @@
+"""Launches an experiment: trains its runs, evaluates them, draws its figures and writes report.html.
+
+    python -m catalog.launch --experiment=ae_vs_vae
+    python -m catalog.launch --experiment=train --latent_dim=2,8,32 --kl_weight=0.5,1,4 --seed=0..2
+    python -m catalog.launch --workdir=runs/ae_vs_vae --train=false --evaluate=again
+
+Finished runs are not trained again: the same command continues where it was interrupted.
+"""
+
+import contextlib
+import os
+import platform
+import shlex
+import sys
+import textwrap
+import time
+import typing
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl.flags import FlagValues
+
+from vae_jax import command, environment, session, source
+from vae_jax.config import Experiment, Options, static_part
+from vae_jax.launch import catalog, flags, plan
+from vae_jax.session import Stop, StoppedError
+from vae_jax.workdir import UserError, check_workdir, exists, read_experiment
+
+if typing.TYPE_CHECKING:
+    from vae_jax.claims.results import Results
+
+PROGRAM, DEFAULT_EXPERIMENT = "vae-jax", "ae_vs_vae"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit code: as `command.guard`, 143 after SIGTERM, 129 after SIGHUP."""
+    argv = list(sys.argv if argv is None else argv)
+    try:
+        return command.guard(PROGRAM, lambda: _main(argv))
+    except StoppedError as error:
+        session.say(f"Stopped by {error}. Nothing is lost: the same command continues from here.")
+        return error.exit_code
+
+
+def _main(argv: list[str]) -> None:
+    values = flags.parse(argv)
+    if values.help:
+        return print(flags.help_text(__doc__ or "", values))
+    if values.version:
+        return print(_versions())
+    if values.list:
+        return print("\n".join(f"{name:25} {catalog.load(name).question}" for name in catalog.names()))
+    from vae_jax import data  # NumPy takes long to import, which --help must not wait for
+    from vae_jax.data.identity import check_runs, load_dataset
+
+    ignored = environment.isolate()  # before a user's file imports JAX
+    own, workdir = _find(values)
+    experiment = own.override(flags.overrides(values))
+    options = flags.options(values)
+    catalog.check_figures(experiment)
+    for name in dict.fromkeys(config.dataset for config in experiment.configs):
+        data.check_name(name)
+    for line in flags.repetitions(values):
+        session.say(f"{PROGRAM}: {line}")
+    if not options.train and not any(plan.is_done(workdir, config) for config in experiment.configs):
+        raise UserError(f"{workdir} holds no trained run of {experiment.name}; launch without --train=false")
+    if values.dry_run:  # refuses what the launch would refuse
+        check_runs(experiment.configs, workdir, options.data_dir, check_workdir(workdir, experiment))
+        datasets = [load_dataset(config, options.data_dir) for config in experiment.configs]
+        return print("\n".join(plan.describe(own, experiment, workdir, datasets)))
+    if ignored:
+        session.say(f"{PROGRAM}: ignoring {', '.join(ignored)}: results depend on flags only")
+    text = shlex.join([PROGRAM, *argv[1:]]).encode(errors="backslashreplace").decode()
+    session.run(lambda stop: _launch(experiment, workdir, options, text, stop))
+    return None
+
+
+def _versions() -> str:
+    """The versions of this program and of what it computes with."""
+    found = {name: source.version(name) for name in ("vae-jax", "jax", "jaxlib", "flax")}
+    texts = [f"{name} {version}" for name, version in found.items() if version]  # a checkout may not be installed
+    return ", ".join([*texts, f"Python {platform.python_version()}", f"source {source.digest()[:12]}"])
+
+
+def _find(values: FlagValues) -> tuple[Experiment, Path]:
+    """Finds the experiment, before flags override it, and its folder."""
+    # No shell expands the ~ of --workdir=~/runs.
+    workdir = Path(os.path.expanduser(values.workdir)) if values.workdir else None
+    if workdir and str(workdir).startswith("~"):
+        raise UserError(f"cannot expand {workdir}: there is no home directory; give the whole path")
+    if values.experiment is None and workdir and exists(workdir / "experiment.json"):
+        own = read_experiment(workdir)
+    else:
+        own = catalog.load(DEFAULT_EXPERIMENT if values.experiment is None else values.experiment)
+    return own, workdir or Path("runs", own.name)
+
+
+@environment.own_settings()
+def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, stop: Stop) -> None:
+    """Trains, evaluates, draws and reports, in the only launch of this workdir; without training, draws beside it."""
+    from vae_jax import workdir as disk
+    from vae_jax.claims import results
+    from vae_jax.launch import compilation, provenance
+
+    def finish() -> None:
+        disk.write_record(workdir, experiment, provenance.finish(record, time.monotonic() - start))
+
+    start = time.monotonic()
+    progress, failed, is_beside = session.Progress(), list[tuple[str, str]](), False
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(session.hold(workdir))
+        except session.InUseError as error:
+            if options.train:
+                raise
+            is_beside = True
+            progress.say(f"{error.reason}: evaluating nothing, drawing what is finished")
+        stack.callback(progress.close)
+        stack.enter_context(compilation.cache(options.compilation_cache))
+        before = disk.check_workdir(workdir, experiment)
+        if not is_beside:
+            record, failed = _train(experiment, workdir, options, text, before, stop, progress)
+        found = results.collect(workdir, experiment.configs, experiment.shown)
+        if not is_beside:
+            results.write_csv(workdir / "results.csv", found)
+        with session.hold(workdir, session.DRAWING, stop.check):
+            failed += _draw(experiment, workdir, options, found, stop, progress, None if is_beside else finish)
+    print(results.format_table(results.summarize(found)))
+    print(f"\n{_ending(workdir, found)}")
+    _report_failures(failed)
+    left = sum(not disk.is_trained(disk.run_dir(workdir, config)) for config in found.configs)
+    if left and not is_beside:
+        print(f"{left} of {len(found.configs)} runs are not trained; launch without --train=false to train them")
+
+
+def _train(
+    experiment: Experiment, workdir: Path, options: Options, text: str, before: dict[str, Any], stop: Stop,
+    progress: session.Progress,
+) -> tuple[dict[str, Any], list[tuple[str, str]]]:  # fmt: skip
+    """Trains and evaluates what is due; returns the record of this launch, and the runs that failed and why."""
+    from vae_jax import workdir as disk
+    from vae_jax.claims import results
+    from vae_jax.data.identity import check_runs
+    from vae_jax.launch import cluster, provenance, sweeps
+
+    configs = experiment.configs
+    disk.adopt_runs(workdir, configs)
+    with session.hold(workdir, session.DRAWING, stop.check):  # who draws beside launches has temporary files
+        disk.remove_leftovers(workdir)
+    identities = check_runs(configs, workdir, options.data_dir, before)
+    with cluster.connect(options.cluster, progress) if options.cluster else contextlib.nullcontext() as executor:
+        record = provenance.start(experiment, text, options.data_dir, before)
+        disk.write_record(workdir, experiment, record)
+        summary = plan.summary(experiment, workdir, options)  # whose path is not split
+        progress.say(textwrap.fill(summary, session.COLUMNS, break_long_words=False, break_on_hyphens=False))
+        table = results.LiveCsv(workdir, configs)
+        firsts = {static_part(config): config for config in reversed(configs) if config not in experiment.shown}
+        awaited = [disk.run_dir(workdir, config) for config in firsts.values()]
+        if len(awaited) in (1, len(configs)) or exists(workdir / "report.html"):
+            awaited = []
+
+        def meanwhile() -> None:
+            table.update()
+            while awaited and disk.is_evaluated(awaited[-1]):
+                awaited.pop()
+                if not awaited:
+                    _first_report(experiment, workdir, options, progress)
+
+        try:
+            failed = sweeps.train_and_evaluate(
+                configs, workdir, options, executor=executor, stop=stop, progress=progress, identities=identities,
+                meanwhile=meanwhile,
+            )  # fmt: skip
+        except BaseException:
+            table.update(now=True)  # also what has finished before a stop
+            raise
+    return record, [*failed]
+
+
+def _first_report(experiment: Experiment, workdir: Path, options: Options, progress: session.Progress) -> None:
+    """Writes the page of the runs that are evaluated so far, without figures."""
+    from vae_jax.claims import results
+    from vae_jax.report import page
+
+    found = results.collect(workdir, experiment.configs, experiment.shown)
+    path = page.write(experiment, workdir, found, [], options.data_dir, options.language)
+    progress.say(f"First report, of one seed and without figures: {path.resolve().as_uri()}")
+
+
+def _draw(
+    experiment: Experiment, workdir: Path, options: Options, found: "Results", stop: Stop, progress: session.Progress,
+    finish: Callable[[], None] | None,
+) -> list[tuple[str, str]]:  # fmt: skip
+    """Draws figures, calls `finish`, if it is given, writes the page; returns the figures that failed and why."""
+    # Whose libraries take long to import, which training must not wait for.
+    from vae_jax.claims import verdicts
+    from vae_jax.report import figures, made, page
+
+    def show(done: int, total: int, name: str) -> None:
+        stop.check()
+        progress.drawing(done, total, name)
+
+    verdicts.write_tables(workdir / "tables", verdicts.judge(found), verdicts.describe_others(found))
+    before_now = made.Made(workdir, made.digest(experiment, workdir, found), options.figures == "again")
+    drawn = figures.draw(experiment, found, workdir, options.data_dir, show, before_now)
+    if finish:
+        finish()
+    # A page that was written beside a launch lacks the launch's time.
+    facts = [options.language, finish is None, *(picture.name for picture in drawn.pictures)]
+    if before_now.find("report.html") != facts:
+        page.write(experiment, workdir, found, drawn.pictures, options.data_dir, options.language)
+        before_now.add("report.html", ["report.html"], facts)
+    before_now.write()
+    return drawn.failures
+
+
+def _ending(workdir: Path, found: "Results") -> str:
+    """The answer, where the report is, and how to load one of the runs in a notebook."""
+    from vae_jax import workdir as disk
+    from vae_jax.claims import verdicts
+    from vae_jax.claims.answer import answer
+
+    sentences = [textwrap.fill(text, session.COLUMNS) for text in answer(found, verdicts.judge(found))]
+    lines = [f"Report: {(workdir / 'report.html').resolve().as_uri()}"]
+    folders = [disk.run_dir(workdir, config).resolve() for config in found.configs]
+    # The last model is the one that is compared with the others.
+    lines += [f"In a notebook: vae_jax.load_run({str(run)!r})" for run in filter(disk.is_trained, folders[::-1])][:1]
+    return "\n\n".join(["\n".join(part) for part in (sentences, lines) if part])
+
+
+def _report_failures(failures: Sequence[tuple[str, str]]) -> None:
+    """Raises UserError that names the first failure, if there is one."""
+    if failures:
+        name, reason = failures[0]
+        more = f" ({len(failures) - 1} more: see the report)" if len(failures) > 1 else ""
+        raise UserError(f"{name} failed: {reason}{more}")
+
+
+def command_line() -> None:
+    """The entry point: ends the process with the exit code of `main`."""
+    code = main()
+    if code > 128:  # an ordinary exit would wait for a compilation that nobody needs any more
+        sys.stdout.flush()
+        os._exit(code)
+    sys.exit(code)
+

@@ -1,0 +1,284 @@
+"""The host loop: deals the runs that are due out to an executor, in chunks, and collects failures.
+
+Where a chunk is trained and evaluated is the executor's business: by default this process's devices, with `--cluster` a
+Dask cluster, or any `concurrent.futures.Executor` whose workers see the same workdir. Workers write only the folders of
+their runs, and those files are a function of each run's Config, so a worker that is lost costs time and no result.
+"""
+
+import contextlib
+import functools
+import itertools
+import queue
+import signal
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from vae_jax import environment, measure, session, source
+from vae_jax.config import Config, Options, canonical, group, static_part
+from vae_jax.data.identity import check_runs
+from vae_jax.session import Progress, Stop, StoppedError
+from vae_jax.training import checkpoints, chunks
+from vae_jax.training.chunks import KEPT_PROGRAMS, Watch
+from vae_jax.workdir import DataIdentity, UserError, is_evaluated, is_trained, remove_leftovers, run_dir, write_json
+
+DEFAULTS = Options()
+ATTEMPTS = 3  # of a chunk, before its runs count as failed
+
+
+class Failure(NamedTuple):
+    """A run that could not be trained or evaluated."""
+
+    run: str
+    reason: str  # one line
+
+
+class Chunk(NamedTuple):
+    """Runs of one program that a device trains together; `upcoming` is the next chunk, if of another program."""
+
+    configs: Sequence[Config]
+    identity: DataIdentity
+    upcoming: Sequence[Config] = ()
+
+
+class LocalDevices(ThreadPoolExecutor):
+    """An executor over this process's devices: each thread computes on a device of its own."""
+
+    _bound = threading.local()
+
+    def __init__(self) -> None:
+        devices = jax.local_devices()
+        free = queue.SimpleQueue[Any]()
+        for device in devices:
+            free.put(device)
+        super().__init__(len(devices), "device", lambda: setattr(self._bound, "device", free.get()))
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Schedules fn(*args, **kwargs) on the next free device."""
+
+        def on_device() -> Any:
+            with jax.default_device(self._bound.device):
+                return fn(*args, **kwargs)
+
+        return super().submit(on_device)
+
+
+@environment.own_settings()
+def train_and_evaluate(
+    configs: Sequence[Config], workdir: Path, options: Options = DEFAULTS, *, executor: Executor | None = None,
+    stop: Stop | None = None, progress: Progress | None = None, identities: dict[Config, DataIdentity] | None = None,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> list[Failure]:  # fmt: skip
+    """Trains the runs that are not trained yet, and evaluates those that have no current evaluation.
+
+    Args:
+        configs: of the experiment.
+        workdir: where each run's folder is; no other launch may write there.
+        options: how to train and evaluate.
+        executor: where chunks are computed; None for this process's devices.
+        stop: polled between epochs and evaluations.
+        progress: the display to report to.
+        identities: of the runs' data sets, as `check_runs` returns them; None to call it.
+        meanwhile: called about ten times a second as long as runs are trained or evaluated.
+
+    Returns:
+        The runs that failed, also because the executor broke or takes nothing any more. Their failure is recorded in
+        the workdir, and all others are done.
+
+    Raises:
+        UserError, ConfigError: as `check_runs`, or the connection to the executor is lost.
+        StoppedError: a stop was requested; all that is needed to resume is saved.
+    """
+    stop, progress = stop or Stop(), progress or Progress()
+    identities = identities or check_runs(configs, workdir, options.data_dir)
+    if options.num_likelihood_samples is None:
+        used = measure.samples_in_use(run_dir(workdir, config) for config in configs)
+        options = options._replace(num_likelihood_samples=used)
+    dealt = _chunks(configs, identities, workdir, options, is_local=executor is None)
+    _begin(progress, dealt, workdir, options)
+    pool = executor or LocalDevices()
+    prepare = functools.cache(measure.prepare)  # once
+    watch = None if executor else Watch(stop, progress, prepare if options.evaluate != "never" else lambda: None)
+    pending: dict[Future[Any], tuple[Chunk, int]] = {}
+    failures: list[Failure] = []
+    expected = source.installation() if executor else None
+
+    def submit(chunk: Chunk, attempt: int) -> None:
+        try:
+            pending[pool.submit(work, chunk, workdir, options, watch, expected)] = chunk, attempt
+        except Exception as error:  # an executor is anyone's, and each has its own when it is broken or shut down
+            failures.extend(_record_failure(chunk, workdir, error))
+
+    try:
+        for chunk in dealt:
+            submit(chunk, 1)
+        while pending:
+            if stop.asked:
+                running = [future for future in pending if not future.cancel()]
+                wait(running if executor is None else [])  # local chunks save what they need to resume
+                stop.check()
+            done, _ = wait(pending, timeout=0.1, return_when=FIRST_COMPLETED)
+            meanwhile()
+            for future in done:
+                chunk, attempt = pending.pop(future)
+                if future.cancelled():
+                    raise UserError("the cluster or executor is gone; launch again to finish its runs")
+                error = future.exception()
+                if error is None:
+                    failures += future.result()
+                    if executor:
+                        _count(chunk, progress, options)
+                elif isinstance(error, StoppedError):
+                    raise error
+                elif attempt < ATTEMPTS and not isinstance(error, UserError):
+                    submit(chunk, attempt + 1)
+                else:
+                    failures += _record_failure(chunk, workdir, error)
+    finally:
+        if executor is None:
+            pool.shutdown(wait=False, cancel_futures=True)
+    if executor:
+        remove_leftovers(workdir / "runs")  # of workers that were lost while they wrote
+    return failures
+
+
+def train_one(config: Config, workdir: Path, data_dir: str | None = None) -> Path:
+    """Trains one run, unless it is trained, and returns its folder.
+
+    Raises:
+        UserError, ConfigError: as `train_and_evaluate`, or the run failed, or the workdir is in use.
+    """
+    config, stop, progress = canonical(config), Stop(), Progress(max_lines=4)
+    options = Options(data_dir=data_dir, evaluate="never")
+    with session.hold(workdir):
+        try:
+            failures = train_and_evaluate([config], workdir, options, stop=stop, progress=progress)
+        except KeyboardInterrupt:
+            stop.signum = signal.SIGINT  # or the thread that trains would go on after the notebook's cell has ended
+            raise
+        finally:
+            progress.close()
+    if failures:
+        raise UserError(f"{config.name} failed: {failures[0].reason}")
+    return run_dir(workdir, config)
+
+
+@environment.own_settings()
+def work(
+    chunk: Chunk, workdir: Path, options: Options, watch: Watch | None = None,
+    expected: Mapping[str, str | None] | None = None,
+) -> list[Failure]:  # fmt: skip
+    """Trains a chunk, then evaluates its runs; a worker calls this, which must have the `expected` installation.
+
+    Returns:
+        The runs that could not be evaluated.
+
+    Raises:
+        UserError: the chunk could not be trained.
+        StoppedError: a stop was requested.
+    """
+    if expected and (difference := source.difference(source.installation(), expected)):
+        raise UserError(f"its worker has another installation ({difference}); install the same, and launch again")
+    configs, failures = chunk.configs, []
+    if options.train:
+        chunks.train(configs, chunk.identity, workdir, options, watch, chunk.upcoming)
+    for config in configs:
+        folder = run_dir(workdir, config)
+        if not _needs_evaluation(folder, options):
+            continue
+        if watch:
+            watch.stop.check()
+            watch.progress.doing("evaluating")
+        assert options.num_likelihood_samples is not None  # `train_and_evaluate` has filled it in
+        numbers = measure.evaluate_run(
+            folder, data_dir=options.data_dir, num_likelihood_samples=options.num_likelihood_samples
+        )
+        if "failed" in numbers:
+            failures.append(Failure(config.name, f"evaluation: {numbers['failed']}"))
+        if watch:
+            watch.progress.evaluated()
+    return failures
+
+
+def _needs_evaluation(folder: Path, options: Options) -> bool:
+    if options.evaluate == "never" or not is_trained(folder):
+        return False
+    assert options.num_likelihood_samples is not None
+    return options.evaluate == "again" or not measure.is_current(folder, options.num_likelihood_samples)
+
+
+def _chunks(
+    configs: Sequence[Config], identities: dict[Config, DataIdentity], workdir: Path, options: Options, is_local: bool
+) -> list[Chunk]:
+    """Deals the due runs out: those to train by program, and after them one by one those only to evaluate.
+
+    The first runs of all programs go before the others, so that models can be compared soon; but not where so many
+    programs are not kept compiled.
+    """
+    trained = {config: is_trained(run_dir(workdir, config)) for config in configs}
+    programs: list[list[list[Config]]] = []
+    for members in group(config for config in configs if options.train and not trained[config]):
+        size = _runs_at_once(len(members), options, is_local)
+        programs.append([members[start : start + size] for start in range(0, len(members), size)])
+    in_turn = [part for parts in programs for part in parts]
+    if len(programs) <= KEPT_PROGRAMS:
+        in_turn = [parts[0] for parts in programs] + [part for parts in programs for part in parts[1:]]
+    dealt = []
+    for part, after in itertools.zip_longest(in_turn, in_turn[1:]):
+        is_other = is_local and after and static_part(after[0]) != static_part(part[0])
+        dealt.append(Chunk(part, identities[part[0]], after if is_other else ()))
+    due = [config for config in configs if trained[config] and _needs_evaluation(run_dir(workdir, config), options)]
+    return dealt + [Chunk([config], identities[config]) for config in due]
+
+
+def _runs_at_once(num_runs: int, options: Options, is_local: bool) -> int:
+    if options.runs_per_device:
+        return options.runs_per_device
+    if not is_local or jax.default_backend() == "cpu":
+        return 1
+    return -(-num_runs // jax.local_device_count())
+
+
+def _begin(progress: Progress, dealt: Sequence[Chunk], workdir: Path, options: Options) -> None:
+    """Starts the display of these chunks, and says which evaluations are repeated because they are not current."""
+    to_train = to_evaluate = images = done = stale = 0
+    for chunk in dealt:
+        for config in chunk.configs:
+            folder = run_dir(workdir, config)
+            to_evaluate += options.evaluate != "never"
+            if is_trained(folder):
+                stale += options.evaluate == "due" and is_evaluated(folder)
+                continue
+            to_train += 1
+            images += chunk.identity.counts["train"] * config.num_epochs
+            done += chunk.identity.counts["train"] * max(checkpoints.epochs(folder), default=0)
+    if stale:
+        progress.say(
+            f"{stale} evaluations failed, or are of other code, instruments or sample counts than today's; "
+            "evaluating these runs again"
+        )
+    progress.begin(to_train, to_evaluate, images, done)
+
+
+def _count(chunk: Chunk, progress: Progress, options: Options) -> None:
+    """Counts a chunk that another process has finished."""
+    if options.train:
+        images = sum(chunk.identity.counts["train"] * config.num_epochs for config in chunk.configs)
+        progress.trained(len(chunk.configs), images)
+    if options.evaluate != "never":
+        progress.evaluated(len(chunk.configs))
+
+
+def _record_failure(chunk: Chunk, workdir: Path, error: BaseException) -> list[Failure]:
+    """Records that a chunk's runs could not be trained."""
+    lines = str(error).splitlines() or [""]
+    reason = lines[0] if isinstance(error, UserError) else f"{type(error).__name__}: {lines[0]}".rstrip(": ")
+    failures = [Failure(c.name, reason) for c in chunk.configs if not is_trained(run_dir(workdir, c))]
+    for failure in failures:
+        with contextlib.suppress(UserError):  # the disk may be full
+            write_json(workdir / "runs" / failure.run / "failed.json", {"failed": failure.reason})
+    return failures or [Failure(chunk.configs[0].name, reason)]

@@ -1,0 +1,41 @@
+"""The parts of an evaluation: what is computed of a run, from which images."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from vae_jax.measure import instruments, judges
+from vae_jax.measure.density import evaluate_density
+from vae_jax.measure.latents import evaluate_latents
+from vae_jax.measure.likelihood import evaluate_likelihood
+from vae_jax.measure.samples import draw_samplers, evaluate_samples
+from vae_jax.training.runs import dataset_of, load_run
+from vae_jax.workdir import read_metrics
+
+MIN_SAMPLES, MAX_SAMPLES = 1_000, 10_000  # of each sampler; as many as test images between them
+
+
+def of_run(
+    folder: Path, data_dir: str | None, num_likelihood_samples: int
+) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
+    """Yields the parts of the evaluation of the run in this folder, by name; the failure of one leaves the others.
+
+    Raises:
+        UserError: the run, or the data set that it was trained on, cannot be loaded.
+    """
+    run = load_run(folder)
+    diverged = [row["epoch"] for row in read_metrics(folder) if row.get("diverged")]
+    if diverged:
+        yield "metrics", lambda: {"diverged_epoch": diverged[0]}
+        return
+    dataset = dataset_of(run, data_dir)
+    test, train = dataset.test.images, dataset.train.images
+    yield "likelihood", lambda: evaluate_likelihood(run, test, train, num_samples=num_likelihood_samples)
+    yield "density of the codes", lambda: evaluate_density(run, train)
+    if judges.is_classifiable(dataset):
+        place = folder.parents[1] / instruments.FOLDER
+        judge = judges.load_or_train(dataset, place)
+        num_samples = min(max(len(test), MIN_SAMPLES), MAX_SAMPLES)
+        samplers = draw_samplers(run, train, num_samples, seed=0)
+        yield "samples", lambda: evaluate_samples(run, dataset, judge, samplers)
+        yield "latent space", lambda: evaluate_latents(run, dataset, samplers["gaussian"])

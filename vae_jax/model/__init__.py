@@ -1,0 +1,1 @@
+"""The models: likelihoods, objectives, networks, and the program of a run."""

@@ -1,0 +1,1 @@
+"""Training: the step, a run and its files, checkpoints and chunks."""
