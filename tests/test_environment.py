@@ -162,7 +162,7 @@ def test_no_setting_of_the_process_changes_a_bit(cheap_compilation, change, writ
 
 def test_no_setting_changes_an_instrument_that_is_trained_by_itself(cheap_compilation, change):
     """It may be kept in the user's cache, for all workdirs."""
-    network, images, labels = recipe.Network(2), np.arange(256, dtype=np.uint8).reshape(4, 8, 8), np.arange(4) % 2
+    network, images, labels = judges.Network(1), np.arange(256, dtype=np.uint8).reshape(4, 8, 8), np.arange(4) % 2
 
     def found():
         jax.clear_caches()

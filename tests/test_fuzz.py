@@ -383,8 +383,8 @@ def judge_safetensors(folder, tiny):
     def read(folder):
         found = load(folder)
         assert (found.digest, found.accuracy) == (whole.digest, whole.accuracy)
-        features, probabilities = found.predict(digits.test.images / np.float32(255))
-        assert (features.shape, probabilities.shape) == ((30, 128), (30, 3))
+        features, logits = found.predict(digits.test.images / np.float32(255))
+        assert (features.shape, logits.shape) == ((30, 128), (30, 4))
 
     return Format(folder, "*.safetensors", read)
 
