@@ -79,7 +79,7 @@ def test_output_that_nobody_reads_ends_quietly(unbuffered):
 CLOSED = ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"]
 WORK = """
 import os, sys, tempfile
-from scripts import command
+from vae_jax import command
 from vae_jax import session
 
 def work():

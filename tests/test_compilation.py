@@ -13,15 +13,16 @@ from vae_jax.launch import compilation
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = """
 import sys, numpy as np, jax
-from vae_jax import compilation, training
+from vae_jax.launch import compilation
+from vae_jax.training import step
 from vae_jax.config import Config
 from vae_jax.model.programs import make_program
 with compilation.cache(sys.argv[1] if len(sys.argv) > 1 else None):
     config = Config(hidden_dims=(8,), batch_size=16)
-    program, numbers = make_program(config, (8, 8)), training.hyperparameters([config])
-    states = training.init_states(program, numbers)
+    program, numbers = make_program(config, (8, 8)), step.hyperparameters([config])
+    states = step.init_states(program, numbers)
     images = np.random.default_rng(0).integers(0, 256, (64, 8, 8), np.uint8)
-    states, metrics = training.train_epoch(program, images, states, numbers, np.int32(0))
+    states, metrics = step.train_epoch(program, images, states, numbers, np.int32(0))
     print(b"".join(np.asarray(leaf).tobytes() for leaf in jax.tree.leaves((states.params, metrics))).hex())
 """
 

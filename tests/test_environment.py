@@ -29,8 +29,8 @@ HOSTILE = {
 }  # fmt: skip
 SETTINGS = """
 import json, sys
-from experiments import launch
-assert launch.main(["launch.py", "--dry_run", "--experiment=train"]) == 0
+from vae_jax.launch import launcher
+assert launcher.main(["vae-jax", "--dry_run", "--experiment=train"]) == 0
 assert "jax" not in sys.modules
 import jax
 print(json.dumps({name: repr(value) for name, value in jax.config.values.items()}))

@@ -378,7 +378,7 @@ def test_a_worker_that_was_given_up_leaves_a_finished_run_alone(tmp_path, uninte
 FULL = """
 import resource, sys
 from pathlib import Path
-from vae_jax import sweeps
+from vae_jax.launch import sweeps
 sys.path.insert(0, "tests")
 from test_sweeps import GRID, TRAIN
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)

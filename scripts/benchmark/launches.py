@@ -117,8 +117,6 @@ def benchmark_again(num_runs: int, repeats: int) -> Table:
 
 
 def _run(*flags: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "vae_jax", *flags], cwd=ROOT, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-m", "vae_jax", *flags], cwd=ROOT, capture_output=True, text=True)
     if done.returncode != 0:
         raise UserError(f"the launch ended with {done.returncode}: {done.stderr[-500:]}")

@@ -22,7 +22,11 @@ PREFIX = "vae_jax.experiments."
 
 def names() -> list[str]:
     """Returns the names of the experiments that come with the project; those in folders come last."""
-    modules = [module for module in pkgutil.walk_packages(importlib.import_module(PREFIX[:-1]).__path__, PREFIX) if not module.ispkg]
+    modules = [
+        module
+        for module in pkgutil.walk_packages(importlib.import_module(PREFIX[:-1]).__path__, PREFIX)
+        if not module.ispkg
+    ]
     found = [module.name.removeprefix(PREFIX).replace(".", "/") for module in modules]
     return sorted(found, key=lambda name: ("/" in name, name))
 

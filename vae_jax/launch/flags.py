@@ -125,7 +125,8 @@ def repetitions(values: flags.FlagValues) -> list[str]:
     for name in values:
         flag: flags.Flag[Any] = values[name]
         if flag.present > 1 and name not in ("help", "h", "version", "list", "dry_run"):
-            last = format_values(flag.value) if name in FIELDS else format_value(flag.value)
+            value: Any = flag.value
+            last = format_values(value) if name in FIELDS else format_value(value)
             times = "twice" if flag.present == 2 else f"{flag.present} times"
             lines.append(f"--{name} given {times}; using the last, {last}")
     return lines

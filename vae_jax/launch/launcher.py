@@ -244,4 +244,3 @@ def command_line() -> None:
         sys.stdout.flush()
         os._exit(code)
     sys.exit(code)
-
