@@ -7,7 +7,7 @@ the codes is none, of one size, or of a size that the encoder learns. Each model
 neither; without a pull, learned noise has nothing that keeps it, and goes. `rae` without its decay is the AE with a
 pull, `cv_vae` is the constant-variance VAE of Ghosh et al. 2020 (arXiv:1903.12436).
 
-Measured with `--seed=100..109`, mnist_5k: distortion and rate in nats, the Fréchet distance of samples by what is known
+Measured with `--seed=100..109`, mnist_5k: distortion and rate in nats, Fréchet distances of samples by what is known
 of the codes, and what it is after standardizing them, without a look at their correlations; holes are
 `gaussian_hole_mass`, steps `step_0_3_change`, midpoints `midpoint_implausible_excess`.
 
@@ -26,7 +26,7 @@ of the codes, and what it is after standardizing them, without a look at their c
 - That it is learned takes the holes from 0.68 to 0.38, for 8 nats more.
 - Samples of a fitted Gaussian, and midpoints, get worse with each pull.
 
-At 2 dimensions steps get smaller with each ingredient (AE 0.52, RAE 0.34, fixed noise 0.41, with the pull 0.27, VAE 0.28)
+At 2 dimensions steps get smaller with each ingredient (AE 0.52, RAE 0.34, fixed noise 0.41, with a pull 0.27, VAE 0.28)
 and holes fewer (0.20, 0.15, 0.15, 0.10, 0.10); samples differ by less than what ten seeds resolve.
 """
 

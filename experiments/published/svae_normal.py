@@ -4,8 +4,8 @@
     vae-jax --experiment=published/svae_normal --num_likelihood_samples=500
 
 Published: log p(x) with 500 importance samples, Table 1, rows N-VAE: -135.73, -110.21, -93.84, -88.90 and -88.93 nats
-at 2, 5, 10, 20 and 40 dimensions (ELBO -137.08 at 2, of a distortion of 129.84 and a rate of 7.24; -98.36 at 10, of 78.93
-and 19.44).
+at 2, 5, 10, 20 and 40 dimensions (ELBO -137.08 at 2, of a distortion of 129.84 and a rate of 7.24; -98.36 at 10, of
+78.93 and 19.44).
 Setting: 784-256-128-z with ReLU, Adam at 0.001, batches of 64, pixels redrawn at each step, stopped early on the
 validation loss. Ours: a validation set of 10,000 images (a sixth), so 50,000 to train on, and a patience of 50 epochs.
 Known differences: the authors' code (github.com/nicola-decao/s-vae-pytorch, examples/mnist.py) takes a softplus as the
