@@ -4,13 +4,13 @@ from dataclasses import replace
 
 from test_verdicts import changed, pair, results_of
 
-from vae_jax.claims.answer import answer, english
+from vae_jax.claims.answer import answer
 from vae_jax.claims.verdicts import judge
 from vae_jax.config import Config
 from vae_jax.report.page.language import Language
 
 
-def told(results, _=english):
+def told(results, _=str.format):
     return answer(results, judge(results), _)
 
 

@@ -361,10 +361,11 @@ def test_a_page_in_korean_is_korean_and_has_nothing_left_to_fill_in(workdir):
     assert parsed.texts("dl", lang="en")
 
 
-def test_a_korean_page_falls_back_to_english_for_each_text_that_has_no_translation(monkeypatch):
+def test_a_korean_page_falls_back_to_english_for_each_text_that_has_no_translation(monkeypatch, tmp_path):
     translations = Language("ko").translations
     del translations["Verdicts"], translations["{model} and {baseline} seeds"]
-    monkeypatch.setattr("vae_jax.report.page.language.json.loads", lambda text: translations)
+    write_json(tmp_path / "ko.json", translations)
+    monkeypatch.setattr("vae_jax.report.page.language.FOLDER", tmp_path)
     parsed = render({config: ROWS[config] for config in (AE0, AE1, VAE0)}, language="ko")
     assert parsed.texts("h2")[1:3] == ["Verdicts", "결과"]
     assert "1 and 2 seeds" in " ".join(parsed.texts("td"))

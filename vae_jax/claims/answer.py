@@ -5,7 +5,7 @@ They are about the main pair, the last model and its baseline, and each says wha
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from vae_jax.claims.claims import CLAIMS, PRICE, Claim
 from vae_jax.claims.results import DASH, Results, rounded, spread
@@ -42,18 +42,13 @@ _SENTENCES: tuple[tuple[str, Sequence[Claim], Form, str], ...] = (
 """What is said of all rows that have this verdict on one of these claims."""
 
 
-def english(text: str, **values: Any) -> str:
-    """Fills in the {names} of an English text."""
-    return text.format(**values)
-
-
-def answer(results: Results, verdicts: Sequence[Verdict], _: Translate = english) -> list[str]:
+def answer(results: Results, verdicts: Sequence[Verdict], _: Translate = str.format) -> list[str]:
     """Answers the question of an experiment that compares models.
 
     Args:
         results: of all runs.
         verdicts: what `judge` makes of them.
-        _: into the language of the answer.
+        _: into the language of the answer; as it is, English.
 
     Returns:
         Sentences on what is gained, lost and paid, with the number and interval of the first of each, and on what is
