@@ -25,12 +25,12 @@
     mixture: _("16 draws from the mixture of its codes"),
   };
   const HINTS = {
-    explore: _("Move over a plane, or use its arrow keys: each decoder draws what it sees there."),
-    digit: _("Move over a plane: the point snaps to the nearest test digit, and to the same digit in the others."),
-    prior: _("The same 16 points land on every plane, and each model’s decoder draws them."),
+    explore: "Move over a plane, or use its arrow keys: each decoder draws what it sees there.",
+    digit: "Move over a plane: the point snaps to the nearest test digit, and to the same digit in the others.",
+    prior: "The same 16 points land on every plane, and each model’s decoder draws them.",
     own: "The points come from {sampler}, fitted to each model’s codes of training images.",
-    line: _("Drag A and B. Keys: A or B chooses an end, arrows move it."),
-    draw: _("Draw with mouse or finger. The encoders place your digit."),
+    line: "Drag A and B. Keys: A or B chooses an end, arrows move it.",
+    draw: "Draw with mouse or finger. The encoders place your digit.",
   };
 
   const random = Noise.generator(1);
