@@ -7,7 +7,6 @@ import io
 import itertools
 import json
 import re
-import string
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +31,7 @@ from vae_jax.model.programs import make_program
 from vae_jax.models import MODELS
 from vae_jax.report import page
 from vae_jax.report.page import explorer, weights
-from vae_jax.report.page.texts.explorer import EXPLORER
+from vae_jax.report.page.language import Language
 from vae_jax.training.runs import TrainedRun, trained_run, write_params
 
 pytestmark = pytest.mark.usefixtures("cheap_compilation")
@@ -146,12 +145,12 @@ def evaluated(folder: Path) -> results.Results:
     return results.Results(experiment.configs, rows, {})
 
 
-def write_page(folder: Path, name: str = "report.html", **options: Any) -> Path:
+def write_page(folder: Path, name: str = "report.html", language: str = "en", **options: Any) -> Path:
     """Writes a page with the answer's sentences and a background in the planes."""
     experiment = workdir.read_experiment(folder)
     found = results.collect(folder, experiment.configs)
     built = build(folder, looks=brightness, **options)
-    html = page.render(experiment, workdir.read_record(folder), found, [], built, ANSWER)
+    html = page.render(experiment, workdir.read_record(folder), found, [], built, ANSWER, language)
     workdir.write_text(folder / name, html)
     return folder / name
 
@@ -355,7 +354,7 @@ def test_a_page_keeps_its_size_and_says_what_it_leaves_out(digits, tmp_path, mon
 def test_scripts_and_texts_of_an_explorer_have_the_room_that_is_left_for_them(folder):
     for language in LANGUAGES:
         experiment = workdir.read_experiment(folder)
-        found, built = results.collect(folder, experiment.configs), build(folder, language=language)
+        found, built = results.collect(folder, experiment.configs), build(folder)
         render = functools.partial(page.render, experiment, {}, found, [], language=language)
         runs_and_images = sum(len(json.dumps(each)) for each in (*built["runs"], *built["images"]))
         assert len(render(built).encode()) - len(render(None).encode()) - runs_and_images < 0.8 * page.EXPLORER_BYTES
@@ -434,31 +433,6 @@ def test_without_the_data_set_there_is_no_explorer_but_a_page(digits, tmp_path):
     html = page.write(lost, tmp_path, results.collect(tmp_path, lost.configs), []).read_text(encoding="utf-8")
     assert 'id="explorer"' not in html
     assert "<script" not in html
-
-
-def placeholders(text: str) -> set[str]:
-    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
-
-
-def test_every_language_has_every_text_and_every_text_is_used():
-    for texts in EXPLORER.values():
-        assert texts.keys() == EXPLORER["en"].keys()
-        assert all(texts.values())
-        assert {n: placeholders(t) for n, t in texts.items()} == {n: placeholders(t) for n, t in EXPLORER["en"].items()}
-    source = "".join((FOLDER / name).read_text(encoding="utf-8") for name in ("explorer.html", *page.SCRIPTS))
-    named = set(re.findall(r"\b(?:t|texts)\.(\w+)", source))
-    assert named <= EXPLORER["en"].keys()
-    composed = ("hint_", "caption_", "noise_", "same_")  # with what the state says
-    tools = {"explore", "line", "draw", "gaussian", "mixture", "kl_weight", "seed"}
-    assert {name for name in EXPLORER["en"].keys() - named - tools if not name.startswith(composed)} == set()
-    assert {f"noise_{model.noise}" for model in MODELS.values()} <= EXPLORER["en"].keys()
-
-
-def test_no_string_a_reader_sees_is_in_a_script():
-    for name in SCRIPTS:
-        for line in (FOLDER / name).read_text(encoding="utf-8").splitlines():
-            for literal in re.findall(r'"([^"]*)"', line.split("//")[0]):
-                assert not re.search(r"[A-Za-z]{3,} [a-z]{2,} [a-z]", literal), f"{name}: {literal}"
 
 
 def test_scripts_make_no_markup():
@@ -724,7 +698,7 @@ def test_the_sampler_of_the_codes_can_be_a_mixture(tab):
         })()""")
 
     assert changes(tab, choose)[:, GRID].all()
-    assert tab.evaluate("document.querySelector('.ex-caption').textContent") == EXPLORER["en"]["caption_mixture"]
+    assert tab.evaluate("document.querySelector('.ex-caption').textContent") == "16 draws from the mixture of its codes"
 
 
 def test_pointing_at_a_draw_shows_where_it_lies_in_both_planes(tab):
@@ -825,7 +799,8 @@ def test_a_sweep_has_a_slider_for_the_kl_weight_and_a_list_of_seeds(browser, dig
         })()""")
 
     assert changes(tab, choose)[:, PLANE].all()
-    assert EXPLORER["en"]["aligned"] in tab.evaluate("document.querySelector('[data-ex=notes]').textContent")
+    notes = tab.evaluate("document.querySelector('[data-ex=notes]').textContent")
+    assert "Planes of a model’s runs are turned about the origin" in notes
 
 
 def test_more_dimensions_have_sliders_sorted_by_kl_and_axes_to_choose(browser, digits, tmp_path):
@@ -955,7 +930,7 @@ def told(folder) -> dict[str, Path]:
     picture = page.Picture("latent_space", "Latent space", "Codes of test images.")
     image = page.Embedded("data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==", 640, 480)
     for language in LANGUAGES:
-        live = build(folder, looks=brightness, language=language)
+        live = build(folder, looks=brightness)
         html = page.render(experiment, {}, evaluated(folder), [(picture, image)], live, ANSWER, language)
         workdir.write_text(folder / f"told-{language}.html", html)
     return {language: folder / f"told-{language}.html" for language in LANGUAGES}
@@ -988,6 +963,24 @@ def test_a_draw_of_epsilon_lands_on_the_ellipse_and_is_decoded(browser, told, ca
             moving = tab.evaluate(canvases)[0]
             tab.wait(f"{canvases}[0] !== {json.dumps(moving)}")
     assert tab.messages == []
+
+
+def test_scripts_speak_the_language_of_the_page(browser, told):
+    def said(language: str) -> str:
+        tab = opened(browser, told[language])
+        for tool in ("line", "draw", "explore"):
+            tab.evaluate(f"document.querySelector('input[value={tool}]').click()")
+            tab.settle(2)
+        return tab.evaluate("""(() => {
+            const root = document.getElementById("explorer");
+            const labels = [...root.querySelectorAll("[aria-label]")].map((each) => each.ariaLabel);
+            return [root.innerText, ...labels].join(" / ");
+        })()""")
+
+    english, korean = said("en"), said("ko")
+    texts = [text for text in Language("ko").translations if len(text) > 9 and text in english]
+    assert len(texts) >= 15
+    assert [text for text in texts if text in korean] == []
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -21,9 +21,8 @@ from vae_jax.measure.measurements import MEASUREMENTS
 from vae_jax.model import objectives
 from vae_jax.report import page
 from vae_jax.report.page import Embedded, embed
+from vae_jax.report.page.language import Language
 from vae_jax.report.page.record import number
-from vae_jax.report.page.texts.page import PAGE
-from vae_jax.report.page.texts.story import STORY
 from vae_jax.workdir import Picture, UserError, run_dir, write_json, write_record, write_text
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
@@ -49,6 +48,7 @@ RECORD: dict[str, Any] = {
     "started": "2025-03-14T09:26:53+00:00",
     "wall_seconds": 192.4,
 }  # fmt: skip
+STORY, CLAIMS = "From an autoencoder to a VAE", "What is often said, and what was measured here"  # headings
 IMAGE = Embedded("data:image/webp;base64,UklGRg==", 640, 480)
 
 
@@ -164,14 +164,14 @@ def test_writes_one_file_that_fetches_nothing_and_whose_links_lead_somewhere(wor
 def test_everything_is_there_in_its_order(workdir):
     parsed = Page(written(workdir))
     assert parsed.texts("h1") == ["ae_vs_vae"]
-    assert parsed.texts("h2") == [STORY["en"]["title"], "Verdicts", "Results", "Figures", "Runs", "Provenance"]
+    assert parsed.texts("h2") == [STORY, "Verdicts", "Results", "Figures", "Runs", "Provenance"]
     assert parsed.texts("h3")[-3:] == ["How a verdict is reached", "1. Samples of N(0, I)", "2. Latent space"]
     assert parsed.texts("li")[-2:] == ["Samples of N(0, I)", "Latent space"]
     folded = ["All other numbers of VAE and AE: described, not judged", "What the numbers mean"]
     assert parsed.texts("summary") == [*folded, *(config.name for config in EXPERIMENT.configs)]
     body = parsed.texts("body")[0]
     order = [
-        "ae_vs_vae", "What does it cost?", STORY["en"]["title"], STORY["en"]["claims"],
+        "ae_vs_vae", "What does it cost?", STORY, CLAIMS,
         RECORD["command"], "4 runs on mnist_5k", "Verdicts",
         "VAE compared with AE", "price", "corrected for", "Holm's, so that any",
         "Results", "results.csv", "What the numbers mean", "Figures",
@@ -215,7 +215,7 @@ def test_a_run_without_evaluation_is_not_passed_over_in_silence(workdir):
     parsed = Page(written(workdir, pictures=[]))
     assert "4 runs (3 evaluated) on mnist_5k" in parsed.texts("div", **{"class": "launch"})[0]
     assert AE0.name not in parsed.texts("summary")
-    assert parsed.texts("h2") == [STORY["en"]["title"], "Verdicts", "Results", "Runs", "Provenance"]
+    assert parsed.texts("h2") == [STORY, "Verdicts", "Results", "Runs", "Provenance"]
 
 
 def test_failed_and_diverged_runs_are_visible():
@@ -331,11 +331,10 @@ def test_parts_of_the_story_that_do_not_apply_are_left_out():
     def chapters(*configs: Config, live: Any = None) -> list[str]:
         return render({config: {} for config in configs}, live=live, figures=[]).texts("h3")
 
-    told = STORY["en"]
-    assert chapters(AE0) == [told["autoencoder"], told["space"]]
-    assert told["loss"] in chapters(VAE0)
-    assert told["claims"] not in chapters(VAE0)
-    assert told["loss"] not in chapters(Config(importance_samples=5))  # its loss is another
+    assert chapters(AE0) == ["An autoencoder", "Its latent space, and the gaps in it"]
+    assert "Two terms" in chapters(VAE0)
+    assert CLAIMS not in chapters(VAE0)
+    assert "Two terms" not in chapters(Config(importance_samples=5))  # its loss is another
     assert "here of 2 or 8 numbers" in render({Config(latent_dim=d): {} for d in (8, 2)}).texts("p")[1]
     assert "here of 1 number;" in render({Config(latent_dim=1): {}}).texts("p")[1]
     assert render().texts("script") == []  # nothing is drawn without the explorer's runs
@@ -344,21 +343,32 @@ def test_parts_of_the_story_that_do_not_apply_are_left_out():
 # In another language.
 
 
-def test_a_page_in_korean_is_korean_but_for_what_other_rooms_say(workdir):
-    """Every text of the English page that is a whole text is gone, and what stays English is marked as English."""
+def test_a_page_in_korean_is_korean_and_has_nothing_left_to_fill_in(workdir):
+    """What stays English, such as a question of another's experiment, is marked as English."""
     found = results.collect(workdir, EXPERIMENT.configs)
     html = page.write(EXPERIMENT, workdir, found, PICTURES, language="ko").read_text(encoding="utf-8")
     parsed = Page(html)
     assert parsed.texts("html", lang="ko")
-    assert parsed.texts("h2") == [STORY["ko"]["title"], "판정", "결과", "그림", "학습 결과", "출처와 환경"]
+    assert parsed.texts("h2") == ["오토인코더에서 VAE까지", "판정", "결과", "그림", "학습 결과", "출처와 환경"]
     assert parsed.texts("caption") == ["AE 대비 VAE"]
     assert "뒷받침됨" in " ".join(parsed.texts("span", **{"class": "verdict supported"}))
     visible = parsed.texts("body")[0]
-    english = [text for text in (PAGE["en"] | STORY["en"]).values() if re.search(r"\w \w", text) and "{" not in text]
-    assert len(english) > 25
-    assert [text for text in english if text in visible] == []
+    translations = Language("ko").translations
+    assert len([text for text in translations.values() if "{" not in text and text in visible]) > 80
+    assert [text for text in translations if text.endswith(".") and text in visible] == []
+    assert not re.search(r"\{\w+\}", visible)
     assert parsed.texts("p", lang="en")[0] == EXPERIMENT.question
     assert parsed.texts("dl", lang="en")
+
+
+def test_a_korean_page_falls_back_to_english_for_each_text_that_has_no_translation(monkeypatch, tmp_path):
+    translations = Language("ko").translations
+    del translations["Verdicts"], translations["{model} and {baseline} seeds"]
+    write_json(tmp_path / "ko.json", translations)
+    monkeypatch.setattr("vae_jax.report.page.language.FOLDER", tmp_path)
+    parsed = render({config: ROWS[config] for config in (AE0, AE1, VAE0)}, language="ko")
+    assert parsed.texts("h2")[1:3] == ["Verdicts", "결과"]
+    assert "1 and 2 seeds" in " ".join(parsed.texts("td"))
 
 
 def test_a_korean_page_says_what_is_counted_in_korean():

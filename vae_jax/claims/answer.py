@@ -4,10 +4,10 @@ They are about the main pair, the last model and its baseline, and each says wha
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Literal
 
-from vae_jax.claims.claims import CLAIMS, PRICE
+from vae_jax.claims.claims import CLAIMS, PRICE, Claim
 from vae_jax.claims.results import DASH, Results, rounded, spread
 from vae_jax.claims.verdicts import (
     CONTRADICTED,
@@ -23,50 +23,32 @@ from vae_jax.models import MODELS
 
 MAX_SETTINGS = 3  # that have sentences of their own; of more, it is counted how many a phrase is true of
 
+Translate = Callable[..., str]
+"""Maps an English text, and values for its {names}, to the text with them filled in."""
 
-class Texts(NamedTuple):
-    """The texts of one language; a phrase {what} is about {model} and {baseline}."""
+Form = Literal["topic", "gain", "loss"]
+"""Which of a claim's phrases."""
 
-    phrases: Mapping[str, tuple[str, str, str]]  # by measurement: its topic, and what is gained or lost
-    at: str  # before what is said of one {setting} of several
-    gained: str
-    lost: str
-    paid: str
-    other: Mapping[str, str]  # by verdict: around a list of topics
-    numbers: str  # after a phrase: {value}, the {baseline}'s {other}, and the {estimate} in [{low}, {high}]
-    one_seed: str  # around the list of topics with their numbers
-    counted: str  # after a phrase: it is so in {k} of {n} settings
-    trained: str  # what is said without a comparison
-    labels: Mapping[str, str]  # of the main numbers of models that are compared with nothing
-    last: str  # between the last two of a list
-    to: str  # between the least and the greatest of several numbers
-
-
-ENGLISH = Texts(
-    {claim.measurement: (claim.topic, claim.gain, claim.loss) for claim in CLAIMS},
-    at="at {setting}, {what}",
-    gained="beside the {baseline}, the {model} has {what}",
-    lost="beside the {baseline}, the {model} has {what}, against the claim",
-    paid="the price: {what}",
-    other={LEVEL: "no difference that matters: {what}", NOT_RESOLVED: "not resolved: {what}",
-           NOT_JUDGED: "not judged, as a model does not reconstruct: {what}"},
-    numbers="{what} ({value} against {other}; difference {estimate} [{low}, {high}])",
-    one_seed="{model} against {baseline}, one seed, so no interval and no verdict: {what}",
-    counted="{what} (in {k} of {n} settings)",
-    trained="trained on {dataset}, the {model} has a {label} of {value} nats per image",
-    labels={"test_elbo": "test ELBO", "test_distortion": "test distortion"},
-    last=" and ",
-    to="{low} to {high}",
+_GAINS = CLAIMS[:-1]
+_SENTENCES: tuple[tuple[str, Sequence[Claim], Form, str], ...] = (
+    (SUPPORTED, _GAINS, "gain", "beside the {baseline}, the {model} has {what}"),
+    (CONTRADICTED, _GAINS, "loss", "beside the {baseline}, the {model} has {what}, against the claim"),
+    (SUPPORTED, [PRICE], "gain", "the price: {what}"),
+    (CONTRADICTED, [PRICE], "loss", "beside the {baseline}, the {model} has {what}"),
+    (LEVEL, CLAIMS, "topic", "no difference that matters: {what}"),
+    (NOT_RESOLVED, CLAIMS, "topic", "not resolved: {what}"),
+    (NOT_JUDGED, CLAIMS, "topic", "not judged, as a model does not reconstruct: {what}"),
 )  # fmt: skip
+"""What is said of all rows that have this verdict on one of these claims."""
 
 
-def answer(results: Results, verdicts: Sequence[Verdict], texts: Texts = ENGLISH) -> list[str]:
+def answer(results: Results, verdicts: Sequence[Verdict], _: Translate = str.format) -> list[str]:
     """Answers the question of an experiment that compares models.
 
     Args:
         results: of all runs.
         verdicts: what `judge` makes of them.
-        texts: of a language.
+        _: into the language of the answer; as it is, English.
 
     Returns:
         Sentences on what is gained, lost and paid, with the number and interval of the first of each, and on what is
@@ -75,16 +57,17 @@ def answer(results: Results, verdicts: Sequence[Verdict], texts: Texts = ENGLISH
     """
     rows = _main_pair(verdicts)
     if not rows:
-        return [_sentence(text) for text in _alone(results, texts)]
+        return [_sentence(text) for text in _alone(results, _)]
     settings = dict.fromkeys(row.pair.setting for row in rows)
     groups = [[row for row in rows if row.pair.setting == setting] for setting in settings]
     if len(groups) > MAX_SETTINGS:
         groups = [rows]
     sentences = []
     for group in groups:
-        said = _said(group, len(settings), texts)
-        at = texts.at if 1 < len(settings) == len(groups) else "{what}"
-        sentences += [at.format(setting=group[0].pair.setting, what=text) for text in said[:1]] + said[1:]
+        first, *rest = _said(group, len(settings), _)
+        if 1 < len(settings) == len(groups):
+            first = _("at {setting}, {what}", setting=group[0].pair.setting, what=first)
+        sentences += [first, *rest]
     return [_sentence(text) for text in sentences]
 
 
@@ -95,88 +78,80 @@ def _main_pair(verdicts: Sequence[Verdict]) -> list[Verdict]:
     return [row for row in verdicts if row.model == last]
 
 
-def _said(rows: Sequence[Verdict], num_settings: int, texts: Texts) -> list[str]:
+def _said(rows: Sequence[Verdict], num_settings: int, _: Translate) -> list[str]:
     """What is said of verdicts in one setting, or in all of them."""
     names = {"model": MODELS[rows[0].model].title, "baseline": MODELS[rows[0].baseline].title}
     if all(row.note == ONE_SEED for row in rows):
-        topics = [f"{texts.phrases[row.claim.measurement][0]} {_span(row.model_numbers, texts)} / "
-                  f"{_span(row.baseline_numbers, texts)}" for row in rows]  # fmt: skip
-        return [texts.one_seed.format(what=", ".join(topics), **names)]
+        topics = [f"{_(row.claim.topic)} {_span(row.model_numbers, _)} / {_span(row.baseline_numbers, _)}"
+                  for row in rows]  # fmt: skip
+        text = "{model} against {baseline}, one seed, so no interval and no verdict: {what}"
+        return [_(text, what=", ".join(topics), **names)]
     said = []
-    for form, verdict, index, is_price in (
-        (texts.gained, SUPPORTED, 1, False), (texts.lost, CONTRADICTED, 2, False),
-        (texts.paid, SUPPORTED, 1, True), (texts.gained, CONTRADICTED, 2, True),
-    ):  # fmt: skip
-        chosen = [row for row in rows if row.verdict == verdict and (row.claim is PRICE) == is_price]
+    for verdict, claims, form, text in _SENTENCES:
+        chosen = [row for row in rows if row.verdict == verdict and row.claim in claims]
         if chosen:
-            said.append(form.format(what=_list(_phrases(chosen, index, num_settings, texts), texts), **names))
-    for verdict, form in texts.other.items():
-        topics = _phrases([row for row in rows if row.verdict == verdict], 0, num_settings, texts)
-        if topics:
-            said.append(form.format(what=_list(topics, texts)))
+            said.append(_(text, what=_list(_phrases(chosen, form, num_settings, _), _), **names))
     return said
 
 
-def _phrases(rows: Sequence[Verdict], index: int, num_settings: int, texts: Texts) -> list[str]:
+def _phrases(rows: Sequence[Verdict], form: Form, num_settings: int, _: Translate) -> list[str]:
     """A phrase for each claim among the verdicts: the first with its numbers, or in how many settings it is so."""
     found = list[str]()
     for claim in dict.fromkeys(row.claim for row in rows):
         of_claim = [row for row in rows if row.claim is claim]
-        phrase = texts.phrases[claim.measurement][index]
+        phrase = _(getattr(claim, form))
         if len({row.pair.setting for row in rows}) > 1 or num_settings > MAX_SETTINGS:
-            phrase = texts.counted.format(what=phrase, k=len(of_claim), n=num_settings)
-        elif index and not found:
-            phrase = _with_numbers(phrase, of_claim[0], texts)
+            phrase = _("{what} (in {k} of {n} settings)", what=phrase, k=len(of_claim), n=num_settings)
+        elif form != "topic" and not found:
+            phrase = _with_numbers(phrase, of_claim[0], _)
         found.append(phrase)
     return found
 
 
-def _with_numbers(phrase: str, row: Verdict, texts: Texts) -> str:
+def _with_numbers(phrase: str, row: Verdict, _: Translate) -> str:
     low, high = row.estimate.interval()
     shown = {"low": low, "high": high, "estimate": row.estimate.value}
     shown |= {"value": _mean(row.model_numbers), "other": _mean(row.baseline_numbers)}
-    reach = (high - low) / 2
-    numbers = {name: rounded(number, reach) for name, number in shown.items()}
-    return texts.numbers.format(what=phrase, baseline=MODELS[row.baseline].title, **numbers)
+    numbers = {name: rounded(number, (high - low) / 2) for name, number in shown.items()}
+    text = "{what} ({value} against {other}; difference {estimate} [{low}, {high}])"
+    return _(text, what=phrase, baseline=MODELS[row.baseline].title, **numbers)
 
 
-def _alone(results: Results, texts: Texts) -> list[str]:
+def _alone(results: Results, _: Translate) -> list[str]:
     """What was trained, and the main number of each model."""
     found: dict[str, list[float]] = {}
     for runs in group_seeds(results.configs):
-        name = _main_number(runs[0].model)
+        name = "test_elbo" if MODELS[runs[0].model].has_variance else "test_distortion"
         text = spread(name, [results.rows[config] for config in runs if config in results.rows])
         if text != DASH:
             found.setdefault(runs[0].model, []).append(float(text.split()[0]))
+    elbo = "trained on {dataset}, the {model} has a test ELBO of {value} nats per image"
+    distortion = "trained on {dataset}, the {model} has a test distortion of {value} nats per image"
     return [
-        texts.trained.format(
+        _(
+            elbo if MODELS[model].has_variance else distortion,
             model=MODELS[model].title,
             dataset=", ".join(dict.fromkeys(config.dataset for config in results.rows if config.model == model)),
-            label=texts.labels[_main_number(model)],
-            value=_span(values, texts),
+            value=_span(values, _),
         )
         for model, values in found.items()
     ]
-
-
-def _main_number(model: str) -> str:
-    return "test_elbo" if MODELS[model].has_variance else "test_distortion"
 
 
 def _mean(numbers: Sequence[float | None]) -> float:
     return math.fsum(number for number in numbers if number is not None) / len(numbers)
 
 
-def _span(numbers: Sequence[float | None], texts: Texts) -> str:
+def _span(numbers: Sequence[float | None], _: Translate) -> str:
     """The least and the greatest of some numbers, with four digits."""
-    ends = [f"{end(number for number in numbers if number is not None):.4g}" for end in (min, max)]
-    return ends[0] if ends[0] == ends[1] else texts.to.format(low=ends[0], high=ends[1])
+    low, high = (f"{end(number for number in numbers if number is not None):.4g}" for end in (min, max))
+    return low if low == high else _("{low} to {high}", low=low, high=high)
 
 
-def _list(parts: Sequence[str], texts: Texts) -> str:
+def _list(parts: Sequence[str], _: Translate) -> str:
     """`a, b and c`."""
     *first, last = parts
-    return f"{', '.join(first)}{texts.last}{last}" if first else last
+    return _("{first} and {last}", first=", ".join(first), last=last) if first else last
 
 
 def _sentence(text: str) -> str:

@@ -27,7 +27,7 @@ def digest(experiment: Experiment, workdir: Path, results: Results) -> str:
         for config in results.configs
     ]  # fmt: skip
     asked = experiment.name, experiment.question, experiment.base.to_dict(), list(experiment.figures)
-    code = source.digest(suffixes=(".py", ".html", ".css", ".js"))
+    code = source.digest(suffixes=(".py", ".html", ".css", ".js", ".json"))
     return _sha256(json.dumps([numbers, asked, code, [source.version(name) for name in PACKAGES]]).encode())
 
 

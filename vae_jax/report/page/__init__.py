@@ -18,7 +18,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from vae_jax.claims.answer import answer
-from vae_jax.claims.choice import choose
+from vae_jax.claims.choice import CRITERIA, choose
 from vae_jax.claims.results import DASH, SUMMARY, Results, summarize
 from vae_jax.claims.verdicts import describe_others, judge
 from vae_jax.config import FIELDS, Experiment, varying_fields
@@ -26,9 +26,7 @@ from vae_jax.measure.measurements import MEASUREMENTS
 from vae_jax.models import MODELS
 from vae_jax.report.page import explorer, story, tables
 from vae_jax.report.page import record as facts
-from vae_jax.report.page.language import Language, filled
-from vae_jax.report.page.texts.answer import ANSWERS
-from vae_jax.report.page.texts.settings import SETTINGS
+from vae_jax.report.page.language import Language
 from vae_jax.workdir import Picture, UserError, read_record, write_text
 
 MAX_BYTES = 8_000_000  # of the page, whatever its images and networks are
@@ -40,7 +38,7 @@ CSS_PIXELS_PER_PIXEL = 96 / 300  # figures are saved at 300 dpi; at their size i
 
 FOLDER = Path(__file__).parent
 SCRIPTS = (
-    "noise.js", "look.js", "digits.js", "network.js", "plane.js", "pad.js", "panel.js", "explorer.js",
+    "language.js", "noise.js", "look.js", "digits.js", "network.js", "plane.js", "pad.js", "panel.js", "explorer.js",
 )  # fmt: skip  # in this order, in one element
 POLICY = "content-security-policy"  # stands in the template for the policy, which needs the hashes of what is rendered
 
@@ -63,8 +61,8 @@ TEMPLATE.globals.update({
     "explorer_script": _read(*SCRIPTS),
     "story_style": _read("story.css"),
     "story_script": _read("story.js"),
-    "DASH": DASH, "MEASUREMENTS": MEASUREMENTS, "MODELS": MODELS, "facts": facts, "tables": tables,
-    "filled": filled,
+    "CRITERIA": CRITERIA, "DASH": DASH, "MEASUREMENTS": MEASUREMENTS, "MODELS": MODELS,
+    "facts": facts, "tables": tables,
     "quote": functools.partial(urllib.parse.quote, safe="", errors="replace"),
 })  # fmt: skip
 
@@ -93,11 +91,11 @@ def write(
     with ThreadPoolExecutor() as pool:  # Pillow's work is done outside Python's lock
         embedded = pool.map(embed, [workdir / "figures" / f"{picture.name}.png" for picture in pictures])
         figures = list(zip(pictures, embedded, strict=True))
-    sentences = answer(results, judge(results), ANSWERS[language])
+    sentences = answer(results, judge(results), Language(language))
     page = functools.partial(render, experiment, read_record(workdir), results, answer=sentences, language=language)
     room = MAX_BYTES - len(page(figures).encode()) - EXPLORER_BYTES
     looks = explorer.looks_of(results, workdir)
-    live = explorer.build(results, workdir, data_dir, looks, language, max_bytes=room)
+    live = explorer.build(results, workdir, data_dir, looks, max_bytes=room)
     write_text(workdir / "report.html", page(_fitting(figures, -room), live))
     return workdir / "report.html"
 
@@ -108,9 +106,9 @@ def render(
 ) -> str:  # fmt: skip
     """Returns the page; a dash stands for what is missing in the record, or has the wrong type there.
 
-    `live` is what `explorer.build` returns, and `answer` the sentences that answer the question, both in the language.
+    `live` is what `explorer.build` returns, and `answer` the sentences that answer the question, in the language.
     """
-    texts, summary = Language(language), summarize(results)
+    _, summary = Language(language), summarize(results)
     is_too_large, live = live is not None and not live["runs"], live if live and live["runs"] else None
     settings = summary.columns[: summary.num_settings]
     columns = [
@@ -121,21 +119,21 @@ def render(
     page = TEMPLATE.render(
         experiment=experiment, record=record, results=results, summary=summary, figures=figures,
         explorer=live, is_too_large=is_too_large, size=f"{MAX_BYTES / 1e6:g} MB",
-        answer=answer, choices=choose(results), settings_texts=SETTINGS[language],
-        varying=[name for name in varying_fields(results.configs) if name != "seed"], language=texts,
+        answer=answer, choices=choose(results), _=_, translations=_in_scripts(_),
+        varying=[name for name in varying_fields(results.configs) if name != "seed"],
         english=Markup("" if language == "en" else ' lang="en"'),  # of what other rooms say in English only
-        counts=_counts(results, texts),
+        counts=_counts(results, _),
         columns=columns,
-        headings=[*settings[:-1], texts.texts["seeds"], *map(texts.label, SUMMARY)],
+        headings=[*settings[:-1], _("seeds"), *(_(MEASUREMENTS[name].label) for name in SUMMARY)],
         numbers=[cell for row in summary.rows for cell in zip(SUMMARY, row[len(settings) :], strict=True)],
         has_dash=any(row[column] == DASH for row in summary.rows for column in columns),
         numeric=numeric + [True] * (len(summary.columns) - len(settings)),
-        verdict_tables=tables.arrange(judge(results), describe_others(results), texts), nan=math.nan,
+        verdict_tables=tables.arrange(judge(results), describe_others(results), _), nan=math.nan,
         floors=_floors(results),
         alt=_alt,
-        story=story.build(results, live, texts),
-        titles={picture.name: picture.title for picture, _ in figures},
-        figure_of={picture.name: index for index, (picture, _) in enumerate(figures, 1)},
+        story=story.build(results, live, _),
+        titles={picture.name: picture.title for picture, image in figures},
+        figure_of={picture.name: index for index, (picture, image) in enumerate(figures, 1)},
         scalars=[name for name in results.measured if MEASUREMENTS[name].kind is not list],
     )  # fmt: skip
     # A command line may hold bytes that are no UTF-8. Python carries them as surrogates, which cannot be written.
@@ -192,16 +190,22 @@ def _alt(picture: Picture) -> str:
     return textwrap.shorten(f"{picture.title}: {picture.caption}", MAX_ALT, placeholder=" …")
 
 
-def _counts(results: Results, language: Language) -> str:
+def _in_scripts(_: Language) -> dict[str, str]:
+    """The translations of the texts of the scripts."""
+    scripts = TEMPLATE.globals["explorer_script"]
+    return {english: text for english, text in _.translations.items() if f'"{english}"' in scripts}
+
+
+def _counts(results: Results, _: Language) -> str:
     """`6 runs`, `6 runs (4 evaluated, 1 diverged, 1 failed)`."""
     total, evaluated = len(results.configs), len(results.rows)
     counts = {
-        "evaluated": evaluated % total if total else 0,
-        "diverged": len(results.diverged),
-        "failed": len(results.reasons),
+        "{n} evaluated": evaluated % total if total else 0,
+        "{n} diverged": len(results.diverged),
+        "{n} failed": len(results.reasons),
     }
-    notes = [language.texts[what].format(n=count) for what, count in counts.items() if count]
-    return language.counted("runs", total) + (f" ({', '.join(notes)})" if notes else "")
+    notes = [_(text, n=count) for text, count in counts.items() if count]
+    return _.plural("{n} run", "{n} runs", total) + (f" ({', '.join(notes)})" if notes else "")
 
 
 def _floors(results: Results) -> dict[str, str]:

@@ -2,10 +2,9 @@
 "use strict";
 
 (() => {
-  const { element, format } = Panel;
+  const { element } = Panel;
   const root = document.getElementById("explorer");
   const data = JSON.parse(document.getElementById("explorer-data").textContent);
-  const { texts } = data;
   const find = (name) => root.querySelector(`[data-ex="${name}"]`);
   const DRAWS = 16;
   const STEPS = 10; // of the line from A to B
@@ -13,6 +12,26 @@
   const AGAIN = 650; // milliseconds between two draws from a digit's posterior
   const BUDGET = 8; // milliseconds of decoding in a frame
   const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
+  const NOISE = { // of a model around a code
+    none: _("each digit is a point"),
+    fixed: _("each digit is a Gaussian of one fixed size"),
+    learned: _("each digit is a Gaussian"),
+  };
+  const FIELDS = { kl_weight: _("KL weight"), seed: _("seed") };
+  const SAMPLERS = { gaussian: _("a Gaussian"), mixture: _("a mixture of 10 Gaussians") };
+  const DRAWN = { // by the source of draws
+    prior: _("16 draws from N(0, I)"),
+    gaussian: _("16 draws from the Gaussian of its codes"),
+    mixture: _("16 draws from the mixture of its codes"),
+  };
+  const HINTS = {
+    explore: "Move over a plane, or use its arrow keys: each decoder draws what it sees there.",
+    digit: "Move over a plane: the point snaps to the nearest test digit, and to the same digit in the others.",
+    prior: "The same 16 points land on every plane, and each model’s decoder draws them.",
+    own: "The points come from {sampler}, fitted to each model’s codes of training images.",
+    line: "Drag A and B. Keys: A or B chooses an end, arrows move it.",
+    draw: "Draw with mouse or finger. The encoders place your digit.",
+  };
 
   const random = Noise.generator(1);
   const normals = (count) => Noise.normals(random, count);
@@ -50,8 +69,8 @@
   function showRuns(isAnimated) {
     for (const panel of panels) {
       const { run, isExact } = runOf(panel.model);
-      const settings = Object.entries(run.content.settings).map(([name, value]) => `${texts[name] ?? name} ${value}`);
-      const parts = [texts[`noise_${run.content.noise}`], ...settings, ...(isExact ? [] : [texts.other_run])];
+      const settings = Object.entries(run.content.settings).map(([name, value]) => `${FIELDS[name] ?? name} ${value}`);
+      const parts = [NOISE[run.content.noise], ...settings, ...(isExact ? [] : [_("nearest setting in this page")])];
       panel.setRun(run, parts.join(" · "), isAnimated && !calm.matches);
     }
     startLine();
@@ -214,7 +233,7 @@
   function announce() {
     clearTimeout(announcement);
     announcement = setTimeout(() => {
-      find("status").textContent = panels.map((panel) => format(texts.position, {
+      find("status").textContent = panels.map((panel) => _("{model}: z = ({z}); nearest test digits: {labels}", {
         model: panel.title,
         z: [...pointOf(panel)].slice(0, 4).map((value) => value.toFixed(2)).join(", "),
         labels: near(panel, 3).nearest.join(", "),
@@ -271,18 +290,18 @@
     if (state.tool === "line") {
       const [a, b] = state.ends.map((end) => end.get(panel).z);
       const line = Array.from({ length: STEPS }, (_, i) => a.map((v, j) => v + (i / (STEPS - 1)) * (b[j] - v)));
-      panel.setGrid(`${key}line/${state.moves}`, line, STEPS, format(texts.caption_line, { n: STEPS }), true);
+      panel.setGrid(`${key}line/${state.moves}`, line, STEPS, _("From A to B in {n} steps", { n: STEPS }), true);
     } else if (state.tool === "draw") {
-      if (!state.posteriors) return panel.setGrid(`${key}empty`, [], 8, texts.caption_draw_first);
+      if (!state.posteriors) return panel.setGrid(`${key}empty`, [], 8, _("Draw a digit first"));
       const posterior = state.posteriors.get(panel);
       const draws = posterior.logvar
         ? Array.from({ length: DRAWS }, (_, n) => perturbed(posterior, n)) : [posterior.mean];
-      const caption = posterior.logvar ? texts.caption_ellipse : texts.caption_point;
+      const caption = posterior.logvar ? _("16 draws from q(z | your digit)") : _("One code, so one reconstruction");
       panel.setGrid(`${key}pad/${state.padMoves}/${state.redraws}`, draws, 8, caption, posterior.logvar !== null);
     } else if (state.draws) {
       const { source, id } = state.draws;
-      panel.setGrid(`${key}draws/${id}`, drawsOf(panel), 8, texts[`caption_${source}`]);
-    } else panel.setGrid(`${key}none`, [], 8, texts.placeholder_draws);
+      panel.setGrid(`${key}draws/${id}`, drawsOf(panel), 8, DRAWN[source]);
+    } else panel.setGrid(`${key}none`, [], 8, _("16 draws appear here"));
     const landed = state.tool === "explore" && state.draws ? landedAt(now) : Infinity;
     return panel.decodeDue(performance.now() + BUDGET / panels.length, landed);
   }
@@ -365,7 +384,7 @@
     find("pad-box").hidden = tool !== "draw";
     find("link-box").hidden = tool === "draw" || panels.length < 2;
     setHint();
-    for (const panel of panels) panel.liveCaption.textContent = tool === "draw" ? texts.reconstruction : texts.decoded;
+    for (const panel of panels) panel.liveCaption.textContent = tool === "draw" ? _("reconstruction") : _("decoded");
     if (tool === "draw") {
       pad.paint((look ??= Look.read(root)), paintOnPad);
       find("pad-box").scrollIntoView({ block: "nearest" });
@@ -377,8 +396,8 @@
   function setHint() {
     let name = state.tool;
     if (name === "explore" && state.draws) name = state.draws.source === "prior" ? "prior" : "own";
-    else if (name === "explore" && state.link === "digit") name = "explore_digit";
-    find("hint").textContent = format(texts[`hint_${name}`], { sampler: texts[state.draws?.source] });
+    else if (name === "explore" && state.link === "digit") name = "digit";
+    find("hint").textContent = _(HINTS[name], { sampler: SAMPLERS[state.draws?.source] });
   }
 
   function paintOnPad(context, pixels, x, y, side) {
@@ -439,7 +458,7 @@
     }
     for (const [name, options] of values) {
       if (options.length < 2) continue;
-      const label = texts[name] ?? name;
+      const label = FIELDS[name] ?? name;
       const isNumeric = options.every((value) => Number.isFinite(Number(value)));
       if (isNumeric) options.sort((a, b) => a - b);
       state.choice[name] = options.includes("1") && name === "kl_weight" ? "1" : options[0];
@@ -471,11 +490,16 @@
   function writeNotes() {
     const unit = 10 ** Math.floor(Math.log10(data.error || 1e-6));
     const error = (Math.ceil(data.error / unit) * unit).toPrecision(1); // rounded up, as a bound
-    const notes = [format(texts.precision, { error })];
+    const precision = "The runs’ own networks decode in this page, in float16: on these digits no pixel is off by more than {error}.";
+    const some = "{shown} of {total} runs are here, as many as a page of this size holds: {names}.";
+    const aligned = "Planes of a model’s runs are turned about the origin to match one another, which changes no distance.";
     const names = runs.map(({ content }) => content.label).join(", ");
-    notes.push(runs.length === data.total ? texts.runs_all
-      : format(texts.runs_some, { shown: runs.length, total: data.total, names }));
-    if (runs.some(({ content }) => content.rotation)) notes.push(texts.aligned);
+    const notes = [
+      _(precision, { error }),
+      runs.length === data.total ? _("All runs of this experiment are here.")
+        : _(some, { shown: runs.length, total: data.total, names }),
+      ...(runs.some(({ content }) => content.rotation) ? [_(aligned)] : []),
+    ];
     find("notes").textContent = notes.join(" ");
   }
 
@@ -524,7 +548,7 @@
     images = await Promise.all(data.images.map(Digits.read));
     const titles = new Map(runs.map(({ content }) => [content.model, content.title]));
     const host = {
-      texts, schedule, listen, moveDimension,
+      schedule, listen, moveDimension,
       marks: ({ content }) => images[content.images],
       setHot: (index) => {
         for (const panel of panels) panel.hot = index < panel.grids.tiles.length ? index : -1;
@@ -545,7 +569,7 @@
   }
 
   start().catch((error) => {
-    find("panels").textContent = texts.broken;
+    find("panels").textContent = _("This browser cannot show the explorer.");
     console.error(error);
   });
 })();

@@ -21,7 +21,6 @@ from vae_jax.measure.instruments import FOLDER
 from vae_jax.measure.samples import decode_shrunk
 from vae_jax.measure.subsets import subset
 from vae_jax.models import MODEL_FIELDS, MODELS
-from vae_jax.report.page.texts.explorer import EXPLORER
 from vae_jax.report.page.weights import Packed, encode_array, is_packable, pack, packed_size
 from vae_jax.training.runs import TrainedRun, dataset_of, load_dataset, load_run
 from vae_jax.workdir import UserError, is_trained, run_dir
@@ -58,10 +57,9 @@ def build(
     workdir: Path,
     data_dir: str | None = None,
     looks: Callable[[Dataset], Look | None] | None = None,
-    language: str = "en",
     max_bytes: int = MAX_BYTES,
 ) -> dict[str, Any] | None:
-    """Returns what the page's explorer needs: the runs that fit, their codes of the same test images, and texts.
+    """Returns what the page's explorer needs: the runs that fit, and their codes of the same test images.
 
     What does not fit is left out, the largest runs first. Where not every model has a run that fits, all are coarser.
 
@@ -71,7 +69,6 @@ def build(
         data_dir: where prepared data sets are.
         looks: of `looks_of`, whose grid becomes the background of a plane; None for no background, as each of its
             values may be.
-        language: of the texts, a key of `texts.EXPLORER`.
         max_bytes: that the runs and images may take.
 
     Returns:
@@ -112,8 +109,6 @@ def build(
         item.content["label"] = " ".join([MODELS[run.config.model].title, *(f"{n} {v}" for n, v in others.items())])
         item.content["images"] = shown.index(run.config.dataset)
     return {
-        "language": language,
-        "texts": EXPLORER[language],
         "fields": fields,
         "images": [sheets[name] for name in shown],
         "runs": [item.content for item in packed],

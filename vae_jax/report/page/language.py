@@ -1,83 +1,52 @@
-"""One language of the page: its own texts, and what other rooms say in English."""
+"""The language of a page: English stands where it is used, and ko.json maps an English text to its Korean one."""
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup, escape
 
-from vae_jax.claims.claims import Claim
-from vae_jax.measure.measurements import MEASUREMENTS
-from vae_jax.report.page.texts import terms
-from vae_jax.report.page.texts.page import PAGE
-
-
-def filled(text: str, **values: Any) -> Markup:
-    """Returns a text as markup with its {names} filled in; a value that is no markup is escaped."""
-    return Markup(escape(text)).format(**values)
+FOLDER = Path(__file__).parent
 
 
 class Language:
-    """The texts of one language. What `texts.terms` lacks stays English.
+    """Translates texts. One is called `_`, as gettext is: `_("{n} of {total}", n=3, total=5)`.
+
+    A text without a translation stays English as a whole, so that nobody owes one.
 
     Attributes:
-        code: `en` or `ko`, a key of `texts.page.PAGE`.
-        texts: the texts of the page by name.
+        code: one of `config.LANGUAGES`.
+        translations: by the English text.
     """
 
     def __init__(self, code: str = "en") -> None:
         self.code = code
-        self.texts = PAGE[code]
+        self.translations: dict[str, str] = {}
+        if code != "en":
+            self.translations = json.loads((FOLDER / f"{code}.json").read_text(encoding="utf-8"))
 
-    def fill(self, name: str, **values: Any) -> Markup:
-        """Returns a text of the page; see `filled`."""
-        return filled(self.texts[name], **values)
+    def __call__(self, text: str, **values: Any) -> str:
+        """Returns a text with its {names} filled in: markup if a value is markup, and then all else is escaped."""
+        found = self.translations.get(text, text)
+        if any(isinstance(value, Markup) for value in values.values()):
+            found = escape(found)
+        return found.format(**values) if values else found
 
-    def counted(self, what: str, n: int) -> str:
-        """Returns `1 seed`, `2 seeds`."""
-        return self.texts[f"{what}_one" if n == 1 else f"{what}_many"].format(n=n)
+    def plural(self, one: str, many: str, n: int) -> str:
+        """Returns `1 seed`, `2 seeds`, of the forms `{n} seed` and `{n} seeds`."""
+        return self(one if n == 1 else many, n=n)
 
-    def counts(self, cell: str) -> str:
-        """Returns how many runs a row stands for, `3 (1 diverged)`."""
-        return re.sub(r"(\d+) (diverged|failed)", lambda match: self.texts[match[2]].format(n=match[1]), cell)
+    def composed(self, text: str) -> str:
+        """Translates what has its numbers and names already, such as `about 9 seeds would resolve it`.
 
-    def question(self, english: str) -> str | None:
-        """Returns the question of an experiment; None where it is in English only."""
-        return english if self.code == "en" else terms.QUESTIONS[self.code].get(english)
+        A semicolon separates parts, which are translated one by one.
+        """
+        return "; ".join(map(self._part, text.split("; ")))
 
-    def verdict(self, kind: str) -> str:
-        """Returns the name of a verdict."""
-        return self.texts[f"verdict_{kind.replace(' ', '_')}"]
-
-    def sentence(self, claim: Claim, model: str, baseline: str = "") -> str:
-        """Returns what is claimed about a model and a baseline of these titles."""
-        return self.given(claim.text).format(model=model, baseline=baseline)
-
-    def given(self, text: str) -> str:
-        """Returns a sentence about a {model} and a {baseline}."""
-        return terms.SENTENCES.get(self.code, {}).get(text, text)
-
-    def label(self, measurement: str) -> str:
-        """Returns the short name of a measurement."""
-        return terms.LABELS.get(self.code, {}).get(measurement, MEASUREMENTS[measurement].label)
-
-    def unit(self, unit: str) -> str:
-        """Returns a unit of measurements."""
-        return terms.UNITS.get(self.code, {}).get(unit, unit)
-
-    def errors(self, over: str) -> str:
-        """Returns what a standard error is over."""
-        return terms.ERRORS.get(self.code, {}).get(over, over)
-
-    def note(self, note: str) -> str:
-        """Returns the note of a verdict."""
-        return "; ".join(self._part(part) for part in note.split("; "))
-
-    def title(self, figure: str, english: str) -> str:
-        """Returns the title of a figure, by its name."""
-        return terms.FIGURES.get(self.code, {}).get(figure, english)
-
-    def _part(self, part: str) -> str:
-        for pattern, text in terms.NOTES.get(self.code, {}).items():
-            if match := re.fullmatch(pattern, part):
-                return match.expand(text)
-        return part
+    def _part(self, text: str) -> str:
+        for english, translation in self.translations.items():
+            pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[\\w-]+)", re.escape(english))
+            if match := re.fullmatch(pattern, text):
+                return translation.format(**match.groupdict())
+        return text

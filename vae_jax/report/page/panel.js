@@ -4,11 +4,6 @@
 const Panel = (() => {
   const MORPH = 500; // milliseconds in which codes move to those of another run
 
-  // Text with {names} filled in.
-  function format(text, values = {}) {
-    return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? `${values[name]}` : whole));
-  }
-
   // An element with attributes and children; text becomes text, never markup.
   function element(tag, attributes = {}, ...children) {
     const made = document.createElement(tag);
@@ -79,16 +74,16 @@ const Panel = (() => {
   }
 
   class Panel {
-    // `host` has texts, images (by number), look(), schedule() and the callbacks of moves.
+    // `host` has images (by number), look(), schedule() and the callbacks of moves.
     constructor(model, title, host) {
       [this.model, this.title, this.host] = [model, title, host];
-      const { texts } = host;
       this.subtitle = element("span", { class: "ex-sub" });
       this.plane = element("canvas", {
-        class: "ex-plane", tabindex: 0, role: "application", "aria-roledescription": texts.plane_role,
+        class: "ex-plane", tabindex: 0, role: "application", "aria-roledescription": _("latent plane"),
       });
-      this.live = element("canvas", { class: "ex-live", role: "img", "aria-label": format(texts.live_label, { model: title }) });
-      this.liveCaption = element("span", { class: "ex-label" }, texts.decoded);
+      const seen = _("{model}: the image decoded at the point", { model: title });
+      this.live = element("canvas", { class: "ex-live", role: "img", "aria-label": seen });
+      this.liveCaption = element("span", { class: "ex-label" }, _("decoded"));
       this.near = element("canvas", { role: "img" });
       this.grid = element("canvas", { class: "ex-grid", role: "img" });
       this.caption = element("span", { class: "ex-label ex-caption" });
@@ -96,11 +91,11 @@ const Panel = (() => {
       this.dims = element("details", { class: "ex-dims", hidden: true });
       this.root = element("article", { class: "ex-panel" },
         element("h3", {}, title, " ", this.subtitle),
-        element("div", { class: "ex-frame" }, this.plane, element("span", { class: "ex-legend" }, texts.prior_circle)),
+        element("div", { class: "ex-frame" }, this.plane, element("span", { class: "ex-legend" }, _("N(0, I): 1, 2 sd"))),
         this.axes,
         element("div", { class: "ex-row" },
           element("div", { class: "ex-decoded" }, this.liveCaption, this.live),
-          element("div", { class: "ex-near" }, element("span", { class: "ex-label" }, texts.nearest), this.near)),
+          element("div", { class: "ex-near" }, element("span", { class: "ex-label" }, _("Nearest test digits")), this.near)),
         this.caption, this.grid, this.dims);
       this.picture = new Plane.Picture(this.plane);
       this.grids = { tiles: [], columns: 8, key: "" };
@@ -124,7 +119,7 @@ const Panel = (() => {
       this.run = run;
       this.subtitle.textContent = subtitle;
       this.tiles = new Tiles(run.height, run.width);
-      const choices = Plane.directions(run, this.host.texts, format);
+      const choices = Plane.directions(run);
       this.view = new Plane.View(run, choices[0]?.vector, choices[1]?.vector);
       this.morph = before && isAnimated ? { from: before.places, box: before.box, start: performance.now() } : null;
       this.shade = this.makeShade(run.content.plausibility);
@@ -133,7 +128,8 @@ const Panel = (() => {
       this.version = (this.version ?? 0) + 1;
       this.listAxes(choices);
       this.listDims();
-      this.plane.setAttribute("aria-label", format(this.host.texts.plane, { model: this.title, n: this.view.count }));
+      const label = "Latent plane of the {model}: codes of {n} test digits. Arrow keys move the point, Shift moves it further, Home goes to the origin.";
+      this.plane.setAttribute("aria-label", _(label, { model: this.title, n: this.view.count }));
     }
 
     makeShade(grid) {
@@ -157,11 +153,11 @@ const Panel = (() => {
     }
 
     listAxes(choices) {
-      const { texts, schedule } = this.host;
+      const { schedule } = this.host;
       this.axes.hidden = !choices.length;
       if (this.axes.hidden) return this.axes.replaceChildren();
       const chosen = [0, 1];
-      const selects = [texts.axis_x, texts.axis_y].map((label, axis) => {
+      const selects = [_("Across"), _("Up")].map((label, axis) => {
         const select = element("select", {
           onchange: () => {
             const other = 1 - axis;
@@ -180,12 +176,11 @@ const Panel = (() => {
     }
 
     listDims() {
-      const { texts } = this.host;
       const { run } = this;
       this.dims.hidden = run.latentDim <= 2;
       this.sliders = [];
       if (this.dims.hidden) return this.dims.replaceChildren();
-      const ranked = Plane.rank(run, texts, format);
+      const ranked = Plane.rank(run);
       const shown = ranked.slice(0, 64);
       this.sliders = shown.map(({ i, name, low, high }) => {
         const input = element("input", {
@@ -195,9 +190,9 @@ const Panel = (() => {
         return { i, input, row: element("label", {}, element("span", {}, name), input) };
       });
       const more = shown.length < ranked.length
-        ? [element("p", {}, format(texts.dims_first, { n: shown.length, total: ranked.length }))] : [];
+        ? [element("p", {}, _("The first {n} of {total}.", { n: shown.length, total: ranked.length }))] : [];
       this.dims.replaceChildren(
-        element("summary", {}, run.content.kl ? texts.dims_kl : texts.dims_sd),
+        element("summary", {}, run.content.kl ? _("All dimensions, by KL") : _("All dimensions, by spread")),
         ...more, ...this.sliders.map(({ row }) => row));
     }
 
@@ -211,7 +206,7 @@ const Panel = (() => {
       };
       this.caption.textContent = caption;
       this.caption.classList.toggle("ex-empty", codes.length === 0);
-      this.grid.setAttribute("aria-label", format(this.host.texts.grid_label, { model: this.title, caption }));
+      this.grid.setAttribute("aria-label", `${this.title}: ${caption}`);
     }
 
     // Decodes due images until the deadline; returns whether some are left.
@@ -253,7 +248,7 @@ const Panel = (() => {
       const count = this.near.clientWidth < 150 ? 4 : 6;
       const { images, nearest } = scene.near(this, count);
       this.tiles.paintGrid(this.near, images, count, 1, look);
-      this.near.setAttribute("aria-label", format(this.host.texts.nearest_label, {
+      this.near.setAttribute("aria-label", _("{model}: the nearest test digits, {labels}", {
         model: this.title, labels: nearest.join(", "),
       }));
       const { tiles, columns } = this.grids;
@@ -269,5 +264,5 @@ const Panel = (() => {
     }
   }
 
-  return { Panel, Tiles, element, format };
+  return { Panel, Tiles, element };
 })();

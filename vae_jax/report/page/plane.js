@@ -29,20 +29,20 @@ const Plane = (() => {
   }
 
   // The directions a reader can choose: principal components of the codes, then latent dimensions, the widest first.
-  function directions(run, texts, format) {
+  function directions(run) {
     const { latentDim: dims, content } = run;
     if (dims <= 2) return [];
-    const order = rank(run, texts, format);
+    const order = rank(run);
     const axes = Network.floats(content.axes);
     const components = [0, 1].map((k) => ({
-      name: format(texts.component, { k: k + 1 }), vector: axes.slice(k * dims, (k + 1) * dims),
+      name: _("principal component {k}", { k: k + 1 }), vector: axes.slice(k * dims, (k + 1) * dims),
     }));
     return [...components, ...order.slice(0, 62).map(({ i, name }) => ({ name, vector: unit(dims, i) }))].map(
       (direction, index) => ({ ...direction, index }));
   }
 
   // Latent dimensions by their KL, or by the spread of their codes where codes are points: {i, name, low, high}.
-  function rank(run, texts, format) {
+  function rank(run) {
     const { latentDim: dims, mean, content } = run;
     const count = mean.length / dims;
     const spread = Array.from({ length: dims }, (_, i) => {
@@ -64,8 +64,8 @@ const Plane = (() => {
       .map((i) => ({
         i, low: Math.min(-3, lowest(i)), high: Math.max(3, -lowest(i, -1)),
         name: content.kl
-          ? format(texts.dimension_kl, { k: i + 1, kl: values[i].toFixed(2) })
-          : format(texts.dimension_sd, { k: i + 1, sd: values[i].toPrecision(2) }),
+          ? _("z{k} · KL {kl}", { k: i + 1, kl: values[i].toFixed(2) })
+          : _("z{k} · sd {sd}", { k: i + 1, sd: values[i].toPrecision(2) }),
       }));
   }
 

@@ -11,10 +11,10 @@ Record = Mapping[str, Any]
 ENGLISH = Language()
 
 
-def number(value: Any, language: Language = ENGLISH) -> str:
+def number(value: Any, _: Language = ENGLISH) -> str:
     """Formats a value of a JSON file: `yes` or `no`, text, or a finite number with six digits."""
     if type(value) is bool:
-        return language.texts["yes" if value else "no"]
+        return _("yes" if value else "no")
     if type(value) is float and math.isfinite(value):
         return f"{value:.6g}"
     return str(value) if type(value) is int or (isinstance(value, str) and value.strip()) else DASH
@@ -25,17 +25,17 @@ def data_names(record: Record) -> str:
     return ", ".join(_mapping(record.get("data"))) or DASH
 
 
-def wall_time(record: Record, language: Language) -> str:
+def wall_time(record: Record, _: Language) -> str:
     """Formats the time the last launch took: `12.3 s`, `3 min 5 s`, `2 h 10 min`."""
     seconds: Any = record.get("wall_seconds")
     if type(seconds) not in (int, float) or not 0 <= seconds < math.inf:
         return DASH
     if seconds < 59.95:
-        return language.texts["seconds"].format(seconds=f"{seconds:.1f}")
+        return _("{seconds} s", seconds=f"{seconds:.1f}")
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
-        return language.texts["minutes"].format(minutes=minutes, seconds=rest)
-    return language.texts["hours"].format(hours=minutes // 60, minutes=minutes % 60)
+        return _("{minutes} min {seconds} s", minutes=minutes, seconds=rest)
+    return _("{hours} h {minutes} min", hours=minutes // 60, minutes=minutes % 60)
 
 
 def device(record: Record) -> str:
@@ -46,43 +46,42 @@ def device(record: Record) -> str:
     return named if count in ("1", DASH) else f"{count} × {named}"
 
 
-def provenance(record: Record, language: Language) -> list[tuple[str, str]]:
+def provenance(record: Record, _: Language) -> list[tuple[str, str]]:
     """Returns terms and facts: about each data set, then about the program, then about the machine."""
-    t, facts = language.texts, []
+    facts = []
     for name, entry in _mapping(record.get("data")).items():
         origin = _mapping(entry)
         source = number(origin.get("content", origin.get("source")))
         facts += [
-            (t["fact_data"], f"{name}: {_splits(origin.get('splits'), language)}"),
-            (t["fact_source"], t["source"].format(source=source, version=number(origin.get("version")))),
-            (t["fact_digest"], number(origin.get("sha256"))),
+            (_("Data set"), f"{name}: {_splits(origin.get('splits'), _)}"),
+            (_("Source"), _("{source}, version {version}", source=source, version=number(origin.get("version")))),
+            (_("SHA-256 of the pixels"), number(origin.get("sha256"))),
         ]
     versions, machine = _mapping(record.get("versions")), _mapping(record.get("machine"))
     commit = number(record.get("git_commit"))
     if commit.endswith("+"):
-        commit = t["commit_with_changes"].format(commit=commit.removesuffix("+"))
+        commit = _("{commit} with changes", commit=commit.removesuffix("+"))
     return [
         *facts,
-        (t["fact_versions"], ", ".join(f"{name} {number(version)}" for name, version in versions.items()) or DASH),
-        (t["fact_commit"], commit),
-        (t["fact_device"], device(record)),
-        (t["fact_machine"], f"{number(machine.get('system'))}, {number(machine.get('processor'))}"),
-        (t["fact_started"], number(record.get("started"))),
-        (t["fact_time"], wall_time(record, language)),
+        (_("Versions"), ", ".join(f"{name} {number(version)}" for name, version in versions.items()) or DASH),
+        (_("Commit"), commit),
+        (_("Device"), device(record)),
+        (_("Machine"), f"{number(machine.get('system'))}, {number(machine.get('processor'))}"),
+        (_("Launched"), number(record.get("started"))),
+        (_("Wall time"), wall_time(record, _)),
     ]
 
 
-def _splits(splits: Any, language: Language) -> str:
+def _splits(splits: Any, _: Language) -> str:
     """`3667 train, 333 validation, 1000 test images`; several splits each with its validation_fraction."""
-    t, texts = language.texts, []
+    texts = []
     for split in splits if isinstance(splits, list) else []:
         entry = _mapping(split)
         counts = ", ".join(
-            t["count_of_split"].format(n=number(count), split=t.get(f"split_{name}", name))
-            for name, count in _mapping(entry.get("counts")).items()
+            _("{n} {split}", n=number(count), split=_(name)) for name, count in _mapping(entry.get("counts")).items()
         )
         fraction = f" (validation_fraction {number(entry.get('validation_fraction'))})" if len(splits) > 1 else ""
-        texts.append(f"{t['splits'].format(counts=counts or DASH)}{fraction}")
+        texts.append(f"{_('{counts} images', counts=counts or DASH)}{fraction}")
     return "; ".join(texts) or DASH
 
 

@@ -52,7 +52,7 @@
     for (const [name, values] of Object.entries(rows)) {
       [...find(`row-${name}`).cells].slice(1).forEach((cell, i) => (cell.textContent = text(values[i])));
     }
-    find("status").textContent = Panel.format(find("status").dataset.text, { z: [...z].slice(0, shown).map(text).join(", ") });
+    find("status").textContent = `z = (${[...z].slice(0, shown).map(text).join(", ")})`;
   }
 
   function schedule() {
@@ -138,7 +138,7 @@
   async function begin() {
     run = await Network.open(content);
     images = await Promise.all(data.images.map(Digits.read));
-    const directions = Plane.directions(run, data.texts, Panel.format);
+    const directions = Plane.directions(run);
     view = new Plane.View(run, directions[0]?.vector, directions[1]?.vector);
     const restyle = () => {
       look = null;

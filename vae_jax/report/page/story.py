@@ -12,7 +12,6 @@ from vae_jax.claims.results import Results
 from vae_jax.model import objectives
 from vae_jax.models import MODELS
 from vae_jax.report.page.language import Language
-from vae_jax.report.page.texts.story import STORY
 
 
 class Code(NamedTuple):
@@ -25,32 +24,29 @@ class Code(NamedTuple):
 class Story(NamedTuple):
     """What the story needs; a part that does not apply is empty."""
 
-    texts: Mapping[str, str]
     dims: str  # the numbers of a code
     codes: list[Code]  # the losses of an autoencoder and of a VAE, if there is a VAE
     parts: list[str]  # the functions that the latter calls
     run: int | None  # whose draws are shown, an index of the explorer's runs
 
 
-def build(results: Results, live: Mapping[str, Any] | None, language: Language) -> Story:
+def build(results: Results, live: Mapping[str, Any] | None, _: Language) -> Story:
     """Makes the story of an experiment; `live` is what `explorer.build` returns."""
-    texts = STORY[language.code]
     sizes = sorted({config.latent_dim for config in results.configs})
-    count = texts["numbers_one" if sizes == [1] else "numbers_many"]
-    dims = count.format(n=texts["or"].join(map(str, sizes)))
+    dims = _("{n} number" if sizes == [1] else "{n} numbers", n=_(" or ").join(map(str, sizes)))
     # A VAE that maximizes an importance-weighted bound has another loss.
     vaes = [c for c in results.configs if MODELS[c.model].noise == "learned" and not c.importance_samples]
     if not vaes:
-        return Story(texts, dims, [], [], None)
+        return Story(dims, [], [], None)
     model = MODELS[vaes[0].model]
     baseline = MODELS[model.baselines[0]]
     losses = [code_of(getattr(objectives, each.objective)) for each in (baseline, model)]
     codes = [
-        Code(texts["code_of"].format(model=each.title), _marked(own, other))
+        Code(_("The loss of the {model}", model=each.title), _marked(own, other))
         for each, own, other in zip((baseline, model), losses, losses[::-1], strict=True)
     ]
     parts = ["\n".join(code_of(part)) for part in (objectives.reparameterize, objectives.gaussian_kl)]
-    return Story(texts, dims, codes, parts, _run(live["runs"] if live else []))
+    return Story(dims, codes, parts, _run(live["runs"] if live else []))
 
 
 def code_of(function: Callable[..., Any]) -> list[str]:

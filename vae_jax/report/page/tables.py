@@ -1,6 +1,7 @@
 """Verdicts and differences as rows of text: a table for each model and the baseline it is compared with."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -9,11 +10,9 @@ from vae_jax.claims.choice import Choice
 from vae_jax.claims.claims import BY_CONSTRUCTION, Claim
 from vae_jax.claims.intervals import Estimate
 from vae_jax.claims.results import DASH, rounded, spreads_in
-from vae_jax.claims.verdicts import CONTRADICTED, ONE_SEED, VERDICTS, Difference, Verdict
+from vae_jax.claims.verdicts import ONE_SEED, VERDICTS, Difference, Verdict
 from vae_jax.models import MODELS
 from vae_jax.report.page.language import Language
-
-__all__ = ["CONTRADICTED", "arrange", "explain_spread", "interval", "number", "p_value", "seeds_of", "tally"]
 
 
 class VerdictTable(NamedTuple):
@@ -47,15 +46,13 @@ class VerdictTable(NamedTuple):
         return any(verdict.note == ONE_SEED for verdict in self.verdicts)
 
 
-def arrange(verdicts: Sequence[Verdict], others: Sequence[Difference], language: Language) -> list[VerdictTable]:
+def arrange(verdicts: Sequence[Verdict], others: Sequence[Difference], _: Language) -> list[VerdictTable]:
     """Makes a table for each model and its baseline, with a row for each claim and setting."""
     tables = dict[str, VerdictTable]()
     for row in verdicts:
         model, baseline = MODELS[row.model], MODELS[row.baseline]
         titles = {"model": model.title, "baseline": baseline.title}
-        given = [
-            language.given(text).format(**titles) for text, holds in BY_CONSTRUCTION.items() if holds(model, baseline)
-        ]
+        given = [_(text, **titles) for text, holds in BY_CONSTRUCTION.items() if holds(model, baseline)]
         table = tables.setdefault(row.model, VerdictTable(model.title, baseline.title, given, {}, {}))
         table.claims.setdefault(row.claim, []).append(row)
     for other in others:
@@ -64,11 +61,10 @@ def arrange(verdicts: Sequence[Verdict], others: Sequence[Difference], language:
     return list(tables.values())
 
 
-def tally(verdicts: Iterable[Verdict], language: Language) -> str:
+def tally(verdicts: Iterable[Verdict], _: Language) -> str:
     """Counts the verdicts, `12 supported, 1 contradicted, 3 level, 3 not resolved`."""
     counts = Counter(verdict.verdict for verdict in verdicts)
-    parts = {kind: language.verdict(kind) for kind in VERDICTS if counts[kind]}
-    return ", ".join(language.texts["tally"].format(n=counts[kind], verdict=verdict) for kind, verdict in parts.items())
+    return ", ".join(_("{n} {verdict}", n=counts[kind], verdict=_(kind)) for kind in VERDICTS if counts[kind])
 
 
 def number(numbers: Sequence[float | None], estimate: Estimate) -> str:
@@ -80,13 +76,15 @@ def number(numbers: Sequence[float | None], estimate: Estimate) -> str:
     return rounded(mean, 0 if math.isnan(low) else (high - low) / 2)
 
 
-def explain_spread(cells: Iterable[tuple[str, str]], language: Language) -> str:
+def explain_spread(cells: Iterable[tuple[str, str]], _: Language) -> str:
     """Says what ± is in cells of numbers, as `results.explain_spread` does in English."""
     over_seeds, over = spreads_in(cells)
     if not over:
-        return language.texts["spread_seeds"] if over_seeds else ""
-    text = language.texts["spread_seeds_and" if over_seeds else "spread_one_seed_and"]
-    return text.format(over=", ".join(map(language.errors, over)))
+        return _("Mean ± standard deviation over seeds.") if over_seeds else ""
+    errors = ", ".join(map(_, over))
+    if over_seeds:
+        return _("Mean ± standard deviation over seeds (± standard error over {over}).", over=errors)
+    return _("One seed (± standard error over {over}).", over=errors)
 
 
 def interval(estimate: Estimate) -> str:
@@ -107,9 +105,14 @@ def p_value(row: Verdict | Choice) -> str:
     return DASH if math.isnan(row.p) else "< 0.001" if row.p < 0.001 else f"{row.p:.2g}"
 
 
-def seeds_of(row: Verdict | Difference, language: Language) -> str:
+def seeds_of(row: Verdict | Difference, _: Language) -> str:
     """Says how many seeds the models have, `5 seeds` or `5 and 3 seeds`."""
     counts = [len(row.model_numbers), len(row.baseline_numbers)]
     if counts[0] == counts[1]:
-        return language.counted("seeds", counts[0])
-    return language.texts["seeds_of_two"].format(model=counts[0], baseline=counts[1])
+        return _.plural("{n} seed", "{n} seeds", counts[0])
+    return _("{model} and {baseline} seeds", model=counts[0], baseline=counts[1])
+
+
+def counts(cell: str, _: Language) -> str:
+    """Says how many runs a row stands for, `3 (1 diverged)`."""
+    return re.sub(r"(\d+) (diverged|failed)", lambda match: _(f"{{n}} {match[2]}", n=match[1]), cell)
