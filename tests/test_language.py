@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from vae_jax.claims.claims import BY_CONSTRUCTION, CLAIMS
-from vae_jax.claims.results import SUMMARY
+from vae_jax.claims.summary import SUMMARY
 from vae_jax.claims.verdicts import VERDICTS
 from vae_jax.config import LANGUAGES
 from vae_jax.launch import catalog

@@ -97,6 +97,6 @@ def seeds_to_resolve(estimate: Estimate, margin: float, alpha: float = ALPHA) ->
 
 
 def _error(values: Sequence[float]) -> float:
-    """The standard error of a mean of two values or more, at least their rounding."""
-    rounding = float(np.finfo(float).eps * np.abs(values).max())
-    return max(float(np.std(values, ddof=1)) / math.sqrt(len(values)), rounding, float(np.finfo(float).tiny))
+    """The standard error of a mean of two values or more, at least their rounding: where SciPy's is 0, its t is not."""
+    limits = np.finfo(float)
+    return float(max(scipy.stats.sem(values), limits.eps * np.abs(values).max(), limits.tiny))
