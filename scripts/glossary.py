@@ -16,7 +16,8 @@ from vae_jax.workdir import write_text
 PATH = Path(__file__).resolve().parents[1] / "docs" / "glossary.md"
 HEAD = """# Glossary
 Every number of `results.csv` and `evaluation.json`, written by `python -m scripts.glossary` from
-[measurements.py](../vae_jax/measure/measurements.py). Beside them stand the fields of a run's `Config` that vary (`vae-jax --help` explains them), and `failed`, the reason for a failure.
+[measurements.py](../vae_jax/measure/measurements.py). Beside them stand the fields of a run's `Config` that vary
+(`vae-jax --help` explains them), and `failed`, the reason for a failure.
 """
 
 

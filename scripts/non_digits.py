@@ -33,15 +33,12 @@ def _ask(values: flags.FlagValues, positional: list[str]) -> None:
     if not is_classifiable(dataset):
         raise UserError(f"{dataset.name} has no labels to train a judge with")
     judge = load_or_train(dataset, seed=values.seed)
-    real = dataset.test.where(_chosen(dataset.test.images))
+    images = dataset.test.images
+    real = dataset.test.where(subset(np.arange(len(images)), limit(MAX_IMAGES, images.shape[1:])))
     print(f"{dataset.name}, judge {judge.digest[:12]} of seed {values.seed}, accuracy {judge.accuracy:.1%};")
     print("share of images that it calls implausible:")
     for probe in probes(real):
         print(row(probe, judge.implausible(probe.images)))
-
-
-def _chosen(images: np.ndarray) -> np.ndarray:
-    return subset(np.arange(len(images)), limit(MAX_IMAGES, images.shape[1:]))
 
 
 def row(probe: Probe, share: float) -> str:

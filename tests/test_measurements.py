@@ -6,7 +6,7 @@ import pytest
 
 from scripts import glossary
 from vae_jax.claims.claims import CLAIMS, PRICE
-from vae_jax.claims.results import SUMMARY
+from vae_jax.claims.summary import SUMMARY
 from vae_jax.measure.measurements import MEASUREMENTS, RECORD_KEYS, SAMPLERS, Measurement
 
 

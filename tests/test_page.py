@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 from vae_jax.claims import results
-from vae_jax.claims.results import SUMMARY, Results
+from vae_jax.claims.results import Results
+from vae_jax.claims.summary import SUMMARY
 from vae_jax.config import Config, Experiment, expand
 from vae_jax.measure.measurements import MEASUREMENTS
 from vae_jax.model import objectives

@@ -6,19 +6,8 @@ import dataclasses
 import pytest
 
 from vae_jax.claims import results
-from vae_jax.claims.results import (  # fmt: skip
-    SUMMARY,
-    LiveCsv,
-    Results,
-    Table,
-    collect,
-    explain_spread,
-    format_table,
-    rounded,
-    spread,
-    summarize,
-    write_csv,
-)
+from vae_jax.claims.results import LiveCsv, Results, collect, write_csv
+from vae_jax.claims.summary import SUMMARY, Table, explain_spread, format_table, rounded, spread, summarize
 from vae_jax.config import FIELDS, Config, Experiment
 from vae_jax.fields import format_value
 from vae_jax.measure.measurements import MEASUREMENTS
@@ -456,3 +445,19 @@ def test_a_setting_is_described_by_what_it_reads():
     assert results.describe(Config(model="ae", latent_dim=8), fields) == "latent_dim 8"
     assert results.describe(Config(latent_dim=8), fields) == "latent_dim 8, kl_weight 1"
     assert results.describe(Config(), ()) == ""
+
+
+def test_runs_that_differ_in_their_seeds_only_are_a_setting_and_their_numbers_are_in_the_order_of_seeds():
+    configs = [Config(latent_dim=dims, seed=seed) for seed in (2, 0, 1) for dims in (8, 2)]
+    eight, two = results.grouped(configs, results.setting_of)
+    assert [(config.latent_dim, config.seed) for config in eight] == [(8, 2), (8, 0), (8, 1)]
+    assert {config.latent_dim for config in two} == {2}
+    found = with_rows({config: {"test_rate": float(config.seed)} for config in eight if config.seed})
+    assert found.numbers("test_rate", eight) == [1.0, 2.0]
+    assert found.numbers("test_elbo", eight) == [None, None]
+    assert len(results.grouped(configs, lambda config: results.setting_of(config, ("latent_dim",)))) == 1
+
+
+def test_the_fields_that_tell_settings_apart_are_those_of_a_models_own_runs():
+    configs = [Config(model="ae", seed=0), Config(kl_weight=0.5), Config(kl_weight=2.0, seed=1)]
+    assert results.fields_by_model(configs) == {"ae": [], "vae": ["kl_weight"]}

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from vae_jax.claims.claims import CLAIMS, PRICE, Claim
-from vae_jax.claims.results import DASH, Results, rounded, spread
+from vae_jax.claims.results import Results, grouped, setting_of
+from vae_jax.claims.summary import DASH, rounded, spread
 from vae_jax.claims.verdicts import (
     CONTRADICTED,
     LEVEL,
@@ -17,7 +18,6 @@ from vae_jax.claims.verdicts import (
     ONE_SEED,
     SUPPORTED,
     Verdict,
-    group_seeds,
 )
 from vae_jax.models import MODELS
 
@@ -120,9 +120,9 @@ def _with_numbers(phrase: str, row: Verdict, _: Translate) -> str:
 def _alone(results: Results, _: Translate) -> list[str]:
     """What was trained, and the main number of each model."""
     found: dict[str, list[float]] = {}
-    for runs in group_seeds(results.configs):
+    for runs in grouped(results.configs, setting_of):
         name = "test_elbo" if MODELS[runs[0].model].has_variance else "test_distortion"
-        text = spread(name, [results.rows[config] for config in runs if config in results.rows])
+        text = spread(name, results.of(runs))
         if text != DASH:
             found.setdefault(runs[0].model, []).append(float(text.split()[0]))
     elbo = "trained on {dataset}, the {model} has a test ELBO of {value} nats per image"

@@ -8,11 +8,19 @@ Maymin 1987, Is the Selected Population the Best?
 import math
 import statistics
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from vae_jax.claims.intervals import ALPHA, Estimate, difference
-from vae_jax.claims.results import COMPARABLE_FIELDS, Results, describe, spread
-from vae_jax.claims.verdicts import group_seeds, settings_fields
+from vae_jax.claims.results import (
+    COMPARABLE_FIELDS,
+    Results,
+    comparable,
+    describe,
+    fields_by_model,
+    grouped,
+    setting_of,
+)
+from vae_jax.claims.summary import finite, spread
 from vae_jax.config import Config
 
 RESOLVED, TIED, NOT_RESOLVED, ONE_SEED = "resolved", "tied", "not resolved", "one seed"
@@ -48,35 +56,30 @@ class Choice(NamedTuple):
 
 
 class _Setting(NamedTuple):
-    runs: list[Config]  # evaluated, in the order of their seeds
-    numbers: list[float]  # one a run
+    runs: list[Config]
+    numbers: list[float]  # one an evaluated run
     mean: float
 
 
 def choose(results: Results) -> list[Choice]:
     """Chooses a setting by each criterion, for each model that has several settings that can be compared."""
-    fields = settings_fields(results.judged)
-    groups: dict[tuple[Any, ...], list[list[Config]]] = {}
-    for runs in group_seeds(results.judged):
-        common = tuple(getattr(runs[0], name) for name in COMPARABLE_FIELDS)
-        groups.setdefault((runs[0].model, *common), []).append(runs)
+    fields = fields_by_model(results.judged)
+    groups = grouped(grouped(results.judged, setting_of), lambda runs: (runs[0].model, *comparable(runs[0])))
     return [
         _best(results, name, settings, fields[settings[0].runs[0].model])
         for name in CRITERIA
-        for group in groups.values()
+        for group in groups
         if len(settings := _measured(results, name, group)) > 1
-    ]  # fmt: skip
+    ]
 
 
-def _measured(results: Results, name: str, group: Sequence[Sequence[Config]]) -> list[_Setting]:
+def _measured(results: Results, name: str, group: Sequence[list[Config]]) -> list[_Setting]:
     """The settings that have a number, the best first; not those of which an evaluated run has none."""
-    found = []
-    for runs in group:
-        evaluated = sorted((config for config in runs if config in results.rows), key=lambda config: config.seed)
-        numbers = [results.rows[config].get(name) for config in evaluated]
-        whole = [float(number) for number in numbers if number is not None and math.isfinite(number)]
-        if whole and len(whole) == len(numbers):
-            found.append(_Setting(evaluated, whole, statistics.fmean(whole)))
+    found = [
+        _Setting(runs, numbers, statistics.fmean(numbers))
+        for runs in group
+        if (numbers := finite(results.numbers(name, runs)))
+    ]
     return sorted(found, key=lambda setting: setting.mean, reverse=CRITERIA[name] == "higher")
 
 
@@ -86,19 +89,12 @@ def _best(results: Results, name: str, settings: Sequence[_Setting], fields: Seq
     common = [field for field in fields if field in COMPARABLE_FIELDS]
     own = [field for field in fields if field not in common]
     tied = sum(setting.mean == best.mean for setting in settings)
+    outcome = ONE_SEED if math.isnan(estimate.p) else RESOLVED if estimate.p <= ALPHA else NOT_RESOLVED
+    outcome = TIED if tied > 1 else outcome
     (of_best, value), (of_other, next_value) = (
-        (describe(setting.runs[0], own), spread(name, [results.rows[config] for config in setting.runs]))
-        for setting in (best, other)
+        (describe(setting.runs[0], own), spread(name, results.of(setting.runs))) for setting in (best, other)
     )
     return Choice(
         name, best.runs[0].model, describe(best.runs[0], common), of_best, value, of_other, next_value, estimate, tied,
-        len(settings), _outcome(estimate, tied),
+        len(settings), outcome,
     )  # fmt: skip
-
-
-def _outcome(estimate: Estimate, tied: int) -> str:
-    if tied > 1:
-        return TIED
-    if math.isnan(estimate.error):
-        return ONE_SEED
-    return RESOLVED if estimate.p <= ALPHA else NOT_RESOLVED

@@ -50,7 +50,7 @@ def difference(baseline: Sequence[float], model: Sequence[float]) -> Estimate:
         return Estimate(value, math.nan, math.nan, seeds)
     errors = np.array([_error(values) for values in (baseline, model)])
     error = math.hypot(*errors)
-    shares = (errors / error) ** 2  # of the variance; fourth powers of the numbers themselves may overflow
+    shares = (errors / error) ** 2  # of the variance; SciPy takes fourth powers of the numbers, which may overflow
     freedom = 1 / np.sum(shares**2 / np.subtract([len(baseline), len(model)], 1))
     return Estimate(value, error, float(freedom), seeds)
 
@@ -97,6 +97,9 @@ def seeds_to_resolve(estimate: Estimate, margin: float, alpha: float = ALPHA) ->
 
 
 def _error(values: Sequence[float]) -> float:
-    """The standard error of a mean of two values or more, at least their rounding."""
-    rounding = float(np.finfo(float).eps * np.abs(values).max())
-    return max(float(np.std(values, ddof=1)) / math.sqrt(len(values)), rounding, float(np.finfo(float).tiny))
+    """The standard error of a mean of two values or more, at least their rounding.
+
+    `scipy.stats.ttest_ind` has no such floor: equal numbers have no p-value, and rounding alone is significant.
+    """
+    limits = np.finfo(float)
+    return float(max(scipy.stats.sem(values), limits.eps * np.abs(values).max(), limits.tiny))

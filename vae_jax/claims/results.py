@@ -1,4 +1,4 @@
-"""All numbers of an experiment's runs, read once, and the tables made of them."""
+"""All numbers of an experiment's runs, read once; how runs are grouped into settings; and results.csv."""
 
 import collections
 import contextlib
@@ -6,45 +6,23 @@ import csv
 import io
 import json
 import math
-import statistics
-import textwrap
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from vae_jax import workdir as disk
 from vae_jax.config import FIELDS, Config, varying_fields
 from vae_jax.fields import format_value
 from vae_jax.measure.measurements import MEASUREMENTS
 
-# First what may be compared between the rows of a sweep; the loss may not, since its weights are part of the sweep.
-SUMMARY = (
-    "test_elbo", "prior_frechet", "test_active_units", "test_distortion", "test_rate", "test_mse",
-    "train_seconds",
-)  # fmt: skip
-
-OF_VALIDATION = ("validation_elbo", "validation_distortion")  # what comes from metrics.jsonl
-
 # Numbers of runs that differ in one of these are not comparable: other images, another density, another judge.
 COMPARABLE_FIELDS = ("dataset", "validation_fraction", "binarization", "likelihood")
 
 EVERY_SECONDS = 3.0  # at the least, between two looks for runs that have finished
 LARGEST = 1e100  # number in a table; the square of a larger one may overflow
-DASH = "–"  # stands for a number or a setting that a run does not have
-WIDTH = 100  # of plain text, characters
-HEADING_WIDTH = 10  # to which a heading may be wrapped where its column is narrower
 
-
-class Table(NamedTuple):
-    """Text in rows and columns."""
-
-    columns: list[str]
-    units: list[str]  # of each column, or an empty text
-    rows: list[list[str]]
-    num_settings: int  # columns at the left that say which runs a row is about
-    best: frozenset[tuple[int, int]] = frozenset()  # row and column of each cell that is the best of its column
-    spread: str = ""  # what ± is in its cells; empty if there is none
+Item = TypeVar("Item")
 
 
 class Results(NamedTuple):
@@ -61,11 +39,6 @@ class Results(NamedTuple):
         return [config for config in self.configs if config not in self.shown]
 
     @property
-    def evaluated(self) -> list[tuple[Config, Mapping[str, Any]]]:
-        """The evaluated runs and their numbers."""
-        return list(self.rows.items())
-
-    @property
     def reported(self) -> list[Config]:
         """The runs that have numbers or a reason for having none."""
         return [config for config in self.configs if config in self.rows or config in self.reasons]
@@ -80,10 +53,38 @@ class Results(NamedTuple):
         """Names of the numbers that at least one run has, in the order of `MEASUREMENTS`."""
         return [name for name in MEASUREMENTS if any(name in row for row in self.rows.values())]
 
-    @property
-    def setting_fields(self) -> list[str]:
-        """Names of the Config fields that tell the runs apart: the model, and all that vary."""
-        return list(dict.fromkeys(("model", *varying_fields(self.configs))))
+    def of(self, runs: Iterable[Config]) -> list[Mapping[str, Any]]:
+        """Returns the numbers of those of these runs that are evaluated, in the order of their seeds."""
+        evaluated = (config for config in runs if config in self.rows)
+        return [self.rows[config] for config in sorted(evaluated, key=lambda config: config.seed)]
+
+    def numbers(self, name: str, runs: Iterable[Config]) -> list[Any]:
+        """Returns one number of the evaluated runs, in the order of their seeds; None where a run lacks it."""
+        return [row.get(name) for row in self.of(runs)]
+
+
+def grouped(items: Iterable[Item], key: Callable[[Item], Any]) -> list[list[Item]]:
+    """Groups what has equal keys, in order of first appearance."""
+    groups: dict[Any, list[Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return list(groups.values())
+
+
+def setting_of(config: Config, without: Sequence[str] = ()) -> tuple[Any, ...]:
+    """Returns all values of a Config but the seed and some fields: equal for runs that differ in nothing else."""
+    return tuple(getattr(config, name) for name in FIELDS if name not in ("seed", *without))
+
+
+def comparable(config: Config) -> tuple[Any, ...]:
+    """Returns what runs must have in common if their numbers are to be compared."""
+    return tuple(getattr(config, name) for name in COMPARABLE_FIELDS)
+
+
+def fields_by_model(configs: Iterable[Config]) -> dict[str, list[str]]:
+    """Returns the names of the fields that tell a model's settings apart, by model."""
+    groups = grouped(configs, lambda config: config.model)
+    return {runs[0].model: [name for name in varying_fields(runs) if name != "seed"] for runs in groups}
 
 
 def collect(workdir: Path, configs: Sequence[Config], shown: Collection[Config] = ()) -> Results:
@@ -127,17 +128,14 @@ def _measured_otherwise(made: Mapping[Config, Mapping[str, Any]]) -> set[Config]
         made: what made each run's evaluation, as `evaluation.made_by` returns it.
     """
     others = set[Config]()
-    groups: dict[tuple[Any, ...], dict[Config, str]] = {}
-    for config, entry in made.items():
-        data = tuple(getattr(config, name) for name in COMPARABLE_FIELDS)
-        samples = entry.get("num_likelihood_samples")
-        rest = {name: value for name, value in entry.items() if name != "num_likelihood_samples"}
-        groups.setdefault((*data, "by"), {})[config] = json.dumps(rest, sort_keys=True)
-        if samples is not None:
-            groups.setdefault((*data, "samples"), {})[config] = str(samples)
-    for group in groups.values():
-        (usual, _), *_ = collections.Counter(group.values()).most_common(1)
-        others |= {config for config, value in group.items() if value != usual}
+    for part in (
+        lambda entry: json.dumps(dict(entry) | {"num_likelihood_samples": None}, sort_keys=True),
+        lambda entry: entry.get("num_likelihood_samples"),  # of models that have a bound
+    ):
+        values = {config: value for config, entry in made.items() if (value := part(entry)) is not None}
+        for runs in grouped(values, comparable):
+            (usual, _), *_ = collections.Counter(values[config] for config in runs).most_common(1)
+            others |= {config for config in runs if values[config] != usual}
     return others
 
 
@@ -148,16 +146,25 @@ def write_csv(path: Path, results: Results) -> None:
     run does not have is an empty cell. Lists are left out.
     """
     numbers = [name for name, entry in MEASUREMENTS.items() if entry.kind is not list]
-    text = io.StringIO()
-    writer = csv.DictWriter(
-        text, ["run", *FIELDS, *numbers, "failed"], restval="", extrasaction="ignore", lineterminator="\n"
-    )
-    writer.writeheader()
-    for config in results.reported:
-        failed = {"failed": results.reasons.get(config)}
-        writer.writerow(
-            {"run": config.name, **_settings(config, list(FIELDS)), **results.rows.get(config, {}), **failed}
-        )
+    rows = [
+        {"run": config.name, **settings_texts(config, FIELDS), **results.rows.get(config, {})}
+        | {"failed": results.reasons.get(config)}
+        for config in results.reported
+    ]
+    write_rows(path, ["run", *FIELDS, *numbers, "failed"], rows)
+
+
+def write_rows(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Writes a CSV file with these columns, empty if there are none; the cell of what a row does not have is empty.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    text, columns = io.StringIO(), list(columns)
+    writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
+    if columns:
+        writer.writeheader()
+    writer.writerows(rows)
     disk.write_text(path, text.getvalue())
 
 
@@ -180,192 +187,36 @@ class LiveCsv:
         # Many runs take long to read.
         self._next = start + max(EVERY_SECONDS, 20 * (time.monotonic() - start))
 
-    def _finished(self) -> list[int | None]:
-        """When each run's evaluation, or the record of its failure, was written."""
+    def _finished(self) -> list[int]:
+        """When the runs' evaluations, and the records of their failures, were written."""
         folders = [disk.run_dir(self._workdir, config) for config in self._configs]
-        return [_modified(folder / name) for folder in folders for name in ("evaluation.json", "failed.json")]
-
-
-def _modified(path: Path) -> int | None:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return None
-
-
-def summarize(results: Results) -> Table:
-    """Tabulates the mean over seeds of each setting with its spread, and marks the best mean of each column.
-
-    A mean is marked if its measurement has a direction and it is better than that of every other comparable setting,
-    of which there is at least one: of the same images, binarization and likelihood.
-    """
-    fields = [name for name in results.setting_fields if name != "seed"]
-    groups: dict[tuple[str, ...], list[Config]] = {}
-    for config in results.reported:
-        settings = _settings(config, fields)
-        groups.setdefault(tuple(settings.get(name, DASH) for name in fields), []).append(config)
-    rows = [
-        [*setting, _seeds(results, group), *(_cell(name, results, group) for name in SUMMARY)]
-        for setting, group in groups.items()
-    ]
-    comparable: dict[tuple[Any, ...], list[int]] = {}
-    for index, (config, *_) in enumerate(groups.values()):
-        if config in results.shown:
-            continue
-        comparable.setdefault(tuple(getattr(config, name) for name in COMPARABLE_FIELDS), []).append(index)
-    best = frozenset(
-        (index, column)
-        for column, name in enumerate(SUMMARY, len(fields) + 1)
-        for indices in comparable.values()
-        for index in _best(MEASUREMENTS[name].better, {index: rows[index][column] for index in indices})
-    )
-    described = [MEASUREMENTS[name] for name in SUMMARY]
-    cells = (cell for row in rows for cell in zip(SUMMARY, row[-len(SUMMARY) :], strict=True))
-    return Table(
-        [*fields, "seeds", *(entry.label for entry in described)],
-        [""] * (len(fields) + 1) + [entry.unit for entry in described],
-        rows, len(fields) + 1, best, explain_spread(cells),
-    )  # fmt: skip
+        times = list[int]()
+        for path in (folder / name for folder in folders for name in ("evaluation.json", "failed.json")):
+            with contextlib.suppress(OSError):  # there is none
+                times.append(path.stat().st_mtime_ns)
+        return times
 
 
 def describe(config: Config, fields: Sequence[str]) -> str:
     """Returns the values of those of the fields that the run reads, `latent_dim 8, kl_weight 2`."""
-    return ", ".join(f"{name} {value}" for name, value in _settings(config, fields).items())
+    return ", ".join(f"{name} {value}" for name, value in settings_texts(config, fields).items())
 
 
-def spread(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Formats a number of the runs of one setting, `163.9 ± 1.4 (± 1.6)`: two spreads, which answer two questions.
-
-    The first is the standard deviation over seeds: what another training would give. The second, where the
-    measurement has one, is the standard error over the test images, the root mean square of the runs': what other
-    images would give. The larger has two digits, and all have its decimals. A dash if a run has no finite number,
-    since the others cannot stand for it.
-    """
-    values = _finite(row.get(name) for row in rows)
-    if not values:
-        return DASH
-    errors = _finite(row.get(f"{name}_error") for row in rows) if MEASUREMENTS[name].error else None
-    parts = {"± {}": statistics.stdev(values)} if len(values) > 1 else {}
-    # An error of 0 is that of a number that is exact.
-    parts |= {"(± {})": math.sqrt(statistics.fmean(error**2 for error in errors))} if errors and any(errors) else {}
-    largest = max(parts.values(), default=0)
-    shown = [form.format(_small(part, largest)) for form, part in parts.items()]
-    return " ".join([rounded(statistics.fmean(values), largest), *shown])
-
-
-def rounded(number: float, spread: float) -> str:
-    """Formats a number with as many decimals as give its spread two digits; with four digits if it has no spread."""
-    if not 1e-6 < spread < 1e6 or abs(number) > 1e9 or spread < 1e-6 * abs(number):
-        return f"{number:.{2 if number == spread else 4}g}"
-    return f"{number:.{max(0, 1 - math.floor(math.log10(spread)))}f}"
-
-
-def _small(part: float, largest: float) -> str:
-    """A spread beside a larger one, which is not rounded to 0."""
-    text = rounded(part, largest)
-    return text if part == 0 or float(text) > 0 else f"{part:.1g}"
-
-
-def explain_spread(cells: Iterable[tuple[str, str]]) -> str:
-    """Says what ± is in cells that `spread` made, each after the name of its number; an empty text if there is none."""
-    over_seeds, over = spreads_in(cells)
-    if not over:
-        return "Mean ± standard deviation over seeds." if over_seeds else ""
-    first = "Mean ± standard deviation over seeds" if over_seeds else "One seed"
-    return f"{first} (± standard error over {', '.join(over)})."
-
-
-def spreads_in(cells: Iterable[tuple[str, str]]) -> tuple[bool, list[str]]:
-    """Returns whether cells that `spread` made show a spread over seeds, and what their standard errors are over."""
-    cells = list(cells)
-    over = dict.fromkeys(MEASUREMENTS[name].error for name, cell in cells if "(±" in cell)
-    return any(" ± " in cell for _, cell in cells), list(over)
-
-
-def format_table(table: Table) -> str:
-    """Formats a table as plain text, 100 characters wide; an asterisk marks the best cells.
-
-    Columns that do not fit beside the others stand below them, with the settings again. The last lines give the units.
-    """
-    headings = [
-        textwrap.wrap(heading, max([HEADING_WIDTH, *(len(row[j]) for row in table.rows)]), break_long_words=False)
-        for j, heading in enumerate(table.columns)
-    ]
-    height = max(map(len, headings))
-    marked = {column for _, column in table.best}
-    columns = []
-    for j, heading in enumerate(headings):
-        # A column with a mark has room for one in all its cells, so that the numbers stay aligned.
-        cells = [row[j] + ("*" if (i, j) in table.best else " " * (j in marked)) for i, row in enumerate(table.rows)]
-        lines = [""] * (height - len(heading)) + heading + cells
-        columns.append([line.rjust(max(map(len, lines))) for line in lines])
-    settings = columns[: table.num_settings]
-    blocks = [[*settings]]
-    for column in columns[table.num_settings :]:
-        is_full = sum(len(other[0]) + 2 for other in blocks[-1]) + len(column[0]) > WIDTH
-        if is_full and len(blocks[-1]) > len(settings):
-            blocks.append([*settings])
-        blocks[-1].append(column)
-    texts = ["\n".join("  ".join(line).rstrip() for line in zip(*block, strict=True)) for block in blocks]
-    units = [f"{name} ({unit})" for name, unit in zip(table.columns, table.units, strict=True) if unit]
-    legend = [
-        table.spread,
-        f"Units: {', '.join(units)}.",
-        "An asterisk marks the best among comparable rows." * bool(marked),
-    ]
-    return "\n\n".join([*(text.strip("\n") for text in texts), textwrap.fill(" ".join(filter(None, legend)), WIDTH)])
-
-
-def _settings(config: Config, fields: Sequence[str]) -> dict[str, str]:
+def settings_texts(config: Config, fields: Iterable[str]) -> dict[str, str]:
     """The values of those fields that the run reads."""
     return {name: format_value(getattr(config, name)) for name in fields if config.uses(name)}
-
-
-def _seeds(results: Results, configs: Sequence[Config]) -> str:
-    """How many runs a row of the summary stands for: `3`, `3 (1 diverged)`, `3 (1 failed)`."""
-    diverged = len(results.diverged.keys() & configs)
-    failed = len(results.reasons.keys() & configs)
-    notes = [f"{count} {what}" for count, what in ((diverged, "diverged"), (failed, "failed")) if count]
-    return f"{len(configs)} ({', '.join(notes)})" if notes else str(len(configs))
-
-
-def _cell(name: str, results: Results, configs: Sequence[Config]) -> str:
-    text = spread(name, [results.rows[config] for config in configs if config in results.rows])
-    # Runs that train together have equal shares of one time, which is no spread over seeds.
-    return text.split(" ± ")[0] if name == "train_seconds" else text
-
-
-def _finite(numbers: Iterable[float | None]) -> list[float]:
-    """The numbers; none if one of them is missing or not finite."""
-    found = list(numbers)
-    finite = [number for number in found if number is not None and math.isfinite(number)]
-    return finite if len(finite) == len(found) else []
-
-
-def _best(better: str | None, cells: Mapping[int, str]) -> list[int]:
-    """The row with the best mean, as it is printed; none if fewer than two rows have one, or on a tie."""
-    means = {row: float(cell.split()[0]) for row, cell in cells.items() if cell != DASH}
-    if better is None or len(means) < 2:
-        return []
-    target = (max if better == "higher" else min)(means.values())
-    winners = [row for row, mean in means.items() if mean == target]
-    return winners if len(winners) == 1 else []
 
 
 def _numbers_of_training(config: Config, folder: Path, diverged: bool) -> dict[str, float]:
     if not disk.is_trained(folder):  # a file was lost since it was evaluated
         return {}
     epochs = disk.read_metrics(folder)
+    losses = [math.inf if row.get("validation_loss") is None else row["validation_loss"] for row in epochs]
     # Early stopping keeps the parameters of the epoch with the least validation loss, the first of them.
-    kept = min(epochs, key=_validation_loss) if config.patience else epochs[-1]
-    numbers = {name: None if diverged else kept.get(name) for name in OF_VALIDATION}
-    numbers["train_seconds"] = disk.read_seconds(folder)
+    kept = epochs[losses.index(min(losses)) if config.patience else -1]
+    of_validation = () if diverged else ("validation_elbo", "validation_distortion")
+    numbers = {name: kept.get(name) for name in of_validation} | {"train_seconds": disk.read_seconds(folder)}
     return {name: value for name, value in numbers.items() if value is not None}
-
-
-def _validation_loss(row: Mapping[str, Any]) -> float:
-    loss = row.get("validation_loss")
-    return math.inf if loss is None else float(loss)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -7,16 +7,14 @@ value of any other field, is another family. A row is *level* if two one-sided t
 smaller than what matters; that goes first. A row is *not judged* if one of its models does not reconstruct.
 """
 
-import csv
-import io
+import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from vae_jax.claims.claims import CLAIMS, OF_GAIN, PRICE, RELATIVE, Claim
-from vae_jax.claims.intervals import (
+from vae_jax.claims.intervals import (  # fmt: skip
     ALPHA,
     MOST_SEEDS,
     Estimate,
@@ -25,20 +23,21 @@ from vae_jax.claims.intervals import (
     probability_of_improvement,
     seeds_to_resolve,
 )
-from vae_jax.claims.results import COMPARABLE_FIELDS, Results, describe
-from vae_jax.config import FIELDS, Config, varying_fields
+from vae_jax.claims.results import Results, comparable, describe, fields_by_model, grouped, setting_of, write_rows
+from vae_jax.config import FIELDS, Config
 from vae_jax.measure.measurements import MEASUREMENTS
 from vae_jax.models import MODEL_FIELDS, MODELS
-from vae_jax.workdir import write_text
 
 SUPPORTED, CONTRADICTED, LEVEL, NOT_RESOLVED, NOT_JUDGED = VERDICTS = (
     "supported", "contradicted", "level", "not resolved", "not judged",
 )  # fmt: skip
 ONE_SEED, MISSING_NUMBER = "one seed: no interval, no verdict", "a run has no finite number"  # why there is no verdict
+NO_ESTIMATE = Estimate(math.nan, math.nan, math.nan, 0)
 LEAST_GAIN = 0.5  # of the best model's gain over the mean training image, below which a model does not reconstruct
 MOST_REJECTED = 0.5  # share of reconstructions, above which nothing is said of midpoints
 
 Runs = list[Config]  # of one setting, one a seed
+Numbers = Sequence[float | None]  # of these runs, in the order of their seeds
 
 
 class Pair(NamedTuple):
@@ -49,16 +48,20 @@ class Pair(NamedTuple):
     model: Runs
     baseline: Runs
 
+    def numbers(self, results: Results, name: str) -> tuple[list[Any], list[Any]]:
+        """Returns a number of the evaluated runs of both."""
+        return results.numbers(name, self.model), results.numbers(name, self.baseline)
+
 
 class Verdict(NamedTuple):
     """What the seeds say of one claim in one setting."""
 
     claim: Claim
     pair: Pair
-    model_numbers: list[float | None]  # one a seed, in the order of the seeds
-    baseline_numbers: list[float | None]
+    model_numbers: Numbers
+    baseline_numbers: Numbers
     estimate: Estimate  # of model - baseline
-    margin: float  # an estimate within ± margin is level
+    margin: float = math.nan  # an estimate within ± margin is level
     p: float = math.nan  # after Holm's correction; NaN if there is no test
     verdict: str = NOT_RESOLVED  # one of VERDICTS
     note: str = ""  # why there is no verdict and what it would take
@@ -79,8 +82,8 @@ class Difference(NamedTuple):
 
     measurement: str
     pair: Pair
-    model_numbers: list[float]
-    baseline_numbers: list[float]
+    model_numbers: Numbers
+    baseline_numbers: Numbers
     estimate: Estimate  # of model - baseline
     probability: float  # that the model's number is better, of a random seed each
 
@@ -95,18 +98,14 @@ def judge(results: Results) -> list[Verdict]:
         _row(results, claim, pair, gains)
         for pair in pairs(results)
         for claim in CLAIMS
-        if all(any(n is not None for n in _numbers(results, claim.measurement, runs)) for runs in pair[2:])
+        if all(set(numbers) - {None} for numbers in pair.numbers(results, claim.measurement))
     ]
-    families: dict[str, list[int]] = {}
-    for index, row in enumerate(rows):
-        families.setdefault(row.pair.family, []).append(index)
-    for members in families.values():
-        raw = [math.nan if rows[i].verdict == NOT_JUDGED else rows[i].estimate.p for i in members]
-        adjusted = holm(raw)
+    for family in grouped(range(len(rows)), lambda index: rows[index].pair.family):
+        adjusted = holm([math.nan if rows[i].verdict == NOT_JUDGED else rows[i].estimate.p for i in family])
         # The level at which Holm's procedure stopped: what the next row would have to reach.
         alpha = ALPHA / max(1, sum(p > ALPHA for p in adjusted))
-        for i, p, alone in zip(members, adjusted, raw, strict=True):
-            rows[i] = _judged(rows[i]._replace(p=p), alone, alpha)
+        for i, p in zip(family, adjusted, strict=True):
+            rows[i] = _judged(rows[i]._replace(p=p), alpha)
     return rows
 
 
@@ -119,11 +118,10 @@ def describe_others(results: Results) -> list[Difference]:
             is_error = name.endswith("_error") and name.removesuffix("_error") in MEASUREMENTS
             if entry.better is None or name in primary or is_error:
                 continue
-            model, baseline = (_numbers(results, name, runs) for runs in pair[2:])
+            model, baseline = pair.numbers(results, name)
             if model and baseline and None not in (*model, *baseline):
-                estimate = difference(baseline, model)
                 chance = probability_of_improvement(baseline, model, entry.better)
-                found.append(Difference(name, pair, model, baseline, estimate, chance))
+                found.append(Difference(name, pair, model, baseline, difference(baseline, model), chance))
     return found
 
 
@@ -132,41 +130,23 @@ def pairs(results: Results) -> Iterator[Pair]:
 
     Both agree in all fields that both models read.
     """
-    configs = results.judged
-    settings, varying = group_seeds(configs), settings_fields(configs)
-    for model in (name for name in MODELS if name in varying):
-        baseline = next((name for name in MODELS[model].baselines if name in varying), None)
+    settings, fields = grouped(results.judged, setting_of), fields_by_model(results.judged)
+    for model in (name for name in MODELS if name in fields):
+        baseline = next((name for name in MODELS[model].baselines if name in fields), None)
         if baseline is None:
             continue
         shared = [name for name in FIELDS if name not in ("model", "seed") and _both_read(name, model, baseline)]
-        own = [name for name in varying[baseline] if name not in shared]  # of which the baseline has several settings
-        for runs in settings:
-            for twin in settings:
-                are_pair = (runs[0].model, twin[0].model) == (model, baseline)
-                if are_pair and _values(runs, shared) == _values(twin, shared):
-                    parts = [describe(runs[0], varying[model])]
-                    others = [describe(runs[0], [name for name in varying[model] if name != "latent_dim"])]
-                    if of_baseline := describe(twin[0], own):
-                        parts.append(f"{MODELS[baseline].title}: {of_baseline}")
-                        others.append(parts[-1])
-                    names = f"{MODELS[model].title} against {MODELS[baseline].title}"
-                    yield Pair(", ".join(filter(None, parts)), ", ".join([names, *filter(None, others)]), runs, twin)
-
-
-def group_seeds(configs: Iterable[Config]) -> list[Runs]:
-    """The runs that differ in nothing but their seeds."""
-    settings: dict[Config, Runs] = {}
-    for config in configs:
-        settings.setdefault(replace(config, seed=0), []).append(config)
-    return list(settings.values())
-
-
-def settings_fields(configs: Sequence[Config]) -> dict[str, list[str]]:
-    """By model: the fields that tell its settings apart."""
-    runs_of: dict[str, Runs] = {}
-    for config in configs:
-        runs_of.setdefault(config.model, []).append(config)
-    return {model: [name for name in varying_fields(runs) if name != "seed"] for model, runs in runs_of.items()}
+        own = [name for name in fields[baseline] if name not in shared]  # of which the baseline has several settings
+        names = f"{MODELS[model].title} against {MODELS[baseline].title}"
+        for runs, twin in itertools.product(settings, settings):
+            are_pair = (runs[0].model, twin[0].model) == (model, baseline)
+            if not are_pair or any(getattr(runs[0], name) != getattr(twin[0], name) for name in shared):
+                continue
+            of_baseline = describe(twin[0], own) and f"{MODELS[baseline].title}: {describe(twin[0], own)}"
+            but_dims = [name for name in fields[model] if name != "latent_dim"]
+            setting = [describe(runs[0], fields[model]), of_baseline]
+            family = [names, describe(runs[0], but_dims), of_baseline]
+            yield Pair(", ".join(filter(None, setting)), ", ".join(filter(None, family)), runs, twin)
 
 
 def write_tables(folder: Path, verdicts: Sequence[Verdict], others: Sequence[Difference]) -> None:
@@ -177,58 +157,47 @@ def write_tables(folder: Path, verdicts: Sequence[Verdict], others: Sequence[Dif
     """
     primaries = [
         {"claim": row.claim.text.format(model=MODELS[row.model].title, baseline=MODELS[row.baseline].title),
-         **_columns(row.claim.measurement, row.pair, row.model_numbers, row.baseline_numbers, row.estimate),
+         **_columns(row.claim.measurement, row),
          "margin": row.margin, "p": row.estimate.p, "p_holm": row.p, "verdict": row.verdict, "note": row.note}
         for row in verdicts
     ]  # fmt: skip
-    descriptive = [
-        _columns(row.measurement, row.pair, row.model_numbers, row.baseline_numbers, row.estimate)
-        | {"probability_of_improvement": row.probability}
-        for row in others
-    ]
+    descriptive = [_columns(row.measurement, row) | {"probability_of_improvement": row.probability} for row in others]
     for name, rows in {"primaries": primaries, "descriptive": descriptive}.items():
-        text = io.StringIO()
-        if rows:
-            writer = csv.DictWriter(text, rows[0], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows({k: v if v == v else "" for k, v in row.items()} for row in rows)  # a NaN is no number
-        write_text(folder / f"{name}.csv", text.getvalue())
+        # A NaN is no number.
+        cells = [{column: "" if cell != cell else cell for column, cell in row.items()} for row in rows]
+        write_rows(folder / f"{name}.csv", rows[0] if rows else (), cells)
 
 
-def _columns(
-    name: str, pair: Pair, model: Sequence[float | None], baseline: Sequence[float | None], estimate: Estimate
-) -> dict[str, Any]:
-    low, high = estimate.interval()
+def _columns(name: str, row: Verdict | Difference) -> dict[str, Any]:
+    pair, (low, high) = row.pair, row.estimate.interval()
     return {
         "setting": pair.setting, "family": pair.family, "number": name, "model": pair.model[0].model,
-        "baseline": pair.baseline[0].model, "model_mean": _mean(model), "baseline_mean": _mean(baseline),
-        "difference": estimate.value, "low": low, "high": high, "seeds": f"{len(model)} and {len(baseline)}",
+        "baseline": pair.baseline[0].model, "model_mean": _mean(row.model_numbers),
+        "baseline_mean": _mean(row.baseline_numbers), "difference": row.estimate.value, "low": low, "high": high,
+        "seeds": f"{len(row.model_numbers)} and {len(row.baseline_numbers)}",
     }  # fmt: skip
 
 
-def _row(results: Results, claim: Claim, pair: Pair, gains: dict[Config, float]) -> Verdict:
+def _row(results: Results, claim: Claim, pair: Pair, gains: dict[tuple[Any, ...], float]) -> Verdict:
     """What a claim says in a setting, before the correction; it has a verdict only if it is not judged."""
-    model, baseline = (_numbers(results, claim.measurement, runs) for runs in pair[2:])
-    is_whole = bool(model and baseline) and None not in (*model, *baseline)
-    estimate = difference(baseline, model) if is_whole else Estimate(math.nan, math.nan, math.nan, 0)
-    row = Verdict(claim, pair, model, baseline, estimate, math.nan)
-    if not is_whole:
-        return row._replace(note=MISSING_NUMBER)
-    row = row._replace(margin=_margin(results, claim, pair, (model, baseline)))
-    if claim is not PRICE:
-        for runs in pair[2:]:
-            title, share = MODELS[runs[0].model].title, gains.get(replace(runs[0], seed=0), 1.0)
-            if share < LEAST_GAIN:
-                note = f"the {title} does not reconstruct: it gains {100 * share:.0f} % of what the best gains"
-                return row._replace(verdict=NOT_JUDGED, note=note)
-            rejected = _mean(_numbers(results, "reconstruction_implausible", runs))
-            if claim.measurement.startswith("midpoint") and rejected > MOST_REJECTED:
-                note = f"{100 * rejected:.0f} % of the {title}’s reconstructions are implausible"
-                return row._replace(verdict=NOT_JUDGED, note=note)
+    model, baseline = pair.numbers(results, claim.measurement)
+    if None in (*model, *baseline):
+        return Verdict(claim, pair, model, baseline, NO_ESTIMATE, note=MISSING_NUMBER)
+    row = Verdict(claim, pair, model, baseline, difference(baseline, model), _margin(results, claim, pair))
+    for runs in (pair.model, pair.baseline) if claim is not PRICE else ():
+        title, share = MODELS[runs[0].model].title, gains.get(setting_of(runs[0]), 1.0)
+        rejected = _mean(results.numbers("reconstruction_implausible", runs))
+        if share < LEAST_GAIN:
+            note = f"the {title} does not reconstruct: it gains {100 * share:.0f} % of what the best gains"
+            return row._replace(verdict=NOT_JUDGED, note=note)
+        if claim.measurement.startswith("midpoint") and rejected > MOST_REJECTED:
+            note = f"{100 * rejected:.0f} % of the {title}’s reconstructions are implausible"
+            return row._replace(verdict=NOT_JUDGED, note=note)
     return row
 
 
-def _judged(row: Verdict, uncorrected: float, alpha: float) -> Verdict:
+def _judged(row: Verdict, alpha: float) -> Verdict:
+    """The verdict, given p after the correction, and the level that a further row would have to reach."""
     if row.verdict == NOT_JUDGED or row.note:
         return row
     if math.isnan(row.p):
@@ -241,52 +210,38 @@ def _judged(row: Verdict, uncorrected: float, alpha: float) -> Verdict:
         return row._replace(verdict=SUPPORTED if holds else CONTRADICTED)
     seeds = seeds_to_resolve(row.estimate, row.margin, alpha)
     needed = f"about {seeds} seeds would resolve it" if seeds else f"over {MOST_SEEDS} seeds would resolve it"
-    return row._replace(note=f"{'not after the correction; ' * (uncorrected <= ALPHA)}{needed}")
+    return row._replace(note=f"{'not after the correction; ' * (row.estimate.p <= ALPHA)}{needed}")
 
 
-def _margin(results: Results, claim: Claim, pair: Pair, numbers: tuple[Sequence[Any], Sequence[Any]]) -> float:
+def _margin(results: Results, claim: Claim, pair: Pair) -> float:
     if claim.margin is not None:
         return claim.margin
     if claim is PRICE:
         return OF_GAIN * _gain(results, pair.baseline)
-    return RELATIVE * abs(sum(map(_mean, numbers)) / 2)
+    return RELATIVE * abs(sum(map(_mean, pair.numbers(results, claim.measurement))) / 2)
 
 
-def _gains(results: Results) -> dict[Config, float]:
+def _gains(results: Results) -> dict[tuple[Any, ...], float]:
     """By setting: the nats it gains over the mean training image, as a share of the best at its latent dimension."""
-    groups: dict[Any, dict[Config, float]] = {}
-    for runs in group_seeds(results.judged):
-        gain = _gain(results, runs)
-        if not math.isnan(gain):
-            place = tuple(getattr(runs[0], name) for name in ("latent_dim", *COMPARABLE_FIELDS))
-            groups.setdefault(place, {})[replace(runs[0], seed=0)] = gain
-    return {
-        setting: gain / best if (best := max(group.values())) > 0 else 0.0
-        for group in groups.values()
-        for setting, gain in group.items()
-    }
+    shares = dict[tuple[Any, ...], float]()
+    settings = grouped(results.judged, setting_of)
+    for group in grouped(settings, lambda runs: (runs[0].latent_dim, *comparable(runs[0]))):
+        gains = {setting_of(runs[0]): _gain(results, runs) for runs in group}
+        known = {setting: gain for setting, gain in gains.items() if not math.isnan(gain)}
+        best = max(known.values(), default=0.0)
+        shares |= {setting: gain / best if best > 0 else 0.0 for setting, gain in known.items()}
+    return shares
 
 
 def _gain(results: Results, runs: Runs) -> float:
     """The mean over seeds of the nats by which a setting's distortion is below the mean training image's."""
-    images, own = (_numbers(results, name, runs) for name in ("mean_image_distortion", "test_distortion"))
-    return _mean(images) - _mean(own)
+    return _mean(results.numbers("mean_image_distortion", runs)) - _mean(results.numbers("test_distortion", runs))
 
 
-def _numbers(results: Results, name: str, runs: Runs) -> list[Any]:
-    """A number of the evaluated runs, in the order of their seeds."""
-    evaluated = sorted((config for config in runs if config in results.rows), key=lambda config: config.seed)
-    return [results.rows[config].get(name) for config in evaluated]
-
-
-def _mean(numbers: Sequence[float | None]) -> float:
+def _mean(numbers: Numbers) -> float:
     """NaN if a number is missing, since no other seed can stand for that run."""
     return math.nan if not numbers or None in numbers else math.fsum(numbers) / len(numbers)  # type: ignore[arg-type]
 
 
 def _both_read(name: str, *models: str) -> bool:
     return all(name not in MODEL_FIELDS or name in MODELS[model].fields for model in models)
-
-
-def _values(runs: Runs, names: Sequence[str]) -> tuple[Any, ...]:
-    return tuple(getattr(runs[0], name) for name in names)

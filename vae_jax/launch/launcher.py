@@ -100,7 +100,7 @@ def _find(values: FlagValues) -> tuple[Experiment, Path]:
 def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, stop: Stop) -> None:
     """Trains, evaluates, draws and reports, in the only launch of this workdir; without training, draws beside it."""
     from vae_jax import workdir as disk
-    from vae_jax.claims import results
+    from vae_jax.claims import results, summary
     from vae_jax.launch import compilation, provenance
 
     def finish() -> None:
@@ -126,7 +126,7 @@ def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, 
             results.write_csv(workdir / "results.csv", found)
         with session.hold(workdir, session.DRAWING, stop.check):
             failed += _draw(experiment, workdir, options, found, stop, progress, None if is_beside else finish)
-    print(results.format_table(results.summarize(found)))
+    print(summary.format_table(summary.summarize(found)))
     print(f"\n{_ending(workdir, found)}")
     _report_failures(failed)
     left = sum(not disk.is_trained(disk.run_dir(workdir, config)) for config in found.configs)

@@ -49,7 +49,7 @@ def draw(
     """
     every = [config for config in results.configs if is_trained(run_dir(workdir, config))]
     trained, shown = ([c for c in every if (c in results.shown) == is_shown] for is_shown in (False, True))
-    inputs = Inputs(trained, dict(results.evaluated), experiment.base, workdir, data_dir, shown)
+    inputs = Inputs(trained, results.rows, experiment.base, workdir, data_dir, shown)
     drawn = Drawn([], [])
     fitting = [n for n, entry in FIGURES.items() if entry.when and n not in experiment.figures and entry.when(trained)]
     names = [*fitting, *experiment.figures]

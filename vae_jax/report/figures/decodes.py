@@ -8,12 +8,13 @@ import numpy as np
 import scipy.stats
 from matplotlib.axes import Axes
 
+from vae_jax.claims.results import setting_of
 from vae_jax.config import Config
 from vae_jax.data import Split
 from vae_jax.measure.samples import draw_samplers
 from vae_jax.report.figures import images
 from vae_jax.report.figures.grids import by_dataset
-from vae_jax.report.figures.inputs import Inputs, setting_of, shrunk, spaced, values_of
+from vae_jax.report.figures.inputs import Inputs, shrunk, spaced, values_of
 from vae_jax.report.figures.panels import Drawing, draw_panels, figure, finish, is_wide, seed_of, wrap
 from vae_jax.report.figures.plots import format_number
 from vae_jax.report.figures.style import new_figure

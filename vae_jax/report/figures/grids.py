@@ -4,9 +4,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from vae_jax.claims.results import setting_of
 from vae_jax.config import Config, varying_fields
 from vae_jax.models import MODEL_FIELDS, MODELS
-from vae_jax.report.figures.inputs import Inputs, setting_of, values_of
+from vae_jax.report.figures.inputs import Inputs, values_of
 
 MAX_COLUMNS = 4  # of settings that differ in one way, which make no grid
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vae_jax.claims.results import setting_of
 from vae_jax.config import FIELDS, Config, varying_fields
 from vae_jax.data import Dataset, Split
 from vae_jax.fields import format_value
@@ -162,11 +163,6 @@ def spaced(values: Sequence[Any], most: int, keep: Any = None) -> list[Any]:
         indices.remove(min(replaceable, key=lambda index: abs(index - kept)))
         indices.append(kept)
     return [values[index] for index in sorted(indices)]
-
-
-def setting_of(config: Config, without: Sequence[str] = ()) -> tuple[Any, ...]:
-    """Returns all values of a Config but the seed and some fields: equal for runs that differ in nothing else."""
-    return tuple(getattr(config, name) for name in FIELDS if name not in ("seed", *without))
 
 
 def is_number(field: str) -> bool:

@@ -11,11 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
 
+from vae_jax.claims.results import setting_of
 from vae_jax.config import FIELDS, Config
 from vae_jax.measure.measurements import MEASUREMENTS
 from vae_jax.report.figures import plots
 from vae_jax.report.figures.grids import by_dataset, names_of
-from vae_jax.report.figures.inputs import Chosen, Inputs, is_number, setting_of, spaced, values_of
+from vae_jax.report.figures.inputs import Chosen, Inputs, is_number, spaced, values_of
 from vae_jax.report.figures.panels import NO_BREAK_SPACE, Drawing, figure, finish, handles_of, share_legend
 from vae_jax.report.figures.style import SERIES_COLORS, SERIES_LINES, Look, new_figure, ordered_colors, series_looks
 from vae_jax.workdir import read_metrics, run_dir

@@ -19,7 +19,8 @@ from PIL import Image
 
 from vae_jax.claims.answer import answer
 from vae_jax.claims.choice import CRITERIA, choose
-from vae_jax.claims.results import DASH, SUMMARY, Results, summarize
+from vae_jax.claims.results import Results
+from vae_jax.claims.summary import DASH, SUMMARY, summarize
 from vae_jax.claims.verdicts import describe_others, judge
 from vae_jax.config import FIELDS, Experiment, varying_fields
 from vae_jax.measure.measurements import MEASUREMENTS

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from vae_jax.claims.results import DASH
+from vae_jax.claims.summary import DASH
 from vae_jax.report.page.language import Language
 
 Record = Mapping[str, Any]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from vae_jax.claims.choice import Choice
 from vae_jax.claims.claims import BY_CONSTRUCTION, Claim
 from vae_jax.claims.intervals import Estimate
-from vae_jax.claims.results import DASH, rounded, spreads_in
+from vae_jax.claims.summary import DASH, rounded, spreads_in
 from vae_jax.claims.verdicts import ONE_SEED, VERDICTS, Difference, Verdict
 from vae_jax.models import MODELS
 from vae_jax.report.page.language import Language
@@ -77,7 +77,7 @@ def number(numbers: Sequence[float | None], estimate: Estimate) -> str:
 
 
 def explain_spread(cells: Iterable[tuple[str, str]], _: Language) -> str:
-    """Says what ± is in cells of numbers, as `results.explain_spread` does in English."""
+    """Says what ± is in cells of numbers, as `summary.explain_spread` does in English."""
     over_seeds, over = spreads_in(cells)
     if not over:
         return _("Mean ± standard deviation over seeds.") if over_seeds else ""
