@@ -93,7 +93,7 @@ def launch_of(checkout: Path, dataset: str, workdir: Path, grid: Sequence[str]) 
     )
     dataset = dataset.replace(",", "\\,")
     command = [sys.executable, "-m", "vae_jax", f"--experiment={experiment}", f"--dataset={dataset}",
-               f"--workdir={workdir}", "--evaluate=false", *grid]  # fmt: skip
+               f"--workdir={workdir}", "--evaluate=never", *grid]  # fmt: skip
     return {"args": command, "cwd": checkout, "env": os.environ | {"PYTHONPATH": str(checkout)}}
 
 

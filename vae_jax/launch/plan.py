@@ -3,17 +3,16 @@
 import itertools
 import math
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vae_jax.config import FIELDS, Config, Experiment, Options, group, varying_fields
 from vae_jax.fields import format_value
-from vae_jax.workdir import find_run_dir, is_trained
+from vae_jax.workdir import is_trained, run_dir
 
 if typing.TYPE_CHECKING:
     from vae_jax.data import Dataset
-
 
 PRODUCTS_PER_SECOND = 6e10  # multiplications of training on two CPU cores; an accelerator is far faster
 EVALUATION_SECONDS = 1.5  # of a run, on two CPU cores
@@ -21,12 +20,7 @@ START_SECONDS = 30.0  # of a launch: compiling, training the instruments, drawin
 CONV_CHANNELS = (32, 64)  # of the two convolutions of architecture=conv
 
 
-def is_done(workdir: Path, config: Config) -> bool:
-    """Whether the run is trained, under its name or under the one that version 0.1.0 gave it."""
-    return is_trained(find_run_dir(workdir, config))
-
-
-def describe(own: Experiment, experiment: Experiment, workdir: Path, datasets: Iterable["Dataset"]) -> list[str]:
+def describe(own: Experiment, experiment: Experiment, workdir: Path, datasets: Sequence["Dataset"]) -> list[str]:
     """Describes a launch in lines of text.
 
     Args:
@@ -35,17 +29,15 @@ def describe(own: Experiment, experiment: Experiment, workdir: Path, datasets: I
         workdir: of the launch; does not have to exist.
         datasets: of the runs.
     """
-    done = {config: is_done(workdir, config) for config in experiment.configs}
+    done = {config: is_trained(run_dir(workdir, config)) for config in experiment.configs}
     lines = [f"{experiment.name}: {experiment.question}"]
     for name in varying_fields(list(done)):
-        values = _values(experiment, name)
+        values = experiment.values(name)
         lines.append(f"{'varies':8} {name}: {_join(values)}{_list_hint(values)}")
     for name in FIELDS:
-        before, after = _values(own, name), _values(experiment, name)
-        if before != after:
+        if (before := own.values(name)) != (after := experiment.values(name)):
             unread = "" if any(config.uses(name) for config in done) else " (no run reads it)"
             lines.append(f"{'changed':8} {name}: {_join(before)} -> {_join(after)}{unread}")
-    datasets = list(datasets)
     lines += dict.fromkeys(f"{'data':8} {dataset.describe()}" for dataset in datasets)
     counts = f"{_count(len(done), 'run')} of {_count(len(group(done)), 'program')}, {sum(done.values())} trained"
     lines.append(f"{counts}, in {workdir}")
@@ -56,55 +48,42 @@ def describe(own: Experiment, experiment: Experiment, workdir: Path, datasets: I
 
 def summary(experiment: Experiment, workdir: Path, options: Options) -> str:
     """Says in one sentence what a launch is about to do, and where."""
-    configs = experiment.configs
-    left = [config for config in configs if not is_done(workdir, config)]
-    runs = _count(len(configs), "run")
+    left = [config for config in experiment.configs if not is_trained(run_dir(workdir, config))]
+    training = runs = _count(len(experiment.configs), "run")
     if not left:
-        training = f"{runs}, all trained"
+        training += ", all trained"
+    elif options.train:
+        training = f"training {len(left)} of {runs} ({_count(len(group(left)), 'program')})"
     else:
-        training = f"training {len(left)} of {runs}" if options.train else f"{runs}, {len(left)} not trained"
-    programs = f" ({_count(len(group(left)), 'program')})" if left and options.train else ""
+        training += f", {len(left)} not trained"
     where = f" on the cluster at {options.cluster}" if options.cluster else ""
     evaluating = "" if options.evaluate == "never" else ", evaluating"
     # How many figures there will be depends on what the runs have to show.
-    return f"{experiment.name}: {training}{programs}{where}{evaluating}, drawing, in {workdir}"
+    return f"{experiment.name}: {training}{where}{evaluating}, drawing, in {workdir}"
 
 
 def _estimate(configs: Sequence[Config], datasets: Mapping[str, "Dataset"]) -> str:
-    """Says about how long these runs take on two CPU cores, and how much of the disk."""
-    seconds, numbers = START_SECONDS, 0
+    """Says about how long these runs take on two CPU cores."""
+    seconds = START_SECONDS
     for config in configs:
         images = datasets[config.dataset].train.images
-        weights, products = _size(config, images.shape[1:])
-        numbers += weights
         # A backward pass multiplies twice as much as a forward pass.
-        seconds += 3 * products * len(images) * config.num_epochs / PRODUCTS_PER_SECOND + EVALUATION_SECONDS
-    time = (
-        f"{seconds:.0f} s"
-        if seconds < 120
-        else f"{seconds / 60:.0f} min"
-        if seconds < 7200
-        else f"{seconds / 3600:.0f} h"
-    )
-    return f"about {time} on two CPU cores, and {max(1, round(4e-6 * numbers))} MB of parameters"
+        products = 3 * _products(config, images.shape[1:]) * len(images) * config.num_epochs
+        seconds += products / PRODUCTS_PER_SECOND + EVALUATION_SECONDS
+    size, unit = next(((size, unit) for size, unit in ((3600, "h"), (60, "min")) if seconds >= 2 * size), (1, "s"))
+    return f"about {seconds / size:.0f} {unit} on two CPU cores"
 
 
-def _size(config: Config, image_shape: tuple[int, ...]) -> tuple[int, int]:
-    """Returns how many weights a run's network has, and how many multiplications an image takes both ways."""
-    pixels = math.prod(image_shape)
-    first, second = CONV_CHANNELS
-    kernels, windows = (9 * first, 9 * first * second), (pixels // 4, pixels // 16)
-    is_conv = config.architecture == "conv"
-    widths = [second * windows[1] if is_conv else pixels, *config.hidden_dims, config.latent_dim]
-    dense = sum(a * b for a, b in itertools.pairwise(widths))
-    passes = 1 + max(1, config.importance_samples)  # of the encoder, and of the decoder for each draw
-    conv = sum(kernels) if is_conv else 0
-    conv_products = sum(kernel * count for kernel, count in zip(kernels, windows, strict=True)) if is_conv else 0
-    return 2 * (dense + conv), passes * (dense + conv_products)
-
-
-def _values(experiment: Experiment, name: str) -> tuple[Any, ...]:
-    return experiment.values(name)
+def _products(config: Config, image_shape: tuple[int, ...]) -> int:
+    """Returns how many multiplications an image takes: once through the encoder, and for each draw the decoder."""
+    pixels, products = math.prod(image_shape), 0
+    if config.architecture == "conv":
+        first, second = CONV_CHANNELS
+        products = 9 * first * pixels // 4 + 9 * first * second * pixels // 16
+        pixels = second * pixels // 16
+    widths = [pixels, *config.hidden_dims, config.latent_dim]
+    products += sum(a * b for a, b in itertools.pairwise(widths))
+    return (1 + max(1, config.importance_samples)) * products
 
 
 def _list_hint(values: tuple[Any, ...]) -> str:
