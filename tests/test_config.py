@@ -35,7 +35,7 @@ def values_of(field):
     if isinstance(field.default, bool):
         return st.booleans()
     if isinstance(field.default, str):
-        return st.sampled_from(["mnist_5k", "mnist", "idx:some/folder", r"idx:a,b\, c\\"])
+        return st.sampled_from(["mnist_5k", "mnist", "idx:some/folder", r"idx:a,b\, c\d"])
     low, high = field.metadata["bounds"]
     if isinstance(field.default, tuple):
         return st.lists(st.integers(low, high), max_size=4).map(tuple)

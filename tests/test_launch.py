@@ -111,8 +111,8 @@ def finished(copied, monkeypatch):
     return copied
 
 
-def is_one_line(message, program="launch"):
-    return message.startswith(f"{program}: ") and message.endswith("\n") and message.count("\n") == 1
+def is_one_line(message):
+    return message.startswith("vae-jax: ") and message.endswith("\n") and message.count("\n") == 1
 
 
 @given(st.data())
@@ -156,7 +156,7 @@ def test_flags_override_the_experiment(run_main, tmp_path):
         (["--dataset=idx:"], "dataset must be"),
         (["ae_vs_vae"], "'ae_vs_vae' is not a flag; write --name=value"),
         (["--", "--seed=1"], "'--seed=1' is not a flag"),
-        (["--tensorboard=maybe"], "flag --tensorboard=maybe: Non-boolean argument"),
+        (["--tensorboard=maybe"], "flag --tensorboard=maybe: ('Non-boolean argument"),
         (["--seed=9..0"], "seed takes ranges that rise, of at most 10000 values, not '9..0'"),
         (["--seed=0..9999", "--latent_dim=1..4096"], "at most 100000 combinations of values, not 81920000"),
         (["--no-mean-bias"], "unknown flag --no-mean-bias; did you mean '--nomean_bias'?"),
@@ -691,7 +691,7 @@ def test_a_launch_leaves_every_file(launched):
     assert expected <= {str(path.relative_to(workdir)) for path in workdir.rglob("*") if path.is_file()}
     assert {path.name for path in workdir.iterdir()} == LAUNCH_ENTRIES - LOCKS | {"experiment.json"}
     record = json.loads((workdir / "experiment.json").read_text())
-    assert shlex.split(record["command"]) == ["python", "-m", "vae_jax", *flags]
+    assert shlex.split(record["command"]) == ["vae-jax", *flags]
     assert record["runs"] == [config.name for config in configs]
     assert record["data"][data]["splits"] == [
         {"validation_fraction": 1 / 12, "counts": {"train": 55, "validation": 5, "test": 20}}
