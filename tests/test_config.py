@@ -141,7 +141,8 @@ def test_runs_keep_their_names(name, values):
     ],
 )  # fmt: skip
 def test_a_model_reads_its_own_fields_only(field, value, readers):
-    differ = {model for model in MODELS if Config(model=model, **{field: value}).name != Config(model=model).name}
+    models = ("ae", "rae", "cv_vae", "vae")
+    differ = {model for model in models if Config(model=model, **{field: value}).name != Config(model=model).name}
     assert differ == readers
 
 
