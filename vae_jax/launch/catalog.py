@@ -59,7 +59,7 @@ def check_figures(experiment: Experiment) -> None:
     known = figure_names()
     for name in experiment.figures:
         if name not in known:
-            hint = nearest(name, known) or f"; choose from {', '.join(known)}"
+            hint = nearest(name, known) or f"; choose from {', '.join(known)}, or give the --experiment that defines it"
             raise ConfigError(f"unknown figure {name!r}{hint}")
 
 
