@@ -250,7 +250,6 @@ def test_override_fixes_one_value_and_grids_several():
         *[({"name": name}, "name must be a str that can name a folder") for name in (
             3, None, "", " ", "a/b", "a\\b", ".", "..", ".hidden", "-flag", "~", " a", "a\nb", "a\0b", "a" * 300
         )],
-        ({"grid": 3}, "grid must be a dict that maps fields to lists of values, not 3"),
         ({"grid": {"seed": 3}}, "grid['seed'] must be a list of one or more values, not 3"),
         ({"grid": {"seed": np.int64(3)}}, "grid['seed'] must be a list of one or more values, not 3"),
         ({"grid": {"model": "vae"}}, "grid['model'] must be a list of one or more values, not 'vae'"),

@@ -16,12 +16,17 @@ from vae_jax.fields import (
     check_value,
     describe,
     format_value,
-    format_values,
     nearest,
     parse_value,
     parse_values,
 )
 from vae_jax.launch import flags as launch_flags
+
+
+def joined(values):
+    """The text of a flag that stands for these values."""
+    return ",".join(format_value(value).replace(",", r"\,") for value in values)
+
 
 named_values = st.sampled_from(sorted(FIELDS)).flatmap(
     lambda name: st.tuples(st.just(FIELDS[name]), st.lists(values_of(FIELDS[name]), min_size=1, max_size=3))
@@ -35,12 +40,12 @@ texts = st.text().map(str.strip).filter(lambda text: text.isprintable() and text
 def test_flag_round_trip(field_and_values):
     field, values = field_and_values
     assert parse_value(field, format_value(values[0])) == values[0]
-    assert parse_values(field, format_values(values)) == tuple(values)
+    assert parse_values(field, joined(values)) == tuple(values)
 
 
 @given(st.lists(texts | st.text(",\\\\a", min_size=1).map(lambda text: f"{text}a"), min_size=1))
 def test_text_with_commas_and_backslashes_round_trips(values):
-    assert parse_values(FIELDS["dataset"], format_values(values)) == tuple(values)
+    assert parse_values(FIELDS["dataset"], joined(values)) == tuple(values)
 
 
 @pytest.mark.parametrize(

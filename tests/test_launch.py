@@ -23,12 +23,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from test_config import values_of
+from test_fields import joined
 
 import vae_jax
 from vae_jax import session, source
 from vae_jax.config import FIELDS, Config, expand
 from vae_jax.data.identity import identity_of, load_dataset
-from vae_jax.fields import format_value, format_values
+from vae_jax.fields import format_value
 from vae_jax.launch import catalog, launcher, provenance, sweeps
 from vae_jax.launch import flags as launch_flags
 from vae_jax.report.figures import FIGURES
@@ -119,7 +120,7 @@ def is_one_line(message):
 def test_every_field_is_a_flag_and_a_list_is_a_grid(data):
     names = data.draw(st.lists(st.sampled_from(sorted(FIELDS)), unique=True, max_size=4))
     expected = {name: tuple(data.draw(st.lists(values_of(FIELDS[name]), min_size=1, max_size=3))) for name in names}
-    values = launch_flags.parse(["launch.py", *(f"--{name}={format_values(expected[name])}" for name in names)])
+    values = launch_flags.parse(["launch.py", *(f"--{name}={joined(expected[name])}" for name in names)])
     assert launch_flags.overrides(values) == expected
 
 
@@ -737,8 +738,7 @@ def test_the_same_command_does_nothing_twice(launched, finished, run_main, monke
     monkeypatch.setattr(time, "time", lambda: 0.0)  # a clock that is set
     code, out, err = run_main(*launched[1][:-1], f"--workdir={finished}")
     assert code == 0
-    assert err.startswith("own: 4 runs, all trained, evaluating, drawing,")
-    assert f"{finished}\n" in err  # a path is not split
+    assert err.startswith(f"own: 4 runs of 2 programs, 4 trained, in {finished}\n")
     assert err.endswith("drawing 0/2 training_curves\ndrawn 2/2\n")
     assert out.split("Report:")[0] == launched[2].stdout.split("Report:")[0]
     assert 0 < json.loads((finished / "experiment.json").read_text())["wall_seconds"] < 300

@@ -160,10 +160,8 @@ class Config:
         """Makes the Config that `to_dict` describes; absent fields get their defaults.
 
         Raises:
-            ConfigError: `values` is no mapping, a field is unknown, or a value is invalid.
+            ConfigError: a field is unknown, or a value is invalid.
         """
-        if not isinstance(values, Mapping):
-            raise ConfigError(f"a Config is a mapping of fields to values, not {type(values).__name__}")
         for name in values:
             field_named(name)
         return cls(**values)
@@ -288,14 +286,14 @@ class Experiment:
 
 
 def _is_folder_name(name: Any) -> bool:
-    if not isinstance(name, str) or not 0 < len(name.encode(errors="replace")) <= 200:  # bytes; file systems take 255
-        return False
-    return name.isprintable() and name == name.strip() and name[0] not in ".-~" and not set(name) & set("/\\")
+    is_plain = isinstance(name, str) and name.isprintable() and name == name.strip()
+    # File systems take 255 bytes.
+    return is_plain and 0 < len(name.encode()) <= 200 and name[0] not in ".-~" and not set(name) & set("/\\")
 
 
 def _check_grid(grid: Any) -> dict[str, Sequence[Any]]:
     """Checks a grid, and returns it with tuples of values; a `Shown` one stays one."""
-    if not isinstance(grid, Mapping):
+    if not isinstance(grid, Mapping):  # ({...}) without its comma is a tuple of names
         raise ConfigError(f"grid must be a dict that maps fields to lists of values, not {grid!r}")
     checked = dict[str, Sequence[Any]]()
     for name, values in grid.items():

@@ -123,7 +123,7 @@ def format_value(value: Any) -> str:
 
 
 def parse_values(field: "dataclasses.Field[Any]", text: str) -> tuple[Any, ...]:
-    r"""Parses a comma-separated list of values; `\,` is a comma inside a value. The inverse of `format_values`.
+    r"""Parses a comma-separated list of values; `\,` is a comma inside a value.
 
     Among whole numbers, `0..9` stands for all from 0 to 9.
 
@@ -141,11 +141,6 @@ def _parse_part(field: "dataclasses.Field[Any]", text: str) -> Sequence[Any]:
     if not 0 <= last - first < MAX_RANGE:
         raise ConfigError(f"{field.name} takes ranges that rise, of at most {MAX_RANGE} values, not {text.strip()!r}")
     return range(first, last + 1)
-
-
-def format_values(values: Sequence[Any]) -> str:
-    """Formats values as the comma-separated list that `parse_values` reads."""
-    return ",".join(format_value(value).replace(",", r"\,") for value in values)
 
 
 def nearest(name: str, known: Iterable[str], dashes: str = "") -> str:

@@ -22,7 +22,7 @@ from typing import Any
 from absl.flags import FlagValues
 
 from vae_jax import command, environment, session, source
-from vae_jax.config import Experiment, Options, static_part
+from vae_jax.config import Experiment, Options
 from vae_jax.launch import catalog, flags, plan
 from vae_jax.models import MODELS
 from vae_jax.session import Stop, StoppedError
@@ -152,40 +152,17 @@ def _train(
     with cluster.connect(options.cluster, progress) if options.cluster else contextlib.nullcontext() as executor:
         record = provenance.start(experiment, text, options.data_dir, before)
         disk.write_record(workdir, experiment, record)
-        summary = plan.summary(experiment, workdir, options)  # whose path is not split
-        progress.say(textwrap.fill(summary, session.COLUMNS, break_long_words=False, break_on_hyphens=False))
+        progress.say(f"{experiment.name}: {plan.counts(configs, workdir)}")
         table = results.LiveCsv(workdir, configs)
-        firsts = {static_part(config): config for config in reversed(configs) if config not in experiment.shown}
-        awaited = [run_dir(workdir, config) for config in firsts.values()]
-        if len(awaited) in (1, len(configs)) or exists(workdir / "report.html"):
-            awaited = []
-
-        def meanwhile() -> None:
-            table.update()
-            while awaited and disk.is_evaluated(awaited[-1]):
-                awaited.pop()
-                if not awaited:
-                    _first_report(experiment, workdir, options, progress)
-
         try:
             failed = sweeps.train_and_evaluate(
                 configs, workdir, options, executor=executor, stop=stop, progress=progress, identities=identities,
-                meanwhile=meanwhile,
+                meanwhile=table.update,
             )  # fmt: skip
         except BaseException:
             table.update(now=True)  # also what has finished before a stop
             raise
     return record, [*failed]
-
-
-def _first_report(experiment: Experiment, workdir: Path, options: Options, progress: session.Progress) -> None:
-    """Writes the page of the runs that are evaluated so far, without figures."""
-    from vae_jax.claims import results
-    from vae_jax.report import page
-
-    found = results.collect(workdir, experiment.configs, experiment.shown)
-    path = page.write(experiment, workdir, found, [], options.data_dir, options.language)
-    progress.say(f"First report, of one seed and without figures: {path.resolve().as_uri()}")
 
 
 def _draw(

@@ -1,4 +1,4 @@
-"""The dry run: prints what a launch would do."""
+"""What a launch would do: for `--dry_run`, and the first line of a launch."""
 
 import itertools
 import math
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vae_jax.config import FIELDS, Config, Experiment, Options, group, varying_fields
+from vae_jax.config import FIELDS, Config, Experiment, group, varying_fields
 from vae_jax.fields import format_value
 from vae_jax.workdir import is_trained, run_dir
 
@@ -39,27 +39,17 @@ def describe(own: Experiment, experiment: Experiment, workdir: Path, datasets: S
             unread = "" if any(config.uses(name) for config in done) else " (no run reads it)"
             lines.append(f"{'changed':8} {name}: {_join(before)} -> {_join(after)}{unread}")
     lines += dict.fromkeys(f"{'data':8} {dataset.describe()}" for dataset in datasets)
-    counts = f"{_count(len(done), 'run')} of {_count(len(group(done)), 'program')}, {sum(done.values())} trained"
-    lines.append(f"{counts}, in {workdir}")
+    lines.append(counts(experiment.configs, workdir))
     if left := [config for config, trained in done.items() if not trained]:
         lines.append(_estimate(left, {dataset.name: dataset for dataset in datasets}))
     return lines + [f"{'trained' if trained else 'to do':8} {config.name}" for config, trained in done.items()]
 
 
-def summary(experiment: Experiment, workdir: Path, options: Options) -> str:
-    """Says in one sentence what a launch is about to do, and where."""
-    left = [config for config in experiment.configs if not is_trained(run_dir(workdir, config))]
-    training = runs = _count(len(experiment.configs), "run")
-    if not left:
-        training += ", all trained"
-    elif options.train:
-        training = f"training {len(left)} of {runs} ({_count(len(group(left)), 'program')})"
-    else:
-        training += f", {len(left)} not trained"
-    where = f" on the cluster at {options.cluster}" if options.cluster else ""
-    evaluating = "" if options.evaluate == "never" else ", evaluating"
-    # How many figures there will be depends on what the runs have to show.
-    return f"{experiment.name}: {training}{where}{evaluating}, drawing, in {workdir}"
+def counts(configs: Sequence[Config], workdir: Path) -> str:
+    """Says how many runs a launch has, and how many of them are trained."""
+    trained = sum(is_trained(run_dir(workdir, config)) for config in configs)
+    runs, programs = _count(len(configs), "run"), _count(len(group(configs)), "program")
+    return f"{runs} of {programs}, {trained} trained, in {workdir}"
 
 
 def _estimate(configs: Sequence[Config], datasets: Mapping[str, "Dataset"]) -> str:
