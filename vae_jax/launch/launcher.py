@@ -26,7 +26,16 @@ from vae_jax.config import Experiment, Options
 from vae_jax.launch import catalog, flags, plan
 from vae_jax.models import MODELS
 from vae_jax.session import Stop, StoppedError
-from vae_jax.workdir import UserError, check_workdir, exists, is_trained, read_experiment, run_dir
+from vae_jax.workdir import (
+    UserError,
+    check_workdir,
+    exists,
+    is_trained,
+    read_experiment,
+    remove_leftovers,
+    run_dir,
+    write_record,
+)
 
 if typing.TYPE_CHECKING:
     from vae_jax.claims.results import Results
@@ -98,12 +107,11 @@ def _find(values: FlagValues) -> tuple[Experiment, Path]:
 @environment.own_settings()
 def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, stop: Stop) -> None:
     """Trains, evaluates, draws and reports, in the only launch of this workdir; without training, draws beside it."""
-    from vae_jax import workdir as disk
     from vae_jax.claims import results
     from vae_jax.launch import compilation
 
     def finish() -> None:
-        disk.write_record(workdir, experiment, record | {"wall_seconds": round(time.monotonic() - start, 1)})
+        write_record(workdir, experiment, record | {"wall_seconds": round(time.monotonic() - start, 1)})
 
     start = time.monotonic()
     progress, failed, is_beside = session.Progress(), list[tuple[str, str]](), False
@@ -117,7 +125,7 @@ def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, 
             progress.say(f"{error.reason}: evaluating nothing, drawing what is finished")
         stack.callback(progress.close)
         stack.enter_context(compilation.cache(options.compilation_cache))
-        before = disk.check_workdir(workdir, experiment)
+        before = check_workdir(workdir, experiment)
         if not is_beside:
             record, failed = _train(experiment, workdir, options, text, before, stop, progress)
         found = results.collect(workdir, experiment.configs, experiment.shown)
@@ -140,18 +148,17 @@ def _train(
     progress: session.Progress,
 ) -> tuple[dict[str, Any], list[tuple[str, str]]]:  # fmt: skip
     """Trains and evaluates what is due; returns the record of this launch, and the runs that failed and why."""
-    from vae_jax import workdir as disk
     from vae_jax.claims import results
     from vae_jax.data.identity import check_runs
     from vae_jax.launch import cluster, provenance, sweeps
 
     configs = experiment.configs
     with session.hold(workdir, session.DRAWING, stop.check):  # who draws beside launches has temporary files
-        disk.remove_leftovers(workdir)
+        remove_leftovers(workdir)
     identities = check_runs(configs, workdir, options.data_dir, before)
     with cluster.connect(options.cluster, progress) if options.cluster else contextlib.nullcontext() as executor:
         record = provenance.start(experiment, text, options.data_dir, before)
-        disk.write_record(workdir, experiment, record)
+        write_record(workdir, experiment, record)
         progress.say(f"{experiment.name}: {plan.counts(configs, workdir)}")
         table = results.LiveCsv(workdir, configs)
         try:

@@ -7,8 +7,9 @@
 | `cv_vae` | point + noise of one size | kl_weight · ½‖mean‖²                                  |
 | `vae`    | mean + learned noise      | kl_weight · KL from N(0, I)                           |
 
-A batch in, arrays out, one value per image; the training step averages over the images that count. Sums run over pixels
-and over latent dimensions, so every value is in nats per image.
+A function under `@model` is all that a model needs: a batch in, arrays out, one value per image; the training step
+averages over the images that count. Sums run over pixels and over latent dimensions, so every value is in nats per
+image.
 
 References:
     Kingma & Welling 2014, "Auto-Encoding Variational Bayes" (arXiv:1312.6114).
