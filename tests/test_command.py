@@ -104,22 +104,17 @@ def test_messages_that_cannot_be_written_stop_nothing():
     assert shell("launch --no_flag 2>/dev/full").returncode == 2
 
 
-@pytest.mark.parametrize("closed", [*CLOSED, "2>/dev/full"])
-def test_a_launch_with_a_closed_stream(closed, write_npz, tmp_path):
+def test_a_launch_with_closed_streams(write_npz, tmp_path):
     path = tmp_path / "own.py"
     path.write_text(
         "from vae_jax.config import Experiment\n"
         "EXPERIMENT = Experiment(name='own', question='?', figures=('training_curves',))\n"
     )
     what = f"--experiment={path} --dataset={write_npz()} --hidden_dims=4 --num_epochs=1 --workdir={tmp_path / 'work'}"
-    for others in ("--help", "--list", f"--dry_run {what}"):
-        assert shell(f"launch {others} {closed}").returncode == 0
-    assert not (tmp_path / "work").exists()
-    if closed == CLOSED[-1]:  # one for all, as it takes seconds
-        done = shell(f"launch {what} --evaluate=never {closed}")
-        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-        assert (tmp_path / "work" / "report.html").exists()
-        assert list(tmp_path.glob("work/runs/*/params.safetensors"))
+    done = shell(f"launch {what} --evaluate=never {CLOSED[-1]}")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert (tmp_path / "work" / "report.html").exists()
+    assert list(tmp_path.glob("work/runs/*/params.safetensors"))
 
 
 def test_a_terminal_may_lack_characters(tmp_path):

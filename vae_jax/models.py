@@ -5,9 +5,10 @@ Standard library only, so that flags and `--help` need not wait for JAX. The mod
 """
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 Noise = Literal["none", "fixed", "learned"]
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Model(NamedTuple):
@@ -43,7 +44,7 @@ MODEL_FIELDS: set[str] = set()
 
 def model(
     name: str, *, title: str, noise: Noise, fields: tuple[str, ...] = (), baselines: tuple[str, ...] = ()
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+) -> Callable[[Function], Function]:
     """Registers the function that it decorates as the objective of a model; see `Model` for the arguments.
 
     A model stands before others of its depth that are there already: it does not take their place at the end.
@@ -57,7 +58,7 @@ def model(
         raise ValueError(f"the baselines of model {name!r} must be registered before it, unlike {sorted(unknown)}")
     depth = 1 + max((MODELS[baseline].depth for baseline in baselines), default=-1)
 
-    def register(objective: Callable[..., Any]) -> Callable[..., Any]:
+    def register(objective: Function) -> Function:
         after = {other: MODELS.pop(other) for other in list(MODELS) if MODELS[other].depth >= depth}
         MODELS[name] = Model(title, objective, noise, fields, baselines, depth)
         MODELS.update(after)
