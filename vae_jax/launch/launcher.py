@@ -64,7 +64,7 @@ def _main(argv: list[str]) -> None:
     from vae_jax import data  # NumPy takes long to import, which --help must not wait for
     from vae_jax.data.identity import check_runs, load_dataset
 
-    ignored = environment.isolate()  # before a user's file imports JAX
+    ignored = environment.isolate()  # before the first Config imports JAX
     own, workdir = _find(values)
     experiment = own.override(flags.overrides(values))
     options = flags.options(values)
