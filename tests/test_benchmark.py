@@ -59,7 +59,7 @@ def test_a_launch_of_another_checkout_runs_its_code_and_says_what_failed(tmp_pat
     (package / "__main__.py").write_text("import sys; print(*sys.argv[1:], file=open('flags', 'w')); sys.exit(0)")
     assert 0 < sweep.seconds_of_launch(package.parent, "npz:a,b.npz", ["--seed=0"]) < 60
     flags = (package.parent / "flags").read_text().split()
-    assert [flags[1], *flags[3:]] == ["--dataset=npz:a\\,b.npz", "--evaluate=false", "--num_epochs=20", "--seed=0"]
+    assert [flags[1], *flags[3:]] == ["--dataset=npz:a\\,b.npz", "--evaluate=never", "--num_epochs=20", "--seed=0"]
     (package / "__main__.py").write_text("raise SystemExit('no room')")
     with pytest.raises(UserError, match="ended with 1: no room"):
         sweep.launch(package.parent, "mnist_5k", tmp_path / "sweep", [])

@@ -21,7 +21,6 @@ ROOT = Path(__file__).resolve().parents[1]
         (None, 0, ""),
         (UserError("no such\nrun"), 1, "tool: no such run\n"),
         (FileNotFoundError(2, "No such file", "a"), 1, "tool: [Errno 2] No such file: 'a'\n"),
-        (BrokenPipeError(32, "Broken pipe"), 1, "tool: [Errno 32] Broken pipe\n"),  # not that of standard output
         (flags.Error("no flag"), 2, "tool: no flag (see --help)\n"),
         (ConfigError("no value"), 2, "tool: no value (see --help)\n"),
         (KeyboardInterrupt(), 130, "tool: stopped by SIGINT\n"),
@@ -49,7 +48,7 @@ def test_run_parses_flags(capsys):
         return command.run("Greets.", values, body, ["bin/greet.py", *arguments]), *capsys.readouterr()
 
     assert run("--name=you", "x") == (0, "you ['x']\n", "")
-    assert run("--nane=you") == (2, "", "greet: unknown flag --nane; did you mean --name? (see --help)\n")
+    assert run("--nane=you") == (2, "", "greet: unknown flag --nane; did you mean '--name'? (see --help)\n")
     code, out, err = run("-h")
     assert (code, err) == (0, "")
     assert out.startswith("Greets.\n")
@@ -72,8 +71,6 @@ def test_output_that_nobody_reads_ends_quietly(unbuffered):
     assert (done.stdout, done.stderr) == (b"141\n", b"")
     done = shell("launch --list >&-", PYTHONUNBUFFERED=unbuffered)
     assert (done.returncode, done.stderr) == (0, b"")
-    done = shell("launch --list > /dev/full", PYTHONUNBUFFERED=unbuffered)
-    assert (done.returncode, done.stderr) == (1, b"vae-jax: [Errno 28] No space left on device\n")
 
 
 CLOSED = ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"]
@@ -85,7 +82,6 @@ from vae_jax import session
 def work():
     with tempfile.TemporaryFile() as file:
         assert file.fileno() > 2  # or it would hold what libraries write to a stream
-    assert sys.stdin.read() == ""
     print("answer")
     session.say("message")
     os.system("echo child >&2")
@@ -108,22 +104,17 @@ def test_messages_that_cannot_be_written_stop_nothing():
     assert shell("launch --no_flag 2>/dev/full").returncode == 2
 
 
-@pytest.mark.parametrize("closed", [*CLOSED, "2>/dev/full"])
-def test_a_launch_with_a_closed_stream(closed, write_npz, tmp_path):
+def test_a_launch_with_closed_streams(write_npz, tmp_path):
     path = tmp_path / "own.py"
     path.write_text(
         "from vae_jax.config import Experiment\n"
         "EXPERIMENT = Experiment(name='own', question='?', figures=('training_curves',))\n"
     )
     what = f"--experiment={path} --dataset={write_npz()} --hidden_dims=4 --num_epochs=1 --workdir={tmp_path / 'work'}"
-    for others in ("--help", "--list", f"--dry_run {what}"):
-        assert shell(f"launch {others} {closed}").returncode == 0
-    assert not (tmp_path / "work").exists()
-    if closed == CLOSED[-1]:  # one for all, as it takes seconds
-        done = shell(f"launch {what} --evaluate=never {closed}")
-        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-        assert (tmp_path / "work" / "report.html").exists()
-        assert list(tmp_path.glob("work/runs/*/params.safetensors"))
+    done = shell(f"launch {what} --evaluate=never {CLOSED[-1]}")
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert (tmp_path / "work" / "report.html").exists()
+    assert list(tmp_path.glob("work/runs/*/params.safetensors"))
 
 
 def test_a_terminal_may_lack_characters(tmp_path):

@@ -61,10 +61,11 @@ def test_every_pair_of_choices_is_launched():
         for values in itertools.product(*choices.values())
         for pair in itertools.combinations(sorted(zip(choices, values, strict=True)), 2)
     }
+    choices = {name: FIELDS[name].metadata["choices"] for name in LAUNCHES[0]} | {"model": {row[0] for row in _ROWS}}
     every = {
         ((a, x), (b, y))
-        for a, b in itertools.combinations(sorted(LAUNCHES[0]), 2)
-        for x, y in itertools.product(FIELDS[a].metadata["choices"], FIELDS[b].metadata["choices"])
+        for a, b in itertools.combinations(sorted(choices), 2)
+        for x, y in itertools.product(choices[a], choices[b])
     }
     assert found == every
 

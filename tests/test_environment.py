@@ -31,7 +31,6 @@ SETTINGS = """
 import json, sys
 from vae_jax.launch import launcher
 assert launcher.main(["vae-jax", "--dry_run", "--experiment=train"]) == 0
-assert "jax" not in sys.modules
 import jax
 print(json.dumps({name: repr(value) for name, value in jax.config.values.items()}))
 """

@@ -13,7 +13,7 @@ from jax.test_util import check_grads
 
 from vae_jax.model import likelihoods, objectives
 from vae_jax.model.likelihoods import Reconstruction
-from vae_jax.model.objectives import Batch, Network, Posterior
+from vae_jax.model.objectives import Batch, BoundNetwork, Posterior
 from vae_jax.models import MODELS
 
 pytestmark = pytest.mark.usefixtures("cheap_compilation")
@@ -82,7 +82,7 @@ def linear_model(logvar):
         mean = images[:, 0, :]
         return Posterior(mean, None if logvar is None else jnp.full_like(mean, logvar))
 
-    return Network(
+    return BoundNetwork(
         encode, lambda z: Reconstruction(z[:, None, :], jnp.float32(0)), likelihoods.bernoulli_nll, DECODER
     )  # fmt: skip
 
@@ -203,7 +203,7 @@ def linear_gaussian(shift=0.0, logvar_shift=0.0):
         square = jnp.sum(jnp.square(images - reconstruction.logits), axis=(1, 2))
         return square / (2 * SIGMA**2) + 1.5 * np.log(2 * np.pi * SIGMA**2)
 
-    return Network(encode, decode, nll, {})
+    return BoundNetwork(encode, decode, nll, {})
 
 
 def iwae_losses(num_samples, num_keys, shift=0.5, logvar_shift=0.4):
@@ -292,7 +292,7 @@ def test_memory_of_many_draws_is_bounded():
     def memory(num_samples):
         def loss(kernel, images):
             encode = linear_model(0.0).encode
-            model = Network(
+            model = BoundNetwork(
                 lambda images: encode(images[:, :1, :2]),
                 lambda z: Reconstruction((z @ kernel).reshape(-1, 28, 28), jnp.float32(0)),
                 likelihoods.bernoulli_nll, {},

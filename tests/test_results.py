@@ -182,6 +182,16 @@ def rows_of(workdir):
         return [{name: cell for name, cell in row.items() if cell} for row in csv.DictReader(file)]
 
 
+def test_columns_keep_their_names(workdir):
+    """Users' scripts read them: numbers may be added, but these are neither renamed nor removed."""
+    write_csv(workdir / "results.csv", collect(workdir, EXPERIMENT.configs))
+    assert {
+        "run", "failed", "model", "latent_dim", "kl_weight", "seed", "test_loss", "test_distortion", "test_rate",
+        "test_elbo", "test_mse", "test_active_units", "prior_gap", "gaussian_frechet", "gaussian_hole_mass",
+        "step_0_3_change", "midpoint_implausible_excess", "knn_accuracy_whitened", "train_seconds", "diverged_epoch",
+    } <= set((workdir / "results.csv").read_text().splitlines()[0].split(","))  # fmt: skip
+
+
 def test_csv_has_a_row_per_run_with_every_field_it_reads_and_the_reason_of_a_failure(workdir):
     write_csv(workdir / "results.csv", collect(workdir, EXPERIMENT.configs))
     header = (workdir / "results.csv").read_text().splitlines()[0].split(",")

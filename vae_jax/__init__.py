@@ -1,8 +1,13 @@
-"""Autoencoders against variational autoencoders in JAX/Flax: train, sweep, measure, compare."""
+"""Autoencoders against variational autoencoders in JAX/Flax: train, sweep, measure, compare.
+
+JAX takes a second to import, which `--help` must not wait for: what needs it is imported when it is called.
+"""
 
 import typing
 from os import PathLike
 from pathlib import Path
+
+from vae_jax.workdir import UserError
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,13 +17,24 @@ if typing.TYPE_CHECKING:
 
     from vae_jax.config import Config
     from vae_jax.data import Dataset
+    from vae_jax.launch.sweeps import train_and_evaluate
     from vae_jax.model.networks import Params
-    from vae_jax.training.runs import Codes, TrainedRun
+    from vae_jax.training.runs import Codes
+
+    Run = tuple[Config, Params, Callable[[Any], Codes], Callable[[Any], np.ndarray]]
+
+__all__ = ["UserError", "load_data", "load_dataset", "load_run", "train", "train_and_evaluate"]
 
 
-def load_run(
-    path: str | PathLike[str],
-) -> "tuple[Config, Params, Callable[[Any], Codes], Callable[[Any], np.ndarray]]":
+def __getattr__(name: str) -> "Any":
+    if name == "train_and_evaluate":
+        from vae_jax.launch import sweeps
+
+        return sweeps.train_and_evaluate
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def load_run(path: str | PathLike[str]) -> "Run":
     """Loads a trained run from its folder, WORKDIR/runs/NAME.
 
     Returns:
@@ -33,14 +49,13 @@ def load_run(
         UserError: the folder is no run's, the run is unfinished, or one of its files is damaged; or, also of `encode`
             and `decode`, the process has a setting of JAX's that changes results and cannot be set aside.
     """
-    from vae_jax.training import runs  # JAX takes a second to import, which --help must not wait for
+    from vae_jax.training import runs
 
-    return _parts_of(runs.load_run(Path(path).expanduser()))
+    run = runs.load_run(Path(path).expanduser())
+    return run.config, run.params, run.encode_as_filed, run.decode
 
 
-def train(
-    config: "Config", workdir: str | PathLike[str] | None = None, data_dir: str | None = None
-) -> "tuple[Config, Params, Callable[[Any], Codes], Callable[[Any], np.ndarray]]":
+def train(config: "Config", workdir: str | PathLike[str] | None = None, data_dir: str | None = None) -> "Run":
     """Trains a single run, as a launch does, but does not evaluate it.
 
     Args:
@@ -60,16 +75,9 @@ def train(
     import tempfile
 
     from vae_jax.launch import sweeps
-    from vae_jax.training import runs
 
     with tempfile.TemporaryDirectory(prefix="vae_jax-", ignore_cleanup_errors=True) as folder:
-        return _parts_of(runs.load_run(sweeps.train_one(config, Path(workdir or folder).expanduser(), data_dir)))
-
-
-def _parts_of(
-    run: "TrainedRun",
-) -> "tuple[Config, Params, Callable[[Any], Codes], Callable[[Any], np.ndarray]]":
-    return run.config, run.params, run.encode_as_filed, run.decode
+        return load_run(sweeps.train_one(config, Path(workdir or folder).expanduser(), data_dir))
 
 
 def load_data(name: str, data_dir: str | None = None, pixel_max: float = 0.0) -> "Dataset":
@@ -85,7 +93,7 @@ def load_data(name: str, data_dir: str | None = None, pixel_max: float = 0.0) ->
 
     Raises:
         ConfigError: there is no data set of this name.
-        DataError: it is missing, damaged or too small.
+        DataError: it is missing, damaged or too small; a `UserError`.
     """
     from vae_jax import data
 
@@ -98,6 +106,9 @@ def load_dataset(path: str | PathLike[str], data_dir: str | None = None) -> "Dat
     Args:
         path: the run's folder, WORKDIR/runs/NAME.
         data_dir: folder of the prepared data sets; None for the default.
+
+    Returns:
+        What `load_data` returns.
 
     Raises:
         UserError: the run or its data set is missing or damaged, or the images are not those it was trained on.

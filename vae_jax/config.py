@@ -13,16 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from vae_jax.fields import ConfigError, check_value, declare, format_value, nearest
-from vae_jax.models import MODEL_FIELDS, MODELS
+from vae_jax.models import MODEL_FIELDS, MODELS, load_models
 
 MAX_COMBINATIONS = 100_000  # of a grid; beyond it, making the Configs alone takes minutes
-
-# Every field that version 0.1.0 had. Its names hash them all, so this list never changes.
-_FIELDS_OF_0_1_0 = (
-    "dataset", "validation_fraction", "binarization", "model", "architecture", "hidden_dims", "latent_dim",
-    "activation", "mean_bias", "likelihood", "kl_weight", "kl_warmup_epochs", "free_bits", "optimizer",
-    "learning_rate", "schedule", "lr_warmup_epochs", "weight_decay", "clip_norm", "batch_size", "num_epochs", "seed",
-)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,7 +42,8 @@ class Config:
 
     # The model.
     model: str = declare(
-        "vae", "autoencoder, regularized autoencoder, constant-variance VAE or VAE", choices=tuple(MODELS))
+        "vae", "ae (autoencoder), rae (regularized autoencoder), cv_vae (constant-variance VAE), vae, or the name of "
+        "another @model in vae_jax/model/objectives.py")
     architecture: str = declare(
         "mlp", "dense layers, or two strided 3x3 convolutions (32 and 64 channels) followed by them",
         choices=("mlp", "conv"))
@@ -117,6 +111,8 @@ class Config:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, check_value(field, getattr(self, field.name)))
+        if self.model not in (known := load_models()):
+            raise ConfigError(f"model must be {' | '.join(known)}, not {self.model!r}{nearest(self.model, known)}")
         if self.schedule == "warmup_cosine" and self.lr_warmup_epochs >= self.num_epochs:
             raise ConfigError(
                 f"lr_warmup_epochs ({self.lr_warmup_epochs:g}) must be less than num_epochs ({self.num_epochs})"
@@ -136,22 +132,13 @@ class Config:
 
         For example `vae-z2-kl1-s0-1a2b3c4d`. A field that is added later, at its default, leaves the name as it is.
         """
-        return self._name(_changed(self))
-
-    @property
-    def legacy_name(self) -> str | None:
-        """The name version 0.1.0 gave to the run; None for a run that it could not express."""
-        return self._name(_FIELDS_OF_0_1_0) if set(_changed(self)) <= set(_FIELDS_OF_0_1_0) else None
-
-    def _name(self, hashed: Iterable[str]) -> str:
-        parts = [self.model]
+        plain, parts = canonical(self), [self.model]
         for name, field in FIELDS.items():
-            value = getattr(self, name)
-            if field.metadata["symbol"] and self.uses(name):
-                parts.append(field.metadata["symbol"] + (f"{value:g}" if isinstance(value, float) else str(value)))
-        values = canonical(self).to_dict()
-        text = json.dumps({name: values[name] for name in hashed}, sort_keys=True)
-        return "-".join([*parts, hashlib.sha256(text.encode()).hexdigest()[:8]])
+            if (symbol := field.metadata["symbol"]) and self.uses(name):
+                value = getattr(self, name)
+                parts.append(f"{symbol}{value:g}" if isinstance(value, float) else f"{symbol}{value}")
+        changed = {n: value for n, value in plain.to_dict().items() if getattr(plain, n) != FIELDS[n].default}
+        return "-".join([*parts, hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()[:8]])
 
     def uses(self, name: str) -> bool:
         """Whether a run of this Config reads the field; the fields of `MODELS` belong to some models only."""
@@ -165,7 +152,7 @@ class Config:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns JSON-ready values by field name; tuples are lists."""
-        values = dataclasses.asdict(self)
+        values = {name: getattr(self, name) for name in FIELDS}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     @classmethod
@@ -173,10 +160,8 @@ class Config:
         """Makes the Config that `to_dict` describes; absent fields get their defaults.
 
         Raises:
-            ConfigError: `values` is no mapping, a field is unknown, or a value is invalid.
+            ConfigError: a field is unknown, or a value is invalid.
         """
-        if not isinstance(values, Mapping):
-            raise ConfigError(f"a Config is a mapping of fields to values, not {type(values).__name__}")
         for name in values:
             field_named(name)
         return cls(**values)
@@ -203,20 +188,12 @@ def canonical(config: Config) -> Config:
     return _at_defaults(config, (name for name in FIELDS if not config.uses(name)))
 
 
-def _changed(config: Config) -> list[str]:
-    """Names of the fields that the run reads and that are not at their defaults."""
-    config = canonical(config)
-    return [name for name, field in FIELDS.items() if getattr(config, name) != field.default]
-
-
 def expand(base: Config, grid: Mapping[str, Sequence[Any]]) -> tuple[Config, ...]:
     """Returns every combination of the grid's values over `base`, canonical, each run once, the last field fastest.
 
     Raises:
-        ConfigError: a field is unknown, a value is invalid, or there are too many combinations.
+        ConfigError: a value is invalid, or there are too many combinations.
     """
-    for name in grid:
-        field_named(name)
     if (count := math.prod(map(len, grid.values()))) > MAX_COMBINATIONS:
         raise ConfigError(f"a grid has at most {MAX_COMBINATIONS} combinations of values, not {count}")
     combinations = itertools.product(*grid.values())
@@ -256,7 +233,7 @@ class Experiment:
 
     name: str  # of the folder of the results
     question: str
-    base: Config = Config()  # the values of the fields that are not in the grid
+    base: Config = dataclasses.field(default_factory=Config)  # the values of the fields that are not in the grid
     grid: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)  # values to try, by field; see `expand`
     grids: tuple[Mapping[str, Sequence[Any]], ...] = ()  # or several grids, whose union has the runs
     figures: tuple[str, ...] = ()  # names of functions under `@figure`
@@ -264,17 +241,9 @@ class Experiment:
     def __post_init__(self) -> None:
         if not _is_folder_name(self.name):
             raise ConfigError(f"name must be a str that can name a folder, not {self.name!r}")
-        if not isinstance(self.question, str):
-            raise ConfigError(f"question must be a str, not {self.question!r}")
-        if not isinstance(self.base, Config):
-            raise ConfigError(f"base must be a Config, not {self.base!r}")
-        if not isinstance(self.figures, list | tuple) or not all(isinstance(name, str) for name in self.figures):
+        if isinstance(self.figures, str):  # ("samples") without its comma
             raise ConfigError(f"figures must be a tuple of names, not {self.figures!r}")
-        if repeated := [name for name in self.figures if self.figures.count(name) > 1]:
-            raise ConfigError(f"figures names {repeated[0]!r} twice")
-        object.__setattr__(self, "figures", tuple(self.figures))
-        if not isinstance(self.grids, list | tuple):
-            raise ConfigError(f"grids must be a tuple of grids, not {self.grids!r}")
+        object.__setattr__(self, "figures", tuple(dict.fromkeys(self.figures)))
         if self.grid and self.grids:
             raise ConfigError("give grid or grids, not both")
         object.__setattr__(self, "grids", tuple(map(_check_grid, self.grids or (self.grid,))))
@@ -308,31 +277,31 @@ class Experiment:
         values = _check_grid(values)
         fixed: dict[str, Any] = {name: choices[0] for name, choices in values.items() if len(choices) == 1}
         several = {name: choices for name, choices in values.items() if name not in fixed}
-        kinds = [Shown if isinstance(grid, Shown) else dict for grid in self.grids]
         kept = [{name: choices for name, choices in grid.items() if name not in values} for grid in self.grids]
-        grids = tuple(kind(grid | several) for kind, grid in zip(kinds, kept, strict=True))
+        grids = tuple(
+            Shown(other | several) if isinstance(grid, Shown) else other | several
+            for grid, other in zip(self.grids, kept, strict=True)
+        )
         return dataclasses.replace(self, base=dataclasses.replace(self.base, **fixed), grids=grids)
 
 
 def _is_folder_name(name: Any) -> bool:
-    if not isinstance(name, str) or not 0 < len(name.encode(errors="replace")) <= 200:  # bytes; file systems take 255
-        return False
-    return name.isprintable() and name == name.strip() and name[0] not in ".-~" and not set(name) & set("/\\")
+    is_plain = isinstance(name, str) and name.isprintable() and name == name.strip()
+    # File systems take 255 bytes.
+    return is_plain and 0 < len(name.encode()) <= 200 and name[0] not in ".-~" and not set(name) & set("/\\")
 
 
 def _check_grid(grid: Any) -> dict[str, Sequence[Any]]:
     """Checks a grid, and returns it with tuples of values; a `Shown` one stays one."""
-    if not isinstance(grid, Mapping):
+    if not isinstance(grid, Mapping):  # ({...}) without its comma is a tuple of names
         raise ConfigError(f"grid must be a dict that maps fields to lists of values, not {grid!r}")
     checked = dict[str, Sequence[Any]]()
     for name, values in grid.items():
         field = field_named(name)
         values = values.tolist() if hasattr(values, "tolist") else values  # of a NumPy array
-        if isinstance(values, str | bytes) or not isinstance(values, Sequence):
-            raise ConfigError(f"grid[{name!r}] must be a list of values, not {values!r}")
+        if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+            raise ConfigError(f"grid[{name!r}] must be a list of one or more values, not {values!r}")
         checked[name] = tuple(check_value(field, value) for value in values)
-        if not checked[name]:
-            raise ConfigError(f"grid[{name!r}] needs at least one value")
     return Shown(checked) if isinstance(grid, Shown) else checked
 
 

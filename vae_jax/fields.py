@@ -3,6 +3,7 @@
 Standard library only, so that flags and `--help` answer at once.
 """
 
+import contextlib
 import dataclasses
 import difflib
 import re
@@ -11,51 +12,17 @@ from typing import Any
 
 MAX_RANGE = 10_000  # values that a range on a command line stands for
 
-# What a field takes, by the type of its default: in Python, and on a command line.
-_IN_PYTHON = {bool: "True or False", str: "a str", int: "an int", float: "a number", tuple: "a tuple of ints, each"}
-_AS_FLAG = {bool: "true | false", str: "text", int: "a whole number", float: "a number",
-            tuple: "whole numbers joined by x, each"}  # fmt: skip
+# What people type for a field or a flag out of habit.
+ALIASES = {
+    "batch": "batch_size", "beta": "kl_weight", "data": "dataset", "dim": "latent_dim", "epochs": "num_epochs",
+    "layers": "hidden_dims", "loss": "likelihood", "lr": "learning_rate", "output_dir": "workdir", "z": "latent_dim",
+}  # fmt: skip
 
-# What other projects call the fields of `Config`, and what they and version 0.1.0 call the launcher's flags.
-_OTHER_NAMES = {
-    "activation": "act activation_fn nonlinearity",
-    "architecture": "arch network",
-    "batch_size": "batch batchsize bs",
-    "adam_b2": "adam_beta2 b2 beta2",
-    "adam_epsilon": "adam_eps eps epsilon",
-    "clip_norm": "clip grad_clip max_grad_norm",
-    "dataset": "data ds",
-    "num_epochs": "epoch epochs max_epochs n_epochs num_train_epochs",
-    "kl_weight": "beta gamma kl kl_coef kld_weight lambda",
-    "kl_warmup_epochs": "anneal_epochs beta_warmup kl_anneal",
-    "decoder_l2": "decoder_weight_decay gen_reg_weight l2",
-    "free_bits": "free_nats",
-    "importance_samples": "iwae_samples k num_importance_samples",
-    "initialization": "init initializer kernel_init",
-    "lr_factor": "decay_factor lr_decay lr_gamma",
-    "milestones": "lr_milestones lr_steps",
-    "noise_sd": "noise noise_std sigma",
-    "patience": "early_stopping early_stopping_patience",
-    "pixel_max": "max_pixel max_value pixel_scale white",
-    "latent_dim": "code_dim dim latent latent_size latents n_latent z z_dim zdim",
-    "hidden_dims": "hidden hidden_sizes layers units width",
-    "learning_rate": "lr step_size",
-    "schedule": "lr_schedule scheduler",
-    "lr_warmup_epochs": "warmup warmup_epochs",
-    "optimizer": "opt",
-    "likelihood": "loss recon_loss",
-    "seed": "random_seed seeds",
-    "validation_fraction": "val_split",
-    "weight_decay": "wd",
-    "cluster": "coordinator distributed num_processes process_id scheduler_address",
-    "experiment": "config exp",
-    "num_likelihood_samples": "num_samples",
-    "workdir": "dir logdir out outdir output output_dir save_dir",
-}
-ALIASES = {alias: name for name, aliases in _OTHER_NAMES.items() for alias in aliases.split()}
-
-# Control characters would break one-line messages; half a surrogate pair cannot be written as UTF-8.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
+# What a field takes, by the type of its default.
+_KINDS = {
+    bool: "true or false", str: "text", int: "a whole number", float: "a number",
+    tuple: "whole numbers, as (512, 256) or 512x256, each",
+}  # fmt: skip
 
 
 class ConfigError(ValueError):
@@ -83,6 +50,13 @@ def declare(
     return dataclasses.field(default=default, metadata=metadata | {"used": used})
 
 
+def describe(field: "dataclasses.Field[Any]") -> str:
+    """Describes what the field takes, as in `"a whole number from 1 to 4096"`."""
+    kind, bounds = _KINDS[type(field.default)], field.metadata["bounds"]
+    limits = f" from {bounds[0]:.9g} to {bounds[1]:.10g}" if bounds else ""
+    return " | ".join(field.metadata["choices"]) or kind + limits
+
+
 def check_value(field: "dataclasses.Field[Any]", value: Any) -> Any:
     """Checks a value, and returns it in the field's type.
 
@@ -93,8 +67,8 @@ def check_value(field: "dataclasses.Field[Any]", value: Any) -> Any:
     """
     plain = _to_python(value)
     if not _is_valid(field, plain):
-        shown = value.tolist() if hasattr(value, "tolist") else value
-        raise ConfigError(f"{field.name} must be {_describe(field, _IN_PYTHON)}, not {shown!r}{_hint(field, shown)}")
+        hint = nearest(plain, field.metadata["choices"]) if isinstance(plain, str) else ""
+        raise ConfigError(f"{field.name} must be {describe(field)}, not {plain!r}{hint}")
     # -0.0 equals 0.0, but would give the run another name.
     return float(plain) + 0.0 if isinstance(field.default, float) else plain
 
@@ -106,33 +80,17 @@ def _to_python(value: Any) -> Any:
 
 
 def _is_valid(field: "dataclasses.Field[Any]", value: Any) -> bool:
-    kind, choices, bounds = type(field.default), field.metadata["choices"], field.metadata["bounds"]
-    if kind is bool:
-        return isinstance(value, bool)
+    choices, bounds = field.metadata["choices"], field.metadata["bounds"]
+    kind: Any = type(field.default)
     if choices:
         return value in choices
-    if kind is str:
-        return isinstance(value, str) and value == value.strip() != "" and not _UNPRINTABLE.search(value)
-    if (kind is tuple) != isinstance(value, tuple):
+    if not (type(value) is kind or (kind is float and type(value) is int)):
         return False
-    numbers, kinds = value if kind is tuple else (value,), (int, float) if kind is float else (int,)
-    return all(type(number) in kinds and bounds[0] <= number <= bounds[1] for number in numbers)
-
-
-def describe_flag(field: "dataclasses.Field[Any]") -> str:
-    """Describes what the field takes on a command line, as in `"a whole number from 1 to 4096"`."""
-    return " | ".join(field.metadata["choices"]) or _describe(field, _AS_FLAG)
-
-
-def _describe(field: "dataclasses.Field[Any]", words: dict[type, str]) -> str:
-    if choices := field.metadata["choices"]:
-        return " or ".join(map(repr, choices))
-    kind, bounds = words[type(field.default)], field.metadata["bounds"]
-    return f"{kind} from {bounds[0]:.9g} to {bounds[1]:.10g}" if bounds else kind
-
-
-def _hint(field: "dataclasses.Field[Any]", value: Any) -> str:
-    return nearest(value, field.metadata["choices"]) if isinstance(value, str) else ""
+    if kind is str:  # an error message is one line
+        return bool(value) and value.isprintable() and value == value.strip()
+    if kind is tuple:
+        return all(type(number) is int and bounds[0] <= number <= bounds[1] for number in value)
+    return kind is bool or bounds[0] <= value <= bounds[1]
 
 
 def parse_value(field: "dataclasses.Field[Any]", text: str) -> Any:
@@ -141,20 +99,16 @@ def parse_value(field: "dataclasses.Field[Any]", text: str) -> Any:
     Raises:
         ConfigError: the text is no value of this field.
     """
-    kind: type = type(field.default)
-    text = text.strip()
-    value: Any = text
-    try:
-        if kind is bool:
-            value = {"true": True, "1": True, "false": False, "0": False}[text.lower()]
-        elif kind is tuple:
-            value = () if text == "none" else tuple(map(int, text.split("x")))
-        elif kind in (int, float):
-            value = kind(text)
-        return check_value(field, value)
-    except (KeyError, ValueError):
-        message = f"{field.name} must be {describe_flag(field)}, not {text!r}{_hint(field, text)}"
-        raise ConfigError(message) from None
+    kind: Any = type(field.default)
+    value: Any = text.strip()
+    if kind is bool:
+        value = {"true": True, "false": False}.get(value.lower(), value)
+    elif kind is tuple and value == "none":
+        value = ()
+    elif kind is not str:
+        with contextlib.suppress(ValueError):  # `check_value` refuses the text
+            value = tuple(map(int, value.split("x"))) if kind is tuple else kind(value)
+    return check_value(field, value)
 
 
 def format_value(value: Any) -> str:
@@ -169,19 +123,14 @@ def format_value(value: Any) -> str:
 
 
 def parse_values(field: "dataclasses.Field[Any]", text: str) -> tuple[Any, ...]:
-    r"""Parses a comma-separated list of values; `\,` is a comma inside a value. The inverse of `format_values`.
+    r"""Parses a comma-separated list of values; `\,` is a comma inside a value.
 
     Among whole numbers, `0..9` stands for all from 0 to 9.
 
     Raises:
         ConfigError: a part of the text is no value of this field, or a range falls or is too long.
     """
-    parts = [""]
-    for token in re.findall(r"\\[\\,]|.", text, re.DOTALL):
-        if token == ",":
-            parts.append("")
-        else:
-            parts[-1] += token[-1]
+    parts = [part.replace(r"\,", ",") for part in re.split(r"(?<!\\),", text)]
     return tuple(value for part in parts for value in _parse_part(field, part))
 
 
@@ -189,27 +138,13 @@ def _parse_part(field: "dataclasses.Field[Any]", text: str) -> Sequence[Any]:
     if type(field.default) is not int or ".." not in text:
         return (parse_value(field, text),)
     first, last = (parse_value(field, end) for end in text.split("..", 1))
-    if first > last:
-        raise ConfigError(f"{field.name} takes ranges that rise, as {last}..{first}, not {text.strip()!r}")
-    if last - first >= MAX_RANGE:
-        raise ConfigError(f"{field.name} takes ranges of at most {MAX_RANGE} values, not {text.strip()!r}")
+    if not 0 <= last - first < MAX_RANGE:
+        raise ConfigError(f"{field.name} takes ranges that rise, of at most {MAX_RANGE} values, not {text.strip()!r}")
     return range(first, last + 1)
 
 
-def format_values(values: Sequence[Any]) -> str:
-    """Formats values as the comma-separated list that `parse_values` reads."""
-    return ",".join(re.sub(r"[\\,]", r"\\\g<0>", format_value(value)) for value in values)
-
-
-def suggest(name: str, known: Iterable[str]) -> str | None:
-    """Returns the known name that `name` probably means: the one it is an alias of, or the most similar, or None."""
+def nearest(name: str, known: Iterable[str], dashes: str = "") -> str:
+    """Returns `"; did you mean 'x'?"` for the known name that `name` is an alias of or most similar to, or ""."""
     name, known = str(name).lower().replace("-", "_"), list(known)
-    if ALIASES.get(name) in known:
-        return ALIASES[name]
-    return next(iter(difflib.get_close_matches(name, known, n=1)), None)
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Returns `"; did you mean 'x'?"` for the known name that `name` probably means, or ""."""
-    match = suggest(name, known)
-    return f"; did you mean {match!r}?" if match else ""
+    match = [ALIASES[name]] if ALIASES.get(name) in known else difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {dashes + match[0]!r}?" if match else ""

@@ -155,12 +155,6 @@ def run_dir(workdir: Path, config: Config) -> Path:
     return workdir / "runs" / config.name
 
 
-def find_run_dir(workdir: Path, config: Config) -> Path:
-    """Returns the folder of a run as it lies there: version 0.1.0 gave it another name. It may not exist."""
-    legacy, folder = config.legacy_name, run_dir(workdir, config)
-    return workdir / "runs" / legacy if legacy and not exists(folder) else folder
-
-
 def is_trained(run: Path) -> bool:
     """Whether the run in this folder is fully trained and has all its files; raises UserError as `exists`."""
     return all(_is_file(run / name) for name in TRAINED_FILES)
@@ -337,14 +331,6 @@ def _may_be_foreign(path: Path) -> bool:
         workdir = path.parent
         return not ((workdir / "made.json").exists() or any(workdir.glob("runs/*/config.json")))
     return path.is_dir()
-
-
-def adopt_runs(workdir: Path, configs: Iterable[Config]) -> None:
-    """Renames the folders of runs that version 0.1.0 named, so that these runs are found again."""
-    for config in configs:
-        old, new = find_run_dir(workdir, config), run_dir(workdir, config)
-        if old != new and old.is_dir():
-            os.replace(old, new)
 
 
 def remove_leftovers(workdir: Path) -> None:

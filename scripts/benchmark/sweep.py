@@ -40,7 +40,7 @@ def launch(checkout: Path, dataset: str, workdir: Path, grid: Sequence[str]) -> 
     )
     dataset = dataset.replace(",", "\\,")
     command = [sys.executable, "-m", "vae_jax", f"--experiment={experiment}", f"--dataset={dataset}",
-               f"--workdir={workdir}", "--evaluate=false", "--num_epochs=20", *grid]  # fmt: skip
+               f"--workdir={workdir}", "--evaluate=never", "--num_epochs=20", *grid]  # fmt: skip
     environment = os.environ | {"PYTHONPATH": str(checkout)}
     done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True)
     if done.returncode != 0:

@@ -9,7 +9,7 @@ from typing import Any
 from vae_jax import data
 from vae_jax.config import Config, ConfigError, canonical
 from vae_jax.data.splits import Dataset
-from vae_jax.workdir import DataIdentity, UserError, exists, find_run_dir, read_identity
+from vae_jax.workdir import DataIdentity, UserError, exists, read_identity, run_dir
 
 
 def load_dataset(config: Config, data_dir: str | None = None) -> Dataset:
@@ -52,7 +52,7 @@ def check_runs(
         dataset = load_dataset(config, data_dir)
         check_fits(config, dataset)
         identities[config] = identity_of(dataset)
-        folder = find_run_dir(workdir, config)
+        folder = run_dir(workdir, config)
         if exists(folder / "config.json"):
             identity = read_identity(folder) or _recorded(record, config, identities[config])
             check_identity(config.name, identity, dataset)

@@ -3,12 +3,11 @@
 A module of a folder, such as `published/jaanli.py`, is named with it: `published/jaanli`.
 """
 
-import contextlib
 import importlib
-import importlib.util
 import os
 import pkgutil
 import re
+import runpy
 import sys
 import traceback
 from pathlib import Path
@@ -22,12 +21,8 @@ PREFIX = "vae_jax.experiments."
 
 def names() -> list[str]:
     """Returns the names of the experiments that come with the project; those in folders come last."""
-    modules = [
-        module
-        for module in pkgutil.walk_packages(importlib.import_module(PREFIX[:-1]).__path__, PREFIX)
-        if not module.ispkg
-    ]
-    found = [module.name.removeprefix(PREFIX).replace(".", "/") for module in modules]
+    modules = pkgutil.walk_packages(importlib.import_module(PREFIX[:-1]).__path__, PREFIX)
+    found = [module.name.removeprefix(PREFIX).replace(".", "/") for module in modules if not module.ispkg]
     return sorted(found, key=lambda name: ("/" in name, name))
 
 
@@ -48,13 +43,15 @@ def load(name_or_path: str) -> Experiment:
 
 
 def figure_names() -> list[str]:
-    """Returns the names of the functions under `@figure`, read from their source: a dry run need not import JAX."""
+    """Returns the names of the functions under `@figure`, also those of an experiment's file that is loaded.
+
+    The project's are read from their source: a dry run need not import matplotlib.
+    """
     sources = sorted((Path(vae_jax.__file__).parent / "report" / "figures").glob("*.py"))
-    return [
-        name
-        for path in sources
-        for name in re.findall(r"^@figure(?:\(.*\))?\ndef (\w+)\(", path.read_text("utf-8"), re.M)
-    ]
+    pattern = re.compile(r"^@figure(?:\(.*\))?\ndef (\w+)\(", re.M)
+    found = [name for path in sources for name in pattern.findall(path.read_text("utf-8"))]
+    loaded = sys.modules.get("vae_jax.report.figures.panels")
+    return list(dict.fromkeys([*found, *(loaded.FIGURES if loaded else ())]))
 
 
 def check_figures(experiment: Experiment) -> None:
@@ -62,30 +59,24 @@ def check_figures(experiment: Experiment) -> None:
     known = figure_names()
     for name in experiment.figures:
         if name not in known:
-            hint = nearest(name, known) or f"; choose from {', '.join(known)}"
+            hint = nearest(name, known) or f"; choose from {', '.join(known)}, or give the --experiment that defines it"
             raise ConfigError(f"unknown figure {name!r}{hint}")
 
 
 def _load_file(text: str) -> Experiment:
-    """Loads a user's file as Python runs one: it may import its neighbours, and it is a module that others find."""
+    """Runs a user's file as Python runs one: it may import its neighbours."""
     path = Path(os.path.abspath(os.path.expanduser(text)))
-    # A name of its own: under the file's, a random.py would replace the standard library's.
-    spec = importlib.util.spec_from_file_location(f"{PREFIX}file", path)
-    if spec is None or spec.loader is None or not path.is_file():
+    if not path.is_file():
         raise ConfigError(f"there is no experiment file {text}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where a dataclass looks up its annotations
     sys.path.insert(0, str(path.parent))
     try:
-        spec.loader.exec_module(module)
+        experiment = runpy.run_path(str(path), run_name=f"{PREFIX}file").get("EXPERIMENT")
     except (Exception, SystemExit) as error:  # a user's file may raise anything
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         where = f"{text}, line {lines[-1]}" if lines else text
         raise ConfigError(f"{where}: {_explain(error)}") from error
     finally:
-        with contextlib.suppress(ValueError):  # the file may have removed it
-            sys.path.remove(str(path.parent))  # what the program imports later is its own
-    experiment = getattr(module, "EXPERIMENT", None)
+        sys.path.remove(str(path.parent))  # what the program imports later is its own
     if not isinstance(experiment, Experiment):
         raise ConfigError(f"{text} defines no EXPERIMENT = Experiment(...)")
     return experiment

@@ -1,63 +1,46 @@
 """The launcher's flags: one for every field of `Config`, and those that say what a launch does."""
 
 import importlib.util
-import math
 import textwrap
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
 
 from vae_jax import command
 from vae_jax.config import FIELDS, LANGUAGES, Options
-from vae_jax.fields import describe_flag, format_value, format_values, parse_values
+from vae_jax.fields import describe, format_value, parse_values
 from vae_jax.launch import cluster
 
 WIDTH = 110  # characters of a line of --help
-BOOLEAN = {"true": True, "false": False}
-EVALUATE = {"due": "due", "again": "again", "never": "never", "true": "due", "false": "never"}
 
 
-class _Parser(flags.ArgumentParser):
-    """Parses a flag by a function of its text; absl turns its ValueError into one that names the flag."""
+class _GridParser(flags.ArgumentParser):
+    """Parses the values of a field of `Config`; absl turns a ValueError into an error that names the flag."""
 
-    def __init__(self, function: Callable[[str], Any]) -> None:
-        self.function = function
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def parse(self, argument: Any) -> Any:
-        """Parses the text."""
-        return self.function(argument)
+        """Parses a comma-separated list of values."""
+        return parse_values(FIELDS[self.name], argument)
 
 
 def define_flags() -> flags.FlagValues:
     """Defines all flags."""
     values, default = flags.FlagValues(), Options()
-
-    def define(name: str, parse: Callable[[str], Any], of: Any, text: str, *, is_switch: bool = True) -> None:
-        """Defines a flag; a switch also works as a bare --name, for true, and as --noname, for false."""
-        flags.DEFINE_flag(flags.Flag(_Parser(parse), None, name, of, text, boolean=is_switch), values)
-
-    def define_switch(name: str, choices: dict[str, Any], text: str) -> None:
-        def parse(argument: str) -> Any:
-            if argument.lower() not in choices:
-                raise ValueError(f"choose {' | '.join(choices)}")
-            return choices[argument.lower()]
-
-        define(name, parse, format_value(getattr(default, name)), text)
-
     # fmt: off
     flags.DEFINE_string("experiment", None, "name of an experiment, or path of a .py file that defines EXPERIMENT; "
                         "default: the one that --workdir holds, or ae_vs_vae", values)
     flags.DEFINE_string("workdir", None, "folder of the results; default: runs/EXPERIMENT", values)
     flags.DEFINE_string("data_dir", default.data_dir, "folder of the prepared data sets; default: $TFDS_DATA_DIR or "
                         "~/tensorflow_datasets", values)
-    define_switch("train", BOOLEAN,
-                  "train unfinished runs; --train=false only evaluates and draws what is trained; default: true")
-    define_switch("evaluate", EVALUATE,
-                  "due (evaluate what is not evaluated yet), again (everything) or never; default: due")
-    flags.DEFINE_enum("figures", default.figures, ["due", "again"], "due (draw figures and write the page where they "
-                      "would change) or again; default: due", values)
+    flags.DEFINE_boolean("train", default.train, "train unfinished runs; --train=false only evaluates and draws what "
+                         "is trained; default: true", values)
+    flags.DEFINE_enum("evaluate", default.evaluate, ["due", "again", "never"], "due evaluates what is not evaluated "
+                      "yet, again everything; default: due", values)
+    flags.DEFINE_enum("figures", default.figures, ["due", "again"], "due draws figures and writes the page where they "
+                      "would change, again all; default: due", values)
     flags.DEFINE_integer(
         "num_likelihood_samples", default.num_likelihood_samples, "samples per image of the importance-sampled bound "
         "on log p(image), from 1 to 1000000; default: those of the workdir's evaluations, or 500", lower_bound=1,
@@ -70,11 +53,12 @@ def define_flags() -> flags.FlagValues:
         "saved at the end of an epoch; default: 60", lower_bound=0.0, flag_values=values)
     flags.DEFINE_string("cluster", default.cluster, "train on the workers of the Dask scheduler at this address, such "
                         "as tcp://HOST:8786; default: train in this process", values)
-    flags.DEFINE_enum("language", default.language, LANGUAGES, f"language of the report, {' | '.join(LANGUAGES)}; with "
+    flags.DEFINE_enum("language", default.language, LANGUAGES, "language of the report; with "
                       "--workdir=... a finished report is written again in another; default: en", values)
     flags.DEFINE_string("compilation_cache", default.compilation_cache, "folder of compiled programs, or none to keep "
                         "none; default: ~/.cache/vae_jax/compiled", values)
-    define_switch("tensorboard", BOOLEAN, "also write the metrics as TensorBoard event files; default: false")
+    flags.DEFINE_boolean("tensorboard", default.tensorboard, "also write the metrics as TensorBoard event files; "
+                         "default: false", values)
     flags.DEFINE_boolean("list", False, "print the experiments and their questions", values)
     flags.DEFINE_boolean("dry_run", False, "print what the launch would train, and exit", values)
     flags.DEFINE_boolean("version", False, "print the versions of this program and of what it computes with", values)
@@ -82,8 +66,10 @@ def define_flags() -> flags.FlagValues:
     # fmt: on
     for name, field in FIELDS.items():
         unit = f" ({field.metadata['unit']})" if field.metadata["unit"] else ""
-        text = f"{field.metadata['doc']}{unit}; {describe_flag(field)}; default: {format_value(field.default)}"
-        define(name, partial(parse_values, field), None, text, is_switch=isinstance(field.default, bool))
+        text = f"{field.metadata['doc']}{unit}; {describe(field)}; default: {format_value(field.default)}"
+        # One that is true or false also works as a bare --name and as --noname.
+        is_switch = isinstance(field.default, bool)
+        flags.DEFINE_flag(flags.Flag(_GridParser(name), None, name, None, text, boolean=is_switch), values)
     return values
 
 
@@ -96,7 +82,7 @@ def parse(argv: Sequence[str]) -> flags.FlagValues:
     values = define_flags()
     command.refuse(command.parse(values, argv))
     for name in ("workdir", "data_dir", "cluster", "compilation_cache"):
-        if values[name].value == "":
+        if values[name].value == "":  # as a shell makes it of --workdir=$UNSET
             raise flags.Error(f"--{name} is empty")
     return values
 
@@ -109,8 +95,6 @@ def overrides(values: flags.FlagValues) -> dict[str, tuple[Any, ...]]:
 def options(values: flags.FlagValues) -> Options:
     """Returns the checked options; raises flags.Error, or UserError of --cluster, if one cannot be used."""
     given: dict[str, Any] = {name: values[name].value for name in Options._fields}
-    if not math.isfinite(given["checkpoint_every_seconds"]):
-        raise flags.Error(f"--checkpoint_every_seconds must be finite, not {given['checkpoint_every_seconds']}")
     for extra, package in {"tensorboard": "tensorboardX", "cluster": "distributed"}.items():
         if given[extra] and importlib.util.find_spec(package) is None:
             raise flags.Error(f"--{extra} needs {package}: pip install 'vae-jax[{extra}]'")
@@ -121,21 +105,13 @@ def options(values: flags.FlagValues) -> Options:
 
 def repetitions(values: flags.FlagValues) -> list[str]:
     """Returns one line for every flag that was given more than once, as only its last value counts."""
-    lines = []
-    for name in values:
-        flag: flags.Flag[Any] = values[name]
-        if flag.present > 1 and name not in ("help", "h", "version", "list", "dry_run"):
-            value: Any = flag.value
-            last = format_values(value) if name in FIELDS else format_value(value)
-            times = "twice" if flag.present == 2 else f"{flag.present} times"
-            lines.append(f"--{name} given {times}; using the last, {last}")
-    return lines
+    return [f"--{name} given {n} times; using the last" for name in values if (n := values[name].present) > 1]
 
 
 def help_text(doc: str, values: flags.FlagValues) -> str:
     """Formats the help: what the launcher does, then every flag with its meaning, its values and its default."""
 
-    def describe(name: str) -> str:
+    def line(name: str) -> str:
         text = values[name].help.replace("default: ", "default:\xa0")  # stays on one line with its value
         filled = textwrap.fill(text, WIDTH, initial_indent=f"  --{name:25} ", subsequent_indent=" " * 30,
                                break_long_words=False, break_on_hyphens=False)  # fmt: skip
@@ -146,4 +122,4 @@ def help_text(doc: str, values: flags.FlagValues) -> str:
 Hyperparameters. A flag overrides the experiment's value. A comma-separated list makes a grid (\, is a
 comma inside a value); among whole numbers, 0..9 stands for all from 0 to 9. A field that a model ignores does not
 multiply its runs."""
-    return "\n".join([doc, "Launcher:", *map(describe, launcher), about_fields, *map(describe, FIELDS)])
+    return "\n".join([doc, "Launcher:", *map(line, launcher), about_fields, *map(line, FIELDS)])

@@ -1,8 +1,8 @@
 """Launches an experiment: trains its runs, evaluates them, draws its figures and writes report.html.
 
-    python -m catalog.launch --experiment=ae_vs_vae
-    python -m catalog.launch --experiment=train --latent_dim=2,8,32 --kl_weight=0.5,1,4 --seed=0..2
-    python -m catalog.launch --workdir=runs/ae_vs_vae --train=false --evaluate=again
+    vae-jax --experiment=ae_vs_vae
+    vae-jax --experiment=train --latent_dim=2,8,32 --kl_weight=0.5,1,4 --seed=0..2
+    vae-jax --workdir=runs/ae_vs_vae --train=false --evaluate=again
 
 Finished runs are not trained again: the same command continues where it was interrupted.
 """
@@ -24,8 +24,19 @@ from absl.flags import FlagValues
 from vae_jax import command, environment, session, source
 from vae_jax.config import Experiment, Options, static_part
 from vae_jax.launch import catalog, flags, plan
+from vae_jax.models import MODELS
 from vae_jax.session import Stop, StoppedError
-from vae_jax.workdir import UserError, check_workdir, exists, read_experiment
+from vae_jax.workdir import (
+    UserError,
+    check_workdir,
+    exists,
+    is_evaluated,
+    is_trained,
+    read_experiment,
+    remove_leftovers,
+    run_dir,
+    write_record,
+)
 
 if typing.TYPE_CHECKING:
     from vae_jax.claims.results import Results
@@ -54,7 +65,7 @@ def _main(argv: list[str]) -> None:
     from vae_jax import data  # NumPy takes long to import, which --help must not wait for
     from vae_jax.data.identity import check_runs, load_dataset
 
-    ignored = environment.isolate()  # before a user's file imports JAX
+    ignored = environment.isolate()  # before the first Config imports JAX
     own, workdir = _find(values)
     experiment = own.override(flags.overrides(values))
     options = flags.options(values)
@@ -63,7 +74,7 @@ def _main(argv: list[str]) -> None:
         data.check_name(name)
     for line in flags.repetitions(values):
         session.say(f"{PROGRAM}: {line}")
-    if not options.train and not any(plan.is_done(workdir, config) for config in experiment.configs):
+    if not options.train and not any(is_trained(run_dir(workdir, config)) for config in experiment.configs):
         raise UserError(f"{workdir} holds no trained run of {experiment.name}; launch without --train=false")
     if values.dry_run:  # refuses what the launch would refuse
         check_runs(experiment.configs, workdir, options.data_dir, check_workdir(workdir, experiment))
@@ -87,8 +98,6 @@ def _find(values: FlagValues) -> tuple[Experiment, Path]:
     """Finds the experiment, before flags override it, and its folder."""
     # No shell expands the ~ of --workdir=~/runs.
     workdir = Path(os.path.expanduser(values.workdir)) if values.workdir else None
-    if workdir and str(workdir).startswith("~"):
-        raise UserError(f"cannot expand {workdir}: there is no home directory; give the whole path")
     if values.experiment is None and workdir and exists(workdir / "experiment.json"):
         own = read_experiment(workdir)
     else:
@@ -99,12 +108,11 @@ def _find(values: FlagValues) -> tuple[Experiment, Path]:
 @environment.own_settings()
 def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, stop: Stop) -> None:
     """Trains, evaluates, draws and reports, in the only launch of this workdir; without training, draws beside it."""
-    from vae_jax import workdir as disk
     from vae_jax.claims import results, summary
-    from vae_jax.launch import compilation, provenance
+    from vae_jax.launch import compilation
 
     def finish() -> None:
-        disk.write_record(workdir, experiment, provenance.finish(record, time.monotonic() - start))
+        write_record(workdir, experiment, record | {"wall_seconds": round(time.monotonic() - start, 1)})
 
     start = time.monotonic()
     progress, failed, is_beside = session.Progress(), list[tuple[str, str]](), False
@@ -118,7 +126,7 @@ def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, 
             progress.say(f"{error.reason}: evaluating nothing, drawing what is finished")
         stack.callback(progress.close)
         stack.enter_context(compilation.cache(options.compilation_cache))
-        before = disk.check_workdir(workdir, experiment)
+        before = check_workdir(workdir, experiment)
         if not is_beside:
             record, failed = _train(experiment, workdir, options, text, before, stop, progress)
         found = results.collect(workdir, experiment.configs, experiment.shown)
@@ -128,8 +136,10 @@ def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, 
             failed += _draw(experiment, workdir, options, found, stop, progress, None if is_beside else finish)
     print(summary.format_table(summary.summarize(found)))
     print(f"\n{_ending(workdir, found)}")
-    _report_failures(failed)
-    left = sum(not disk.is_trained(disk.run_dir(workdir, config)) for config in found.configs)
+    if failed:
+        more = f" ({len(failed) - 1} more: see the report)" if len(failed) > 1 else ""
+        raise UserError(f"{failed[0][0]} failed: {failed[0][1]}{more}")
+    left = sum(not is_trained(run_dir(workdir, config)) for config in found.configs)
     if left and not is_beside:
         print(f"{left} of {len(found.configs)} runs are not trained; launch without --train=false to train them")
 
@@ -139,33 +149,29 @@ def _train(
     progress: session.Progress,
 ) -> tuple[dict[str, Any], list[tuple[str, str]]]:  # fmt: skip
     """Trains and evaluates what is due; returns the record of this launch, and the runs that failed and why."""
-    from vae_jax import workdir as disk
     from vae_jax.claims import results
     from vae_jax.data.identity import check_runs
     from vae_jax.launch import cluster, provenance, sweeps
 
     configs = experiment.configs
-    disk.adopt_runs(workdir, configs)
     with session.hold(workdir, session.DRAWING, stop.check):  # who draws beside launches has temporary files
-        disk.remove_leftovers(workdir)
+        remove_leftovers(workdir)
     identities = check_runs(configs, workdir, options.data_dir, before)
     with cluster.connect(options.cluster, progress) if options.cluster else contextlib.nullcontext() as executor:
         record = provenance.start(experiment, text, options.data_dir, before)
-        disk.write_record(workdir, experiment, record)
-        summary = plan.summary(experiment, workdir, options)  # whose path is not split
-        progress.say(textwrap.fill(summary, session.COLUMNS, break_long_words=False, break_on_hyphens=False))
+        write_record(workdir, experiment, record)
+        progress.say(f"{experiment.name}: {plan.counts(configs, workdir)}")
         table = results.LiveCsv(workdir, configs)
         firsts = {static_part(config): config for config in reversed(configs) if config not in experiment.shown}
-        awaited = [disk.run_dir(workdir, config) for config in firsts.values()]
+        awaited = [run_dir(workdir, config) for config in firsts.values()]
         if len(awaited) in (1, len(configs)) or exists(workdir / "report.html"):
             awaited = []
 
         def meanwhile() -> None:
             table.update()
-            while awaited and disk.is_evaluated(awaited[-1]):
-                awaited.pop()
-                if not awaited:
-                    _first_report(experiment, workdir, options, progress)
+            if awaited and all(map(is_evaluated, awaited)):
+                awaited.clear()
+                _first_report(experiment, workdir, options, progress)
 
         try:
             failed = sweeps.train_and_evaluate(
@@ -216,25 +222,16 @@ def _draw(
 
 
 def _ending(workdir: Path, found: "Results") -> str:
-    """The answer, where the report is, and how to load one of the runs in a notebook."""
-    from vae_jax import workdir as disk
+    """The answer, where the report is, and how to load a run of the model that it is about in a notebook."""
     from vae_jax.claims import verdicts
     from vae_jax.claims.answer import answer
 
     sentences = [textwrap.fill(text, session.COLUMNS) for text in answer(found, verdicts.judge(found))]
     lines = [f"Report: {(workdir / 'report.html').resolve().as_uri()}"]
-    folders = [disk.run_dir(workdir, config).resolve() for config in found.configs]
-    # The last model is the one that is compared with the others.
-    lines += [f"In a notebook: vae_jax.load_run({str(run)!r})" for run in filter(disk.is_trained, folders[::-1])][:1]
+    if trained := [config for config in found.configs if is_trained(run_dir(workdir, config))]:
+        run = run_dir(workdir, max(trained, key=lambda config: list(MODELS).index(config.model)))
+        lines.append(f"In a notebook: vae_jax.load_run({str(run.resolve())!r})")
     return "\n\n".join(["\n".join(part) for part in (sentences, lines) if part])
-
-
-def _report_failures(failures: Sequence[tuple[str, str]]) -> None:
-    """Raises UserError that names the first failure, if there is one."""
-    if failures:
-        name, reason = failures[0]
-        more = f" ({len(failures) - 1} more: see the report)" if len(failures) > 1 else ""
-        raise UserError(f"{name} failed: {reason}{more}")
 
 
 def command_line() -> None:

@@ -1,19 +1,18 @@
-"""The dry run: prints what a launch would do."""
+"""What a launch would do: for `--dry_run`, and the first line of a launch."""
 
 import itertools
 import math
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vae_jax.config import FIELDS, Config, Experiment, Options, group, varying_fields
+from vae_jax.config import FIELDS, Config, Experiment, group, varying_fields
 from vae_jax.fields import format_value
-from vae_jax.workdir import find_run_dir, is_trained
+from vae_jax.workdir import is_trained, run_dir
 
 if typing.TYPE_CHECKING:
     from vae_jax.data import Dataset
-
 
 PRODUCTS_PER_SECOND = 6e10  # multiplications of training on two CPU cores; an accelerator is far faster
 EVALUATION_SECONDS = 1.5  # of a run, on two CPU cores
@@ -21,12 +20,7 @@ START_SECONDS = 30.0  # of a launch: compiling, training the instruments, drawin
 CONV_CHANNELS = (32, 64)  # of the two convolutions of architecture=conv
 
 
-def is_done(workdir: Path, config: Config) -> bool:
-    """Whether the run is trained, under its name or under the one that version 0.1.0 gave it."""
-    return is_trained(find_run_dir(workdir, config))
-
-
-def describe(own: Experiment, experiment: Experiment, workdir: Path, datasets: Iterable["Dataset"]) -> list[str]:
+def describe(own: Experiment, experiment: Experiment, workdir: Path, datasets: Sequence["Dataset"]) -> list[str]:
     """Describes a launch in lines of text.
 
     Args:
@@ -35,39 +29,27 @@ def describe(own: Experiment, experiment: Experiment, workdir: Path, datasets: I
         workdir: of the launch; does not have to exist.
         datasets: of the runs.
     """
-    done = {config: is_done(workdir, config) for config in experiment.configs}
+    done = {config: is_trained(run_dir(workdir, config)) for config in experiment.configs}
     lines = [f"{experiment.name}: {experiment.question}"]
     for name in varying_fields(list(done)):
-        values = _values(experiment, name)
+        values = experiment.values(name)
         lines.append(f"{'varies':8} {name}: {_join(values)}{_list_hint(values)}")
     for name in FIELDS:
-        before, after = _values(own, name), _values(experiment, name)
-        if before != after:
+        if (before := own.values(name)) != (after := experiment.values(name)):
             unread = "" if any(config.uses(name) for config in done) else " (no run reads it)"
             lines.append(f"{'changed':8} {name}: {_join(before)} -> {_join(after)}{unread}")
-    datasets = list(datasets)
     lines += dict.fromkeys(f"{'data':8} {dataset.describe()}" for dataset in datasets)
-    counts = f"{_count(len(done), 'run')} of {_count(len(group(done)), 'program')}, {sum(done.values())} trained"
-    lines.append(f"{counts}, in {workdir}")
+    lines.append(counts(experiment.configs, workdir))
     if left := [config for config, trained in done.items() if not trained]:
         lines.append(_estimate(left, {dataset.name: dataset for dataset in datasets}))
     return lines + [f"{'trained' if trained else 'to do':8} {config.name}" for config, trained in done.items()]
 
 
-def summary(experiment: Experiment, workdir: Path, options: Options) -> str:
-    """Says in one sentence what a launch is about to do, and where."""
-    configs = experiment.configs
-    left = [config for config in configs if not is_done(workdir, config)]
-    runs = _count(len(configs), "run")
-    if not left:
-        training = f"{runs}, all trained"
-    else:
-        training = f"training {len(left)} of {runs}" if options.train else f"{runs}, {len(left)} not trained"
-    programs = f" ({_count(len(group(left)), 'program')})" if left and options.train else ""
-    where = f" on the cluster at {options.cluster}" if options.cluster else ""
-    evaluating = "" if options.evaluate == "never" else ", evaluating"
-    # How many figures there will be depends on what the runs have to show.
-    return f"{experiment.name}: {training}{programs}{where}{evaluating}, drawing, in {workdir}"
+def counts(configs: Sequence[Config], workdir: Path) -> str:
+    """Says how many runs a launch has, and how many of them are trained."""
+    trained = sum(is_trained(run_dir(workdir, config)) for config in configs)
+    runs, programs = _count(len(configs), "run"), _count(len(group(configs)), "program")
+    return f"{runs} of {programs}, {trained} trained, in {workdir}"
 
 
 def _estimate(configs: Sequence[Config], datasets: Mapping[str, "Dataset"]) -> str:
@@ -79,14 +61,9 @@ def _estimate(configs: Sequence[Config], datasets: Mapping[str, "Dataset"]) -> s
         numbers += weights
         # A backward pass multiplies twice as much as a forward pass.
         seconds += 3 * products * len(images) * config.num_epochs / PRODUCTS_PER_SECOND + EVALUATION_SECONDS
-    time = (
-        f"{seconds:.0f} s"
-        if seconds < 120
-        else f"{seconds / 60:.0f} min"
-        if seconds < 7200
-        else f"{seconds / 3600:.0f} h"
-    )
-    return f"about {time} on two CPU cores, and {max(1, round(4e-6 * numbers))} MB of parameters"
+    size, unit = next(((size, unit) for size, unit in ((3600, "h"), (60, "min")) if seconds >= 2 * size), (1, "s"))
+    megabytes = max(1, round(4e-6 * numbers))
+    return f"about {seconds / size:.0f} {unit} on two CPU cores, and {megabytes} MB of parameters"
 
 
 def _size(config: Config, image_shape: tuple[int, ...]) -> tuple[int, int]:
@@ -101,10 +78,6 @@ def _size(config: Config, image_shape: tuple[int, ...]) -> tuple[int, int]:
     conv = sum(kernels) if is_conv else 0
     conv_products = sum(kernel * count for kernel, count in zip(kernels, windows, strict=True)) if is_conv else 0
     return 2 * (dense + conv), passes * (dense + conv_products)
-
-
-def _values(experiment: Experiment, name: str) -> tuple[Any, ...]:
-    return experiment.values(name)
 
 
 def _list_hint(values: tuple[Any, ...]) -> str:

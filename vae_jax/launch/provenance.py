@@ -50,11 +50,6 @@ def start(experiment: Experiment, command: str, data_dir: str | None, before: Ma
     }
 
 
-def finish(record: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """Returns the record with the wall-clock time of the launch added; not from `started`, as a clock may be set."""
-    return record | {"wall_seconds": round(seconds, 1)}
-
-
 def _data(experiment: Experiment, data_dir: str | None) -> dict[str, dict[str, Any]]:
     """By data set: its origin, and the number of images in each of the ways the experiment splits it."""
     origins: dict[str, dict[str, Any]] = {}

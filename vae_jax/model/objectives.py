@@ -7,8 +7,9 @@
 | `cv_vae` | point + noise of one size | kl_weight · ½‖mean‖²                                  |
 | `vae`    | mean + learned noise      | kl_weight · KL from N(0, I)                           |
 
-A batch in, arrays out, one value per image; the training step averages over the images that count. Sums run over pixels
-and over latent dimensions, so every value is in nats per image.
+A function under `@model` is all that a model needs: a batch in, arrays out, one value per image; the training step
+averages over the images that count. Sums run over pixels and over latent dimensions, so every value is in nats per
+image.
 
 References:
     Kingma & Welling 2014, "Auto-Encoding Variational Bayes" (arXiv:1312.6114).
@@ -27,7 +28,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from vae_jax.model.likelihoods import NegativeLogLikelihood, Reconstruction
-from vae_jax.models import MODELS
+from vae_jax.models import MODELS, model
 
 MAX_DECODED_PIXELS = 1 << 23  # that `iwae_objective` decodes at once: an array of them takes 32 MiB
 
@@ -51,7 +52,7 @@ class Terms(NamedTuple):
         return self.distortion + warmup * self.penalty
 
 
-class Network(NamedTuple):
+class BoundNetwork(NamedTuple):
     """What an objective sees of a network, with its parameters filled in."""
 
     encode: Callable[[Array], Posterior]  # images float32[B, H, W] in [0, 1] to the posterior q(z | x)
@@ -71,7 +72,7 @@ class Batch(NamedTuple):
     whole, as at its mean code, it weighs the images, or these would change its loss.
     """
 
-    network: Network
+    network: BoundNetwork
     images: Array  # float32[B, H, W] in [0, 1]
     weights: Array  # float32[B], 1 for an image that counts and 0 for one that does not
     key: Array  # PRNG key for noise; consumed
@@ -81,6 +82,7 @@ class Batch(NamedTuple):
 Objective = Callable[[Batch], Terms]
 
 
+@model("ae", title="AE", noise="none")
 def ae_objective(batch: Batch) -> Terms:
     """Autoencoder: encode each image as a point z, decode it, and minimize the reconstruction error."""
     network, images = batch.network, batch.images
@@ -90,6 +92,9 @@ def ae_objective(batch: Batch) -> Terms:
     return Terms(distortion=distortion, rate=zeros, penalty=zeros)
 
 
+@model(
+    "rae", title="RAE", noise="none", fields=("kl_weight", "kl_warmup_epochs", "decoder_l2"), baselines=("ae",),
+)  # fmt: skip
 def rae_objective(batch: Batch) -> Terms:
     """Regularized autoencoder: an autoencoder whose codes are pulled to 0 and whose decoder's weights decay.
 
@@ -107,6 +112,10 @@ def rae_objective(batch: Batch) -> Terms:
     return Terms(distortion, rate=jnp.zeros_like(distortion), penalty=penalty)
 
 
+@model(
+    "cv_vae", title="CV-VAE", noise="fixed", fields=("kl_weight", "kl_warmup_epochs", "noise_sd"),
+    baselines=("ae", "rae"),
+)  # fmt: skip
 def cv_vae_objective(batch: Batch) -> Terms:
     """Constant-variance VAE: a VAE whose noise has one size, which nothing learns.
 
@@ -122,6 +131,10 @@ def cv_vae_objective(batch: Batch) -> Terms:
     return Terms(distortion, rate, penalty=batch.hyperparameters["kl_weight"] * pull)
 
 
+@model(
+    "vae", title="VAE", noise="learned",
+    fields=("kl_weight", "kl_warmup_epochs", "free_bits", "importance_samples"), baselines=("ae", "cv_vae"),
+)  # fmt: skip
 def vae_objective(batch: Batch) -> Terms:
     """Variational autoencoder: encode each image as a distribution, and penalize its KL from the standard normal.
 
@@ -177,12 +190,9 @@ def iwae_objective(batch: Batch, *, num_samples: int) -> Terms:
     return Terms(distortion, rate=jnp.sum(gaussian_kl(mean, logvar), axis=-1), penalty=loss - distortion)
 
 
-def objective_of(model: str, importance_samples: int = 0) -> Objective:
+def objective_of(name: str, importance_samples: int = 0) -> Objective:
     """Returns the objective of a model of `MODELS`; with importance samples, that of an IWAE."""
-    if importance_samples:
-        return partial(iwae_objective, num_samples=importance_samples)
-    objective: Objective = globals()[MODELS[model].objective]
-    return objective
+    return partial(iwae_objective, num_samples=importance_samples) if importance_samples else MODELS[name].objective
 
 
 def _with_noise(posterior: Posterior) -> tuple[Array, Array]:

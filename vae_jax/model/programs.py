@@ -9,7 +9,7 @@ from jax import Array
 from vae_jax.config import Config, static_part
 from vae_jax.model.likelihoods import LIKELIHOODS, binarize
 from vae_jax.model.networks import Autoencoder, Params, decode, encode
-from vae_jax.model.objectives import Batch, Hyperparameters, Network, Terms, objective_of
+from vae_jax.model.objectives import Batch, BoundNetwork, Hyperparameters, Terms, objective_of
 from vae_jax.models import MODELS
 
 
@@ -61,7 +61,7 @@ def objective_terms(
         weights: float32[B], 1 for an image that counts and 0 for one that fills up the batch.
         key: PRNG key for ε; consumed.
     """
-    network = Network(
+    network = BoundNetwork(
         partial(encode, program.network, params),
         partial(decode, program.network, params),
         LIKELIHOODS[program.config.likelihood],

@@ -65,7 +65,7 @@ def by_dataset(configs: Sequence[Config]) -> list[list[Config]]:
     return list(groups.values())
 
 
-def _column_fields(configs: Sequence[Config], without: Sequence[str] = ()) -> frozenset[str]:
+def _column_fields(configs: Sequence[Config], without: Sequence[str] = ()) -> set[str]:
     """Returns the fields that, beside the model, make the columns."""
     varying = [name for name in varying_fields(configs) if name not in ("model", "seed", *without)]
     if len({config.model for config in configs}) > 1 or MODEL_FIELDS & set(varying) or not varying:

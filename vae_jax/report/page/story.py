@@ -40,7 +40,7 @@ def build(results: Results, live: Mapping[str, Any] | None, _: Language) -> Stor
         return Story(dims, [], [], None)
     model = MODELS[vaes[0].model]
     baseline = MODELS[model.baselines[0]]
-    losses = [code_of(getattr(objectives, each.objective)) for each in (baseline, model)]
+    losses = [code_of(each.objective) for each in (baseline, model)]
     codes = [
         Code(_("The loss of the {model}", model=each.title), _marked(own, other))
         for each, own, other in zip((baseline, model), losses, losses[::-1], strict=True)
@@ -50,12 +50,12 @@ def build(results: Results, live: Mapping[str, Any] | None, _: Language) -> Stor
 
 
 def code_of(function: Callable[..., Any]) -> list[str]:
-    """Returns the lines of a function's source without its docstring."""
+    """Returns the lines of a function's source without its decorators and its docstring."""
     source = textwrap.dedent(inspect.getsource(function))
     definition = ast.parse(source).body[0]
     assert isinstance(definition, ast.FunctionDef)
     first, lines = definition.body[0], source.splitlines()
-    return [*lines[: first.lineno - 1], *lines[first.end_lineno :]]
+    return [*lines[definition.lineno - 1 : first.lineno - 1], *lines[first.end_lineno :]]
 
 
 def _marked(own: Sequence[str], other: Sequence[str]) -> Markup:
