@@ -30,8 +30,8 @@ from pathlib import Path
 from absl import flags
 
 from vae_jax import command
+from vae_jax.errors import UserError
 from vae_jax.training import checkpoints
-from vae_jax.workdir import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 EXPERIMENT = """

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from scripts.benchmark import contestants, measuring, report, scaling
-from vae_jax.workdir import UserError
+from vae_jax.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 

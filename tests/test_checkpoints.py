@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import safetensors
 
-from vae_jax import arrays
+from vae_jax import files
 from vae_jax.config import Config
+from vae_jax.errors import UserError
 from vae_jax.model.programs import make_program
 from vae_jax.training import checkpoints, step
 from vae_jax.training.checkpoints import Checkpoint
-from vae_jax.workdir import UserError
 
 CONFIG = Config(hidden_dims=(4,), num_epochs=5, kl_weight=2.0)
 PROGRAM = make_program(CONFIG, (8, 8))
@@ -97,9 +97,9 @@ def test_with_only_damaged_checkpoints_a_run_starts_over_and_says_so(folder, cap
 def rewrite(folder, **changes):
     """Rewrites the newest checkpoint with another header, digests included."""
     path = checkpoints.path_of(folder, 3)
-    content, header = arrays.read(path)
+    content, header = files.read_arrays(path)
     header = {name: value for name, value in header.items() if name != "sha256"} | changes
-    arrays.write(path, content, header)
+    files.write_arrays(path, content, header)
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,12 @@ import pytest
 from test_sweeps import GRID, ROOT, TRAIN, files
 
 from vae_jax import source
+from vae_jax.errors import UserError
+from vae_jax.files import TEMPORARY
 from vae_jax.launch import cluster, sweeps
 from vae_jax.session import Stop
 from vae_jax.training import checkpoints
-from vae_jax.workdir import TEMPORARY, UserError, run_dir
+from vae_jax.workdir import run_dir
 
 pytest.importorskip("distributed")
 LONG = [config.__class__(**(config.to_dict() | {"hidden_dims": (8,), "num_epochs": 60})) for config in GRID[:2]]

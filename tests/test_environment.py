@@ -14,10 +14,10 @@ import pytest
 import vae_jax
 from vae_jax import environment
 from vae_jax.config import Config
+from vae_jax.errors import UserError
 from vae_jax.measure import evaluate_run, judges, recipe
 from vae_jax.model.networks import make_key
 from vae_jax.training import chunks
-from vae_jax.workdir import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 HOSTILE = {
@@ -206,7 +206,7 @@ PLATFORMS = """
 import sys
 import jax.extend
 from vae_jax import environment
-from vae_jax.workdir import UserError
+from vae_jax.errors import UserError
 for platforms in sys.argv[1:]:
     jax.extend.backend.clear_backends()
     jax.config.update("jax_platforms", platforms)

@@ -29,6 +29,7 @@ from vae_jax import session, source
 from vae_jax.config import FIELDS, Config, expand
 from vae_jax.data.identity import identity_of, load_dataset
 from vae_jax.fields import format_value, format_values
+from vae_jax.files import write_json
 from vae_jax.launch import catalog, launcher, provenance, sweeps
 from vae_jax.launch import flags as launch_flags
 from vae_jax.report.figures import FIGURES
@@ -40,7 +41,6 @@ from vae_jax.workdir import (
     read_experiment,
     run_dir,
     write_config,
-    write_json,
     write_record,
 )
 

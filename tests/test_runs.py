@@ -14,9 +14,10 @@ import pytest
 import safetensors.numpy
 
 import vae_jax
-from vae_jax import arrays, workdir
+from vae_jax import files, workdir
 from vae_jax.claims import results
 from vae_jax.config import Config, ConfigError
+from vae_jax.errors import UserError
 from vae_jax.launch import sweeps
 from vae_jax.launch.sweeps import Options, train_and_evaluate
 from vae_jax.model import networks
@@ -27,7 +28,7 @@ from vae_jax.training import checkpoints, runs
 from vae_jax.training.journal import metrics_row
 from vae_jax.training.runs import load_run
 from vae_jax.training.step import Metrics
-from vae_jax.workdir import DataIdentity, UserError, is_trained, read_config, read_metrics, read_seconds, run_dir
+from vae_jax.workdir import DataIdentity, is_trained, read_config, read_metrics, read_seconds, run_dir
 
 FILES = ["config.json", "metrics.jsonl", "params.safetensors", "timing.jsonl"]
 IDENTITY = DataIdentity("0", None, {"train": 1, "validation": 0, "test": 1})
@@ -175,7 +176,7 @@ def damages():
         def write(path):
             tensors = safetensors.numpy.load(path.read_bytes())
             content = {"config": read_config(path.parent).to_dict(), "image_shape": (28, 28)}
-            content |= {"sha256": arrays.digest(tensors)} | changes
+            content |= {"sha256": files.digest(tensors)} | changes
             path.write_bytes(safetensors.numpy.save(tensors, metadata={"run": json.dumps(content)}))
 
         return write
@@ -186,7 +187,7 @@ def damages():
     def names_within_names(path):
         flat = {"encoder": np.zeros(3), "encoder/mean": np.zeros(3)}
         content = {"config": read_config(path.parent).to_dict(), "image_shape": (28, 28)}
-        content["sha256"] = arrays.digest(flat)
+        content["sha256"] = files.digest(flat)
         path.write_bytes(safetensors.numpy.save(flat, metadata={"run": json.dumps(content)}))
 
     def of(**changes):
@@ -194,13 +195,13 @@ def damages():
             config = dataclasses.replace(read_config(path.parent), **changes)
             shapes = runs.param_shapes(make_program(config, (28, 28)))
             zeros = {name: np.zeros(shape, np.float32) for name, (shape, _) in shapes.items()}
-            arrays.write(path, zeros, {"config": config.to_dict(), "image_shape": [28, 28]})
+            files.write_arrays(path, zeros, {"config": config.to_dict(), "image_shape": [28, 28]})
 
         return write
 
     def half(path):
-        content, header = arrays.read(path)
-        arrays.write(path, {name: array.astype(np.float16) for name, array in content.items()}, header)
+        content, header = files.read_arrays(path)
+        files.write_arrays(path, {name: array.astype(np.float16) for name, array in content.items()}, header)
 
     def flip_a_bit(path):
         content = bytearray(path.read_bytes())
@@ -427,9 +428,9 @@ def test_a_run_of_grey_images_takes_integers_and_bools(tiny_experiment, tiny_wor
 
 def test_a_run_from_before_pixel_ranges_is_of_bytes(tiny_experiment, copied):
     folder = run_dir(copied, tiny_experiment.configs[0])
-    content, header = arrays.read(folder / "params.safetensors")
+    content, header = files.read_arrays(folder / "params.safetensors")
     assert header.pop("pixel_range") == [0, 255]
-    arrays.write(folder / "params.safetensors", content, header)
+    files.write_arrays(folder / "params.safetensors", content, header)
     assert load_run(folder).pixel_range == (0, 255)
 
 

@@ -20,11 +20,13 @@ import pytest
 from vae_jax import measure
 from vae_jax.config import Config, ConfigError, expand
 from vae_jax.data import identity
+from vae_jax.errors import UserError
+from vae_jax.files import write_json
 from vae_jax.launch import sweeps
 from vae_jax.launch.sweeps import Failure, Options, train_and_evaluate
 from vae_jax.session import Stop, StoppedError
 from vae_jax.training import checkpoints, chunks, journal, runs
-from vae_jax.workdir import UserError, is_trained, read_metrics, run_dir, write_json
+from vae_jax.workdir import is_trained, read_metrics, run_dir
 
 ROOT = Path(__file__).resolve().parents[1]
 BASE = Config(hidden_dims=(8,), num_epochs=4, batch_size=1024)

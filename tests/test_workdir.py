@@ -11,24 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_config import configs, values_of
 
-from vae_jax import workdir
+from vae_jax import files
 from vae_jax.claims import results
 from vae_jax.config import FIELDS, Config, Experiment
+from vae_jax.errors import UserError
+from vae_jax.files import read_json, write_bytes, write_json
 from vae_jax.workdir import (
     DataIdentity,
-    UserError,
     check_workdir,
     is_trained,
     read_config,
     read_experiment,
     read_identity,
-    read_json,
     read_metrics,
     read_seconds,
     run_dir,
-    write_bytes,
     write_config,
-    write_json,
     write_metrics,
     write_record,
     write_timing,
@@ -141,12 +139,12 @@ def test_what_no_launch_writes_over_is_left_alone(tmp_path, forbid, names):
 
 def test_the_leftovers_of_interrupted_writes_are_removed_and_no_other_temporary_files(tmp_path, monkeypatch):
     (tmp_path / ".a.tmp").write_text("mine")
-    monkeypatch.setattr(workdir.os, "unlink", lambda path: None)  # killed before it could
-    monkeypatch.setattr(workdir.os, "replace", lambda *paths: None)
+    monkeypatch.setattr(files.os, "unlink", lambda path: None)  # killed before it could
+    monkeypatch.setattr(files.os, "replace", lambda *paths: None)
     write_bytes(tmp_path / "runs" / "ae" / "params.safetensors", b"")
     monkeypatch.undo()
     assert len(os.listdir(tmp_path / "runs" / "ae")) == 1
-    workdir.remove_leftovers(tmp_path)
+    files.remove_leftovers(tmp_path)
     assert os.listdir(tmp_path / "runs" / "ae") == []
     assert (tmp_path / ".a.tmp").exists()
 
@@ -336,7 +334,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
     def full(*args):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(workdir.os, function, full)
+    monkeypatch.setattr(files.os, function, full)
     with pytest.raises(UserError, match=rf"^cannot write {path}: No space left on device; "):
         write_bytes(path, b"new")
     assert path.read_bytes() == b"old"
@@ -350,7 +348,7 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path, mon
     def interrupt(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(workdir.os, "replace", interrupt)
+    monkeypatch.setattr(files.os, "replace", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_bytes(path, b"new")
     assert path.read_bytes() == b"old"
@@ -414,5 +412,5 @@ def test_remove_deletes_a_file_a_folder_or_a_link_and_not_what_it_links_to(tmp_p
     (tmp_path / "file").write_text("")
     (tmp_path / "link").symlink_to(tmp_path / "kept")
     for name in ("folder", "file", "link", "missing"):
-        workdir.remove(tmp_path / name)
+        files.remove(tmp_path / name)
     assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["kept", "kept/file"]

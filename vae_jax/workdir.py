@@ -9,20 +9,16 @@ Every file of a run but timing.jsonl is a function of its Config and its images:
 the run was interrupted. Standard library only, so that a dry run answers at once.
 """
 
-import contextlib
 import json
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from vae_jax.config import Config, ConfigError, Experiment, Shown
-
-MAX_BYTES = 1 << 26  # of a file that is read whole
-DELETE = "delete it and launch again"  # the way out of a damaged file that a launch makes again
-TEMPORARY = ".tmp"  # suffix of a file that is being written
+from vae_jax.errors import UserError
+from vae_jax.files import DELETE, exists, read_bytes, read_json, write_json, write_lines
 
 # What lies beside experiment.json.
 LOCKS = {"lock.json", "drawing.json"}
@@ -32,10 +28,6 @@ WRITTEN = (LAUNCH_ENTRIES | LEGACY_ENTRIES | {"experiment.json"}) - LOCKS
 OF_SYSTEMS = {"lost+found", "$RECYCLE.BIN", "System Volume Information", "@eaDir", "__pycache__"}  # folders
 ENDINGS = ("diverged", "stopped")  # what marks a run's last row of metrics.jsonl, if it ended before its last epoch
 TRAINED_FILES = ("config.json", "metrics.jsonl", "params.safetensors")  # the last is written last
-
-
-class UserError(Exception):
-    """A problem the user can fix; one line says what is wrong and what to do."""
 
 
 class DataIdentity(NamedTuple):
@@ -54,100 +46,6 @@ class Picture(NamedTuple):
     name: str
     title: str
     caption: str  # one sentence that says what to look for
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a whole file: to a temporary file beside it, which is then renamed, so that no reader sees a part.
-
-    Raises:
-        UserError: the disk is full, or the file cannot be written; nothing is left behind.
-    """
-    temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}{TEMPORARY}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # "x" refuses to follow a link that was planted under this name.
-        with open(temporary, "xb") as file:
-            file.write(content)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}; make room or choose another place") from error
-    finally:
-        # A failed or interrupted write leaves half a file.
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes UTF-8 text as a whole file; see `write_bytes`."""
-    write_bytes(path, text.encode())
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes a JSON file as a whole; see `write_bytes`.
-
-    Raises:
-        UserError: as `write_bytes`.
-        ValueError: a number is not finite, which JSON cannot express.
-    """
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
-
-
-def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Writes one JSON object per line, as a whole file; see `write_json`."""
-    write_text(path, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
-
-
-def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
-    """Reads a whole file.
-
-    Raises:
-        UserError: the file is missing, unreadable, or larger than `max_bytes`.
-    """
-    try:
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            content = b"" if size > max_bytes else file.read()
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
-    if size > max_bytes:
-        raise UserError(f"{path} is larger than {max_bytes} bytes, so it is not a file of this program")
-    return content
-
-
-def read_json(path: Path, max_bytes: int = MAX_BYTES, way_out: str = DELETE) -> Any:
-    """Reads a JSON file.
-
-    Raises:
-        UserError: as `read_bytes`, or the content is not JSON; `way_out` then ends the message.
-    """
-    try:
-        return json.loads(read_bytes(path, max_bytes))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is damaged ({error}); {way_out}") from error
-
-
-def exists(path: Path) -> bool:
-    """Whether there is something at this path.
-
-    Raises:
-        UserError: nobody may look, so that what is there cannot be taken for missing.
-    """
-    try:
-        path.stat()
-        return True
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last of a path that no system takes
-        return False
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
-
-
-def remove(path: Path) -> None:
-    """Deletes a file, a link, or a folder and its content, if it exists and can be deleted."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with contextlib.suppress(OSError):
-            path.unlink()
 
 
 def run_dir(workdir: Path, config: Config) -> Path:
@@ -345,12 +243,6 @@ def adopt_runs(workdir: Path, configs: Iterable[Config]) -> None:
         old, new = find_run_dir(workdir, config), run_dir(workdir, config)
         if old != new and old.is_dir():
             os.replace(old, new)
-
-
-def remove_leftovers(workdir: Path) -> None:
-    """Deletes the temporary files of interrupted writes."""
-    for path in workdir.rglob(f".*.{'[0-9a-f]' * 12}{TEMPORARY}"):  # as `write_bytes` names them, and nobody else
-        remove(path)
 
 
 def write_record(workdir: Path, experiment: Experiment, record: Mapping[str, Any]) -> None:

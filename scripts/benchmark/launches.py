@@ -18,7 +18,7 @@ from scripts.benchmark.measuring import Table, medians, seconds, table
 from scripts.benchmark.peak import flops_per_image, matmul_peak, speed_of_step_products
 from vae_jax import data
 from vae_jax.config import Config
-from vae_jax.workdir import UserError
+from vae_jax.errors import UserError
 
 SWEEP = ["--latent_dim=2,16", "--kl_weight=0.25,0.5,1,2,4", "--seed=0,1,2", "--num_epochs=20"]
 ROOT = Path(__file__).resolve().parents[2]

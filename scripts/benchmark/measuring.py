@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from vae_jax.workdir import UserError
+from vae_jax.errors import UserError
 
 LARGEST_DIFFERENCE = 0.02  # of two losses, as a share; contestants that differ more do not compute the same
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from scripts.benchmark.measuring import Table
-from vae_jax.workdir import UserError, read_json, write_bytes, write_json
+from vae_jax.errors import UserError
+from vae_jax.files import read_json, write_bytes, write_json
 
 
 def machine() -> dict[str, Any]:

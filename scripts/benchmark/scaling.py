@@ -17,7 +17,8 @@ import numpy as np
 from scripts.benchmark.launches import ROOT, launch_of
 from scripts.benchmark.measuring import seconds
 from vae_jax import data
-from vae_jax.workdir import UserError, write_bytes
+from vae_jax.errors import UserError
+from vae_jax.files import write_bytes
 
 AXES: dict[str, tuple[int, ...]] = {
     "images": (5_000, 20_000, 60_000),

@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 
 from vae_jax import workdir as disk
 from vae_jax.config import FIELDS, Config, varying_fields
+from vae_jax.errors import UserError
 from vae_jax.fields import format_value
+from vae_jax.files import exists, read_json, write_text
 from vae_jax.measure.measurements import MEASUREMENTS
 
 # First what may be compared between the rows of a sweep; the loss may not, since its weights are part of the sweep.
@@ -103,7 +105,7 @@ def collect(workdir: Path, configs: Sequence[Config], shown: Collection[Config] 
         folder = disk.run_dir(workdir, config)
         if disk.is_evaluated(folder):
             content = _read(folder / "evaluation.json")
-        elif not disk.is_trained(folder) and disk.exists(folder / "failed.json"):
+        elif not disk.is_trained(folder) and exists(folder / "failed.json"):
             content = _read(folder / "failed.json")
         else:
             continue
@@ -158,7 +160,7 @@ def write_csv(path: Path, results: Results) -> None:
         writer.writerow(
             {"run": config.name, **_settings(config, list(FIELDS)), **results.rows.get(config, {}), **failed}
         )
-    disk.write_text(path, text.getvalue())
+    write_text(path, text.getvalue())
 
 
 class LiveCsv:
@@ -174,7 +176,7 @@ class LiveCsv:
         if not now and start < self._next:
             return
         if (finished := self._finished()) != self._written:
-            with contextlib.suppress(disk.UserError):  # what is damaged, or a full disk, ends a launch at its end
+            with contextlib.suppress(UserError):  # what is damaged, or a full disk, ends a launch at its end
                 write_csv(self._workdir / "results.csv", collect(self._workdir, self._configs))
                 self._written = finished
         # Many runs take long to read.
@@ -370,12 +372,12 @@ def _validation_loss(row: Mapping[str, Any]) -> float:
 
 def _read(path: Path) -> dict[str, Any]:
     """The numbers of evaluation.json and what made them; or only `failed`, the reason in it or in failed.json."""
-    content = disk.read_json(path)
+    content = read_json(path)
     if isinstance(content, dict) and isinstance(content.get("failed"), str):
         return {"failed": content["failed"].strip() or "unknown reason"}
     is_valid = isinstance(content, dict) and "failed" not in content and path.name == "evaluation.json"
     if not is_valid or not all(_is_valid(entry.kind, content.get(name)) for name, entry in MEASUREMENTS.items()):
-        raise disk.UserError(f"{path} is damaged (it holds neither numbers nor a reason); delete it and launch again")
+        raise UserError(f"{path} is damaged (it holds neither numbers nor a reason); delete it and launch again")
     numbers = {
         name: float(content[name]) if entry.kind is float and content[name] is not None else content[name]
         for name, entry in MEASUREMENTS.items()

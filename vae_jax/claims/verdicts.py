@@ -27,9 +27,9 @@ from vae_jax.claims.intervals import (
 )
 from vae_jax.claims.results import COMPARABLE_FIELDS, Results, describe
 from vae_jax.config import FIELDS, Config, varying_fields
+from vae_jax.files import write_text
 from vae_jax.measure.measurements import MEASUREMENTS
 from vae_jax.models import MODEL_FIELDS, MODELS
-from vae_jax.workdir import write_text
 
 SUPPORTED, CONTRADICTED, LEVEL, NOT_RESOLVED, NOT_JUDGED = VERDICTS = (
     "supported", "contradicted", "level", "not resolved", "not judged",

@@ -9,7 +9,9 @@ from typing import Any
 from vae_jax import data
 from vae_jax.config import Config, ConfigError, canonical
 from vae_jax.data.splits import Dataset
-from vae_jax.workdir import DataIdentity, UserError, exists, find_run_dir, read_identity
+from vae_jax.errors import UserError
+from vae_jax.files import exists
+from vae_jax.workdir import DataIdentity, find_run_dir, read_identity
 
 
 def load_dataset(config: Config, data_dir: str | None = None) -> Dataset:

@@ -6,7 +6,6 @@ resource that only those workers have which were compared with the launch, so no
 
 import asyncio
 import contextlib
-import hashlib
 import json
 import logging
 import os
@@ -20,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from vae_jax import environment, source
+from vae_jax.errors import UserError
+from vae_jax.files import read_bytes, sha256
 from vae_jax.session import Progress
-from vae_jax.workdir import UserError, read_bytes
 
 TIMEOUT = 10.0  # seconds to reach the scheduler, and a worker
 POLL = 2.0  # seconds between two looks at the workers
@@ -229,7 +229,7 @@ def _count(number: int, noun: str) -> str:
 
 def _resource() -> str:
     """The name of what a worker of this process's installation has."""
-    return f"vae_jax-{hashlib.sha256(json.dumps(source.installation()).encode()).hexdigest()[:16]}"
+    return f"vae_jax-{sha256(json.dumps(source.installation()))[:16]}"
 
 
 def _close(client: Any) -> None:

@@ -23,9 +23,11 @@ from absl.flags import FlagValues
 
 from vae_jax import command, environment, session, source
 from vae_jax.config import Experiment, Options, static_part
+from vae_jax.errors import UserError
+from vae_jax.files import exists, remove_leftovers
 from vae_jax.launch import catalog, flags, plan
 from vae_jax.session import Stop, StoppedError
-from vae_jax.workdir import UserError, check_workdir, exists, read_experiment
+from vae_jax.workdir import check_workdir, read_experiment
 
 if typing.TYPE_CHECKING:
     from vae_jax.claims.results import Results
@@ -147,7 +149,7 @@ def _train(
     configs = experiment.configs
     disk.adopt_runs(workdir, configs)
     with session.hold(workdir, session.DRAWING, stop.check):  # who draws beside launches has temporary files
-        disk.remove_leftovers(workdir)
+        remove_leftovers(workdir)
     identities = check_runs(configs, workdir, options.data_dir, before)
     with cluster.connect(options.cluster, progress) if options.cluster else contextlib.nullcontext() as executor:
         record = provenance.start(experiment, text, options.data_dir, before)

@@ -21,10 +21,12 @@ import jax
 from vae_jax import environment, measure, session, source
 from vae_jax.config import Config, Options, canonical, group, static_part
 from vae_jax.data.identity import check_runs
+from vae_jax.errors import UserError
+from vae_jax.files import remove_leftovers, write_json
 from vae_jax.session import Progress, Stop, StoppedError
 from vae_jax.training import checkpoints, chunks
 from vae_jax.training.chunks import KEPT_PROGRAMS, Watch
-from vae_jax.workdir import DataIdentity, UserError, is_evaluated, is_trained, remove_leftovers, run_dir, write_json
+from vae_jax.workdir import DataIdentity, is_evaluated, is_trained, run_dir
 
 DEFAULTS = Options()
 ATTEMPTS = 3  # of a chunk, before its runs count as failed

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from vae_jax import environment, source
+from vae_jax.errors import UserError
+from vae_jax.files import read_json, write_json
 from vae_jax.measure import instruments
 from vae_jax.models import MODELS
 from vae_jax.training.runs import load_run
-from vae_jax.workdir import UserError, is_trained, read_config, read_identity, read_json, write_json
+from vae_jax.workdir import is_trained, read_config, read_identity
 
 NUM_SAMPLES = 500  # of the importance-sampled bound, per image
 SOURCES = (

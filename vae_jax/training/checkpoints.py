@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 
 import jax
 
-from vae_jax import arrays, session
-from vae_jax.arrays import DamagedError
+from vae_jax import files, session
 from vae_jax.config import Config, ConfigError
+from vae_jax.errors import DamagedError, MismatchError, UserError
+from vae_jax.files import exists, remove
 from vae_jax.model.programs import Program
 from vae_jax.training import step
 from vae_jax.training.step import TrainState
-from vae_jax.workdir import UserError, exists, is_history, remove
+from vae_jax.workdir import is_history
 
 FORMAT = 2  # raise it when older checkpoints can no longer be resumed from
 KEPT = 2  # the newest, and one in case that is damaged
@@ -45,7 +46,7 @@ def write(folder: Path, config: Config, checkpoint: Checkpoint) -> None:
         "metrics": checkpoint.metrics,
         "timing": checkpoint.timing,
     }
-    arrays.write(path_of(folder, checkpoint.epoch), _flatten(checkpoint.state), header)
+    files.write_arrays(path_of(folder, checkpoint.epoch), _flatten(checkpoint.state), header)
     for epoch in epochs(folder)[:-KEPT]:
         remove(path_of(folder, epoch))
 
@@ -106,7 +107,7 @@ def remove_all(folder: Path, after: int = 0) -> None:
 
 
 def _read(path: Path, epoch: int, config: Config, program: Program) -> Checkpoint:
-    header = arrays.read_header(path)
+    header = files.read_header(path)
     way_out = f"delete {path} to train the run from the start"
     if header.get("format") != FORMAT:
         raise UserError(f"{path} has format {header.get('format')!r} and this code reads {FORMAT}; {way_out}")
@@ -124,8 +125,8 @@ def _read(path: Path, epoch: int, config: Config, program: Program) -> Checkpoin
     leaves = _flatten(structure)
     expected = {name: (leaf.shape, leaf.dtype) for name, leaf in leaves.items()}
     try:
-        found, _ = arrays.read(path, expected)
-    except arrays.MismatchError as error:
+        found, _ = files.read_arrays(path, expected)
+    except MismatchError as error:
         raise UserError(f"{path} {error}, so other code wrote it; {way_out}") from error
     state = jax.tree.unflatten(jax.tree.structure(structure), [found[name] for name in leaves])
     return Checkpoint(epoch, metrics, timing, state)

@@ -20,6 +20,8 @@ from vae_jax import environment
 from vae_jax.config import Config, Options
 from vae_jax.data import Dataset
 from vae_jax.data.identity import check_fits, check_identity, load_dataset
+from vae_jax.errors import UserError
+from vae_jax.files import exists
 from vae_jax.model.networks import QUICK_COMPILATION
 from vae_jax.model.programs import Program, make_program
 from vae_jax.session import Progress, Stop
@@ -27,7 +29,7 @@ from vae_jax.training import checkpoints, step
 from vae_jax.training.checkpoints import Checkpoint
 from vae_jax.training.journal import FinishedElsewhereError, Journal, Saver
 from vae_jax.training.step import Metrics, TrainState
-from vae_jax.workdir import DataIdentity, UserError, exists, is_trained, read_identity, run_dir
+from vae_jax.workdir import DataIdentity, is_trained, read_identity, run_dir
 
 KEPT_PROGRAMS = 4  # compiled, a device
 

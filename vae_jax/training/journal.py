@@ -14,22 +14,14 @@ from vae_jax.config import Config
 from vae_jax.data import Dataset
 from vae_jax.data.identity import identity_of
 from vae_jax.data.pixels import PixelRange
+from vae_jax.errors import UserError
+from vae_jax.files import exists, remove
 from vae_jax.models import MODELS
 from vae_jax.training import checkpoints
 from vae_jax.training.checkpoints import Checkpoint
 from vae_jax.training.runs import write_params
 from vae_jax.training.step import Metrics, TrainState, final_params
-from vae_jax.workdir import (
-    UserError,
-    exists,
-    has_ended,
-    is_trained,
-    remove,
-    run_dir,
-    write_config,
-    write_metrics,
-    write_timing,
-)
+from vae_jax.workdir import has_ended, is_trained, run_dir, write_config, write_metrics, write_timing
 
 METRICS_EVERY_SECONDS = 1.0  # rows of metrics.jsonl are written together
 

@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from vae_jax import arrays
-from vae_jax.arrays import DamagedError, MismatchError
-from vae_jax.workdir import UserError
+from vae_jax import files
+from vae_jax.errors import DamagedError, MismatchError, UserError
 
 ARRAYS = {
     "scalar": np.float32(-1.5),
@@ -35,8 +34,8 @@ def path(tmp_path_factory):
 
 @given(st.dictionaries(st.text("abc/", min_size=1), values, max_size=4))
 def test_round_trip(path, content):
-    arrays.write(path, content, HEADER)
-    found, header = arrays.read(path, {name: (array.shape, array.dtype) for name, array in content.items()})
+    files.write_arrays(path, content, HEADER)
+    found, header = files.read_arrays(path, {name: (array.shape, array.dtype) for name, array in content.items()})
     assert header.items() >= HEADER.items()
     assert found.keys() == content.keys()
     for name, array in content.items():
@@ -45,14 +44,14 @@ def test_round_trip(path, content):
 
 
 def test_equal_content_gives_equal_bytes_in_whatever_order(path):
-    arrays.write(path, ARRAYS, HEADER)
+    files.write_arrays(path, ARRAYS, HEADER)
     first = path.read_bytes()
-    arrays.write(path, {name: np.array(ARRAYS[name], order="F") for name in reversed(ARRAYS)}, HEADER)
+    files.write_arrays(path, {name: np.array(ARRAYS[name], order="F") for name in reversed(ARRAYS)}, HEADER)
     assert path.read_bytes() == first
 
 
 def test_any_flipped_bit_is_detected(path):
-    arrays.write(path, ARRAYS, HEADER)
+    files.write_arrays(path, ARRAYS, HEADER)
     whole = path.read_bytes()
     for position in range(len(whole)):
         damaged = bytearray(whole)
@@ -60,7 +59,7 @@ def test_any_flipped_bit_is_detected(path):
         path.write_bytes(damaged)
         # Padding of the header, and spelling of its keys, do not change what is read.
         try:
-            found, header = arrays.read(path, EXPECTED)
+            found, header = files.read_arrays(path, EXPECTED)
         except (DamagedError, MismatchError):
             continue
         assert header.items() >= HEADER.items()
@@ -69,28 +68,28 @@ def test_any_flipped_bit_is_detected(path):
 
 @pytest.mark.parametrize("length", [0, 7, 8, 100, -1])
 def test_a_truncated_file(path, length):
-    arrays.write(path, ARRAYS, HEADER)
+    files.write_arrays(path, ARRAYS, HEADER)
     path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(DamagedError, match=r"^is damaged"):
-        arrays.read(path)
+        files.read_arrays(path)
 
 
 @pytest.mark.parametrize("metadata", [None, {}, {"run": "{"}, {"run": "[]"}, {"run": "{}"}, {"run": "[" * 9999}])
 def test_a_file_of_another_program(path, metadata):
     path.write_bytes(safetensors.numpy.save({"a": np.zeros(3)}, metadata=metadata))
     with pytest.raises(DamagedError, match=r"^is damaged") as error:
-        arrays.read_header(path)
+        files.read_header(path)
     assert "\n" not in str(error.value)
 
 
 def test_the_header_has_a_digest_of_its_own(path):
-    arrays.write(path, {"a": np.zeros(3, np.float32)}, HEADER)
+    files.write_arrays(path, {"a": np.zeros(3, np.float32)}, HEADER)
     with safetensors.safe_open(path, framework="numpy") as file:
         header = json.loads(file.metadata()["run"])
     header["epoch"] = 4
     path.write_bytes(safetensors.numpy.save({"a": np.zeros(3, np.float32)}, metadata={"run": json.dumps(header)}))
     with pytest.raises(DamagedError, match="its header does not match"):
-        arrays.read_header(path)
+        files.read_header(path)
 
 
 # As version 0.1.0 computed it of {"a": np.ones((2, 1), np.float32)}.
@@ -102,7 +101,7 @@ def test_parameters_of_version_0_1_0_are_read(path):
     content = {"a": np.ones((2, 1), np.float32)}
     header = {"config": {}, "sha256": DIGEST_OF_0_1_0}
     path.write_bytes(safetensors.numpy.save(content, metadata={"run": json.dumps(header)}))
-    assert arrays.read(path)[1] == header
+    assert files.read_arrays(path)[1] == header
 
 
 @pytest.mark.parametrize(
@@ -115,11 +114,11 @@ def test_parameters_of_version_0_1_0_are_read(path):
     ],
 )
 def test_other_arrays_than_the_expected_ones(path, expected, message):
-    arrays.write(path, ARRAYS, HEADER)
+    files.write_arrays(path, ARRAYS, HEADER)
     with pytest.raises(MismatchError, match=message):
-        arrays.read(path, expected)
+        files.read_arrays(path, expected)
 
 
 def test_a_missing_file(tmp_path):
     with pytest.raises(UserError, match=r"^cannot read .*nothing\.safetensors"):
-        arrays.read_header(tmp_path / "nothing.safetensors")
+        files.read_header(tmp_path / "nothing.safetensors")
