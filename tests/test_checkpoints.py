@@ -105,7 +105,6 @@ def rewrite(folder, **changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 1}, "has format 1 and this code reads 2"),
         ({"config": {"beta": 4}}, "belongs to another Config"),
         ({"config": CONFIG.to_dict() | {"seed": 1}}, "belongs to another Config"),
     ],
@@ -158,7 +157,7 @@ def test_a_folder_that_cannot_be_written(tmp_path):
         checkpoints.write(tmp_path / "run", CONFIG, CHECKPOINTS[1])
 
 
-def test_the_header_names_format_epoch_and_config(folder):
+def test_the_header_names_epoch_and_config(folder):
     with safetensors.safe_open(checkpoints.path_of(folder, 3), framework="numpy") as file:
         header = json.loads(file.metadata()["run"])
-    assert (header["format"], header["epoch"], header["config"]) == (checkpoints.FORMAT, 3, CONFIG.to_dict())
+    assert (header["epoch"], header["config"]) == (3, CONFIG.to_dict())

@@ -133,7 +133,7 @@ def test_keys_are_of_one_kind(change, kind):
 def all_results(config, folder):
     """Trains a run anew, compiles all programs anew, and returns its files, codes, decodes and numbers."""
     jax.clear_caches()
-    chunks._programs.clear()
+    chunks._compiled.cache_clear()
     with pytest.MonkeyPatch.context() as patch:  # of a judge that is trained in a moment
         patch.setenv("VAE_JAX_CACHE_DIR", str(folder / "cache"))
         patch.setattr(judges, "SCHEDULE", recipe.Schedule(1, 3, 1e-3))

@@ -1,6 +1,9 @@
-"""Arrays come back as they were, equal content gives equal bytes, and damage is detected, whatever byte it hits."""
+"""Files are whole or absent; JSON and arrays come back as they were, and damage is detected, whatever byte it hits."""
 
+import errno
 import json
+import os
+import stat
 
 import numpy as np
 import pytest
@@ -11,6 +14,13 @@ from hypothesis.extra import numpy as hnp
 
 from vae_jax import files
 from vae_jax.errors import DamagedError, MismatchError, UserError
+from vae_jax.files import read_json, write_bytes, write_json
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda children: st.lists(children) | st.dictionaries(st.text(), children),
+    max_leaves=10,
+)
 
 ARRAYS = {
     "scalar": np.float32(-1.5),
@@ -92,16 +102,19 @@ def test_the_header_has_a_digest_of_its_own(path):
         files.read_header(path)
 
 
-# As version 0.1.0 computed it of {"a": np.ones((2, 1), np.float32)}.
-DIGEST_OF_0_1_0 = "059f47b65ce6f311cea34ef3f9b24ddf42e789b197c00a9b9c7dadda78cc523a"
+# Computed by an earlier version of this code: the files of workdirs that exist are still read.
+DIGEST = "059f47b65ce6f311cea34ef3f9b24ddf42e789b197c00a9b9c7dadda78cc523a"
 
 
-def test_parameters_of_version_0_1_0_are_read(path):
-    """Their header holds no digest of itself, and the same digest of the arrays."""
+def test_the_digest_of_arrays_stays_what_it_was():
+    assert files.digest({"a": np.ones((2, 1), np.float32)}) == DIGEST
+
+
+def test_a_file_without_the_digest_of_its_header_is_damaged(path):
     content = {"a": np.ones((2, 1), np.float32)}
-    header = {"config": {}, "sha256": DIGEST_OF_0_1_0}
-    path.write_bytes(safetensors.numpy.save(content, metadata={"run": json.dumps(header)}))
-    assert files.read_arrays(path)[1] == header
+    path.write_bytes(safetensors.numpy.save(content, metadata={"run": json.dumps({"sha256": DIGEST})}))
+    with pytest.raises(DamagedError, match="its header does not match"):
+        files.read_header(path)
 
 
 @pytest.mark.parametrize(
@@ -122,3 +135,119 @@ def test_other_arrays_than_the_expected_ones(path, expected, message):
 def test_a_missing_file(tmp_path):
     with pytest.raises(UserError, match=r"^cannot read .*nothing\.safetensors"):
         files.read_header(tmp_path / "nothing.safetensors")
+
+
+def test_the_leftovers_of_interrupted_writes_are_removed_and_no_other_temporary_files(tmp_path, monkeypatch):
+    (tmp_path / ".a.tmp").write_text("mine")
+    monkeypatch.setattr(files.os, "unlink", lambda path: None)  # killed before it could
+    monkeypatch.setattr(files.os, "replace", lambda *paths: None)
+    write_bytes(tmp_path / "runs" / "ae" / "params.safetensors", b"")
+    monkeypatch.undo()
+    assert len(os.listdir(tmp_path / "runs" / "ae")) == 1
+    files.remove_leftovers(tmp_path)
+    assert os.listdir(tmp_path / "runs" / "ae") == []
+    assert (tmp_path / ".a.tmp").exists()
+
+
+@given(json_values)
+def test_json_round_trip(tmp_path_factory, value):
+    path = tmp_path_factory.getbasetemp() / "value.json"
+    write_json(path, value)
+    assert read_json(path) == value
+
+
+def test_folders_are_made_and_an_old_file_is_replaced(tmp_path):
+    path = tmp_path / "a" / "b" / "file"
+    write_bytes(path, b"old content")
+    write_bytes(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert os.listdir(path.parent) == ["file"]
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_bytes(path, b"old")
+
+    def full(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.os, "replace", full)
+    with pytest.raises(UserError, match=rf"^cannot write {path}: No space left on device; "):
+        write_bytes(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_bytes(path, b"old")
+
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(files.os, "replace", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_bytes(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_place_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "file" / "below", tmp_path / "folder"):
+        with pytest.raises(UserError, match=f"^cannot write {path}: "):
+            write_bytes(path, b"content")
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
+
+
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o002, 0o664)])
+def test_permissions_follow_the_umask(tmp_path, mask, mode):
+    before = os.umask(mask)
+    try:
+        write_bytes(tmp_path / "file", b"")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == mode
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_numbers_that_json_has_not_are_refused(tmp_path, number):
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(tmp_path / "file.json", {"loss": [number]})
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b'{"a": 1}}', b"\xff\xfe\x00", b'"\xe9"', b"[" * 100_000, b"1" * 5_000, json.dumps("x").encode()[:-1]],
+)
+def test_damaged_json(tmp_path, content):
+    path = tmp_path / "file.json"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=f"^{path} is damaged .*; delete it and launch again$"):
+        read_json(path)
+
+
+def test_json_that_is_missing_or_too_large(tmp_path):
+    path = tmp_path / "file.json"
+    with pytest.raises(UserError, match=f"^cannot read {path}: No such file"):
+        read_json(path)
+    with pytest.raises(UserError, match=f"^cannot read {tmp_path}: Is a directory"):
+        read_json(tmp_path)
+    path.write_text("[" + " " * 98 + "]")
+    assert read_json(path, max_bytes=100) == []
+    with pytest.raises(UserError, match=f"^{path} is larger than 99 bytes"):
+        read_json(path, max_bytes=99)
+
+
+def test_remove_deletes_a_file_a_folder_or_a_link_and_not_what_it_links_to(tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").write_text("")
+    (tmp_path / "folder" / "inner").mkdir(parents=True)
+    (tmp_path / "folder" / "inner" / "link").symlink_to(tmp_path / "kept")
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "kept")
+    for name in ("folder", "file", "link", "missing"):
+        files.remove(tmp_path / name)
+    assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["kept", "kept/file"]

@@ -29,7 +29,6 @@ from vae_jax import session, source
 from vae_jax.config import FIELDS, Config, expand
 from vae_jax.data.identity import identity_of, load_dataset
 from vae_jax.fields import format_value, format_values
-from vae_jax.files import write_json
 from vae_jax.launch import catalog, launcher, provenance, sweeps
 from vae_jax.launch import flags as launch_flags
 from vae_jax.report.figures import FIGURES
@@ -619,15 +618,12 @@ def test_a_dry_run_tells_two_networks_from_one_of_two_layers(run_main):
 def test_a_dry_run_shows_what_is_trained_and_touches_nothing(run_main, tiny_experiment, tiny_file, tmp_path):
     workdir = tmp_path / "trained"
     configs = tiny_experiment.override({"seed": (1, 2)}).configs
-    # The second was trained by version 0.1.0.
-    for name in (configs[0].name, configs[2].legacy_name):
-        (workdir / "runs" / name).mkdir(parents=True)
-        for file in ("metrics.jsonl", "params.safetensors"):
-            (workdir / "runs" / name / file).touch()
     identity = identity_of(load_dataset(configs[0]))
-    write_config(run_dir(workdir, configs[0]), configs[0], identity)
-    write_json(workdir / "runs" / configs[2].legacy_name / "config.json", configs[2].to_dict())
-    write_record(workdir, tiny_experiment, {"data": {"mnist_5k": {"sha256": identity.sha256}}})
+    for config in (configs[0], configs[2]):
+        write_config(run_dir(workdir, config), config, identity)
+        for file in ("metrics.jsonl", "params.safetensors"):
+            (run_dir(workdir, config) / file).touch()
+    write_record(workdir, tiny_experiment, {})
     before = sorted(workdir.rglob("*"))
     code, out, _ = run_main(f"--experiment={tiny_file}", f"--workdir={workdir}", "--seed=1,2", "--dry_run")
     assert code == 0
@@ -640,7 +636,7 @@ def test_a_dry_run_shows_what_is_trained_and_touches_nothing(run_main, tiny_expe
     assert sorted(workdir.rglob("*")) == before
     run_main(f"--workdir={tmp_path}/new", "--dry_run")
     assert not (tmp_path / "new").exists()
-    write_record(workdir, tiny_experiment, {"data": {"mnist_5k": {"sha256": "0"}}})
+    write_config(run_dir(workdir, configs[2]), configs[2], identity._replace(sha256="0"))
     code, _, err = run_main(f"--workdir={workdir}", "--seed=1,2", "--dry_run")
     assert code == 1
     assert f"{configs[2].name} was trained on other data: the pixels of mnist_5k have changed" in err

@@ -426,14 +426,6 @@ def test_a_run_of_grey_images_takes_integers_and_bools(tiny_experiment, tiny_wor
     np.testing.assert_allclose(encode(faint).mean, encode(faint / 255).mean, rtol=1e-5, atol=1e-6)
 
 
-def test_a_run_from_before_pixel_ranges_is_of_bytes(tiny_experiment, copied):
-    folder = run_dir(copied, tiny_experiment.configs[0])
-    content, header = files.read_arrays(folder / "params.safetensors")
-    assert header.pop("pixel_range") == [0, 255]
-    files.write_arrays(folder / "params.safetensors", content, header)
-    assert load_run(folder).pixel_range == (0, 255)
-
-
 def test_a_notebook_gets_the_data_set_of_a_run(tiny_experiment, tiny_workdir, monkeypatch):
     folder = run_dir(tiny_workdir, tiny_experiment.configs[0])
     dataset = vae_jax.load_dataset(folder)

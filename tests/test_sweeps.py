@@ -1,6 +1,7 @@
 """The host loop: runs are trained once and whole, resume exactly, on any number of devices; failures stay alone."""
 
 import dataclasses
+import functools
 import json
 import multiprocessing
 import os
@@ -25,7 +26,7 @@ from vae_jax.files import write_json
 from vae_jax.launch import sweeps
 from vae_jax.launch.sweeps import Failure, Options, train_and_evaluate
 from vae_jax.session import Stop, StoppedError
-from vae_jax.training import checkpoints, chunks, journal, runs
+from vae_jax.training import checkpoints, chunks, journal, resolve, runs
 from vae_jax.workdir import is_trained, read_metrics, run_dir
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -120,11 +121,10 @@ def test_every_epoch_may_have_a_checkpoint_and_the_last_two_are_kept(tmp_path, u
     finish = journal.Journal.finish
 
     def look_and_finish(self, states):
-        kept.append(checkpoints.epochs(self.folders[0]))
+        kept.append(checkpoints.epochs(self.runs[0].folder))
         finish(self, states)
 
     monkeypatch.setattr(journal.Journal, "finish", look_and_finish)
-    monkeypatch.setattr(journal.Saver, "is_due", property(lambda self: self.wait() or True))  # waits for the one before
     train(GRID, tmp_path, TRAIN._replace(checkpoint_every_seconds=0))
     assert kept == [[2, 3]] * 4
     assert files(tmp_path) == files(uninterrupted)
@@ -201,7 +201,7 @@ def little_memory(monkeypatch):
     train_one_epoch = chunks._train_one_epoch
 
     def train_with_little_memory(compiled, states, hyperparameters, images, own_journal):
-        count = len(own_journal.configs)
+        count = len(own_journal.runs)
         if count not in tried:
             tried.append(count)
         if count > 2:
@@ -241,7 +241,7 @@ def test_a_run_that_cannot_be_trained_is_recorded_and_the_others_go_on(tmp_path,
     train_together, attempts = chunks._train_together, []
 
     def break_one(members, *args):
-        if members[0][0] == GRID[1]:
+        if members[0].config == GRID[1]:
             attempts.append(members)
             raise error
         train_together(members, *args)
@@ -417,7 +417,7 @@ def test_runs_of_other_data_are_refused_by_name(tmp_path, uninterrupted, stop_af
     with pytest.raises(StoppedError):
         train(GRID[:1], tmp_path, stop=stop_after(1))
     dataset = changed(identity.load_dataset(GRID[0]), **changes)
-    for module in (runs, identity, chunks):
+    for module in (runs, identity, resolve):
         monkeypatch.setattr(module, "load_dataset", lambda config, data_dir=None: dataset)
     for workdir in (tmp_path, uninterrupted):  # a run to resume, and a finished one
         with pytest.raises(UserError, match=rf"^{GRID[0].name} was trained on other data: the {what} of mnist_5k"):
@@ -589,8 +589,8 @@ def test_a_run_that_could_not_be_handed_over_for_evaluation_has_failed(tmp_path,
 def test_any_executors_worker_of_another_installation_trains_nothing(tmp_path):
     class Other(Elsewhere):
         def submit(self, fn, /, *args, **kwargs):
-            *others, expected = args
-            return super().submit(fn, *others, {**expected, "jax": "0.0.1"})
+            expected = {**fn.keywords["expected"], "jax": "0.0.1"}
+            return super().submit(functools.partial(fn, expected=expected), *args)
 
     (failure,) = train_and_evaluate(GRID[:1], tmp_path, TRAIN, executor=Other())
     difference = f"jax {jax.__version__} instead of 0.0.1"

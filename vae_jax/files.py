@@ -229,8 +229,7 @@ def _header(file: Any) -> dict[str, Any]:
     header = json.loads(file.metadata()["run"])
     if not isinstance(header, dict) or not isinstance(header["sha256"], str):
         raise DamagedError("is damaged: it has no header")
-    # Parameters of version 0.1.0 have no digest of their header.
-    if "header_sha256" in header and header.pop("header_sha256") != _header_digest(header):
+    if header.pop("header_sha256", None) != _header_digest(header):
         raise DamagedError("is damaged: its header does not match its SHA-256")
     return header
 

@@ -10,9 +10,8 @@ the run was interrupted. Standard library only, so that a dry run answers at onc
 """
 
 import json
-import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,8 +22,7 @@ from vae_jax.files import DELETE, exists, read_bytes, read_json, write_json, wri
 # What lies beside experiment.json.
 LOCKS = {"lock.json", "drawing.json"}
 LAUNCH_ENTRIES = {"runs", "instruments", "figures", "tables", "results.csv", "report.html", "made.json", *LOCKS}
-LEGACY_ENTRIES = {"checkpoints", "classifiers"}  # of version 0.1.0
-WRITTEN = (LAUNCH_ENTRIES | LEGACY_ENTRIES | {"experiment.json"}) - LOCKS
+WRITTEN = (LAUNCH_ENTRIES | {"experiment.json"}) - LOCKS
 OF_SYSTEMS = {"lost+found", "$RECYCLE.BIN", "System Volume Information", "@eaDir", "__pycache__"}  # folders
 ENDINGS = ("diverged", "stopped")  # what marks a run's last row of metrics.jsonl, if it ended before its last epoch
 TRAINED_FILES = ("config.json", "metrics.jsonl", "params.safetensors")  # the last is written last
@@ -51,12 +49,6 @@ class Picture(NamedTuple):
 def run_dir(workdir: Path, config: Config) -> Path:
     """Returns the folder of a run."""
     return workdir / "runs" / config.name
-
-
-def find_run_dir(workdir: Path, config: Config) -> Path:
-    """Returns the folder of a run as it lies there: version 0.1.0 gave it another name. It may not exist."""
-    legacy, folder = config.legacy_name, run_dir(workdir, config)
-    return workdir / "runs" / legacy if legacy and not exists(folder) else folder
 
 
 def is_trained(run: Path) -> bool:
@@ -87,8 +79,8 @@ def read_config(run: Path) -> Config:
     return _read_config(run)[0]
 
 
-def read_identity(run: Path) -> DataIdentity | None:
-    """Reads the identity of the data set a run is trained on; None for a run of version 0.1.0, which has none.
+def read_identity(run: Path) -> DataIdentity:
+    """Reads the identity of the data set a run is trained on.
 
     Raises:
         UserError: config.json is missing or damaged.
@@ -96,13 +88,11 @@ def read_identity(run: Path) -> DataIdentity | None:
     return _read_config(run)[1]
 
 
-def _read_config(run: Path) -> tuple[Config, DataIdentity | None]:
+def _read_config(run: Path) -> tuple[Config, DataIdentity]:
     path = run / "config.json"
     content = read_json(path, way_out=way_out(run))
     try:
-        if isinstance(content, dict) and "config" in content:
-            return Config.from_dict(content["config"]), DataIdentity(**content["data"])
-        return Config.from_dict(content), None
+        return Config.from_dict(content["config"]), DataIdentity(**content["data"])
     except (ConfigError, LookupError, TypeError) as error:
         raise UserError(f"{path} is damaged ({error}); {way_out(run)}") from error
 
@@ -235,14 +225,6 @@ def _may_be_foreign(path: Path) -> bool:
         workdir = path.parent
         return not ((workdir / "made.json").exists() or any(workdir.glob("runs/*/config.json")))
     return path.is_dir()
-
-
-def adopt_runs(workdir: Path, configs: Iterable[Config]) -> None:
-    """Renames the folders of runs that version 0.1.0 named, so that these runs are found again."""
-    for config in configs:
-        old, new = find_run_dir(workdir, config), run_dir(workdir, config)
-        if old != new and old.is_dir():
-            os.replace(old, new)
 
 
 def write_record(workdir: Path, experiment: Experiment, record: Mapping[str, Any]) -> None:

@@ -68,7 +68,8 @@ def _main(argv: list[str]) -> None:
     if not options.train and not any(plan.is_done(workdir, config) for config in experiment.configs):
         raise UserError(f"{workdir} holds no trained run of {experiment.name}; launch without --train=false")
     if values.dry_run:  # refuses what the launch would refuse
-        check_runs(experiment.configs, workdir, options.data_dir, check_workdir(workdir, experiment))
+        check_workdir(workdir, experiment)
+        check_runs(experiment.configs, workdir, options.data_dir)
         datasets = [load_dataset(config, options.data_dir) for config in experiment.configs]
         return print("\n".join(plan.describe(own, experiment, workdir, datasets)))
     if ignored:
@@ -147,10 +148,9 @@ def _train(
     from vae_jax.launch import cluster, provenance, sweeps
 
     configs = experiment.configs
-    disk.adopt_runs(workdir, configs)
     with session.hold(workdir, session.DRAWING, stop.check):  # who draws beside launches has temporary files
         remove_leftovers(workdir)
-    identities = check_runs(configs, workdir, options.data_dir, before)
+    identities = check_runs(configs, workdir, options.data_dir)
     with cluster.connect(options.cluster, progress) if options.cluster else contextlib.nullcontext() as executor:
         record = provenance.start(experiment, text, options.data_dir, before)
         disk.write_record(workdir, experiment, record)

@@ -9,7 +9,7 @@ from typing import Any
 
 from vae_jax.config import FIELDS, Config, Experiment, Options, group, varying_fields
 from vae_jax.fields import format_value
-from vae_jax.workdir import find_run_dir, is_trained
+from vae_jax.workdir import is_trained, run_dir
 
 if typing.TYPE_CHECKING:
     from vae_jax.data import Dataset
@@ -22,8 +22,8 @@ CONV_CHANNELS = (32, 64)  # of the two convolutions of architecture=conv
 
 
 def is_done(workdir: Path, config: Config) -> bool:
-    """Whether the run is trained, under its name or under the one that version 0.1.0 gave it."""
-    return is_trained(find_run_dir(workdir, config))
+    """Whether the run is trained."""
+    return is_trained(run_dir(workdir, config))
 
 
 def describe(own: Experiment, experiment: Experiment, workdir: Path, datasets: Iterable["Dataset"]) -> list[str]:

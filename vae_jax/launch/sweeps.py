@@ -11,7 +11,7 @@ import itertools
 import queue
 import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,11 +21,12 @@ import jax
 from vae_jax import environment, measure, session, source
 from vae_jax.config import Config, Options, canonical, group, static_part
 from vae_jax.data.identity import check_runs
-from vae_jax.errors import UserError
+from vae_jax.errors import UserError, with_kind
 from vae_jax.files import remove_leftovers, write_json
 from vae_jax.session import Progress, Stop, StoppedError
 from vae_jax.training import checkpoints, chunks
 from vae_jax.training.chunks import KEPT_PROGRAMS, Watch
+from vae_jax.training.resolve import Chunk
 from vae_jax.workdir import DataIdentity, is_evaluated, is_trained, run_dir
 
 DEFAULTS = Options()
@@ -37,14 +38,6 @@ class Failure(NamedTuple):
 
     run: str
     reason: str  # one line
-
-
-class Chunk(NamedTuple):
-    """Runs of one program that a device trains together; `upcoming` is the next chunk, if of another program."""
-
-    configs: Sequence[Config]
-    identity: DataIdentity
-    upcoming: Sequence[Config] = ()
 
 
 class LocalDevices(ThreadPoolExecutor):
@@ -102,23 +95,42 @@ def train_and_evaluate(
         options = options._replace(num_likelihood_samples=used)
     dealt = _chunks(configs, identities, workdir, options, is_local=executor is None)
     _begin(progress, dealt, workdir, options)
+    if executor is None and options.evaluate != "never":
+        measure.prepare()
+    watch, expected = (None, source.installation()) if executor else (Watch(stop, progress), None)
+    call = functools.partial(work, workdir=workdir, options=options, watch=watch, expected=expected)
+    failures = []
+    for chunk, outcome in _outcomes(dealt, call, executor, stop, meanwhile):
+        if isinstance(outcome, BaseException):
+            failures += _record_failure(chunk, workdir, outcome)
+            continue
+        failures += outcome
+        if executor:
+            _count(chunk, progress, options)
+    if executor:
+        remove_leftovers(workdir / "runs")  # of workers that were lost while they wrote
+    return failures
+
+
+def _outcomes(
+    dealt: Sequence[Chunk], call: Callable[[Chunk], list[Failure]], executor: Executor | None, stop: Stop,
+    meanwhile: Callable[[], object],
+) -> Iterator[tuple[Chunk, list[Failure] | BaseException]]:  # fmt: skip
+    """Has chunks computed, and yields each with what `call` returned of it, or with the error that it ended with.
+
+    An error that a user need not act on may be chance, such as a worker that was killed: the chunk is tried again.
+    """
     pool = executor or LocalDevices()
-    prepare = functools.cache(measure.prepare)  # once
-    watch = None if executor else Watch(stop, progress, prepare if options.evaluate != "never" else lambda: None)
+    todo = [(chunk, 1) for chunk in dealt]
     pending: dict[Future[Any], tuple[Chunk, int]] = {}
-    failures: list[Failure] = []
-    expected = source.installation() if executor else None
-
-    def submit(chunk: Chunk, attempt: int) -> None:
-        try:
-            pending[pool.submit(work, chunk, workdir, options, watch, expected)] = chunk, attempt
-        except Exception as error:  # an executor is anyone's, and each has its own when it is broken or shut down
-            failures.extend(_record_failure(chunk, workdir, error))
-
     try:
-        for chunk in dealt:
-            submit(chunk, 1)
-        while pending:
+        while todo or pending:
+            while todo:
+                chunk, attempt = todo.pop(0)
+                try:
+                    pending[pool.submit(call, chunk)] = chunk, attempt
+                except Exception as error:  # an executor is anyone's; each has its own when it is broken or shut down
+                    yield chunk, error
             if stop.asked:
                 running = [future for future in pending if not future.cancel()]
                 wait(running if executor is None else [])  # local chunks save what they need to resume
@@ -129,23 +141,16 @@ def train_and_evaluate(
                 chunk, attempt = pending.pop(future)
                 if future.cancelled():
                     raise UserError("the cluster or executor is gone; launch again to finish its runs")
-                error = future.exception()
-                if error is None:
-                    failures += future.result()
-                    if executor:
-                        _count(chunk, progress, options)
-                elif isinstance(error, StoppedError):
-                    raise error
-                elif attempt < ATTEMPTS and not isinstance(error, UserError):
-                    submit(chunk, attempt + 1)
+                raised = future.exception()
+                if isinstance(raised, StoppedError):
+                    raise raised
+                if raised is None or isinstance(raised, UserError) or attempt == ATTEMPTS:
+                    yield chunk, raised or future.result()
                 else:
-                    failures += _record_failure(chunk, workdir, error)
+                    todo.append((chunk, attempt + 1))
     finally:
         if executor is None:
             pool.shutdown(wait=False, cancel_futures=True)
-    if executor:
-        remove_leftovers(workdir / "runs")  # of workers that were lost while they wrote
-    return failures
 
 
 def train_one(config: Config, workdir: Path, data_dir: str | None = None) -> Path:
@@ -185,24 +190,22 @@ def work(
     """
     if expected and (difference := source.difference(source.installation(), expected)):
         raise UserError(f"its worker has another installation ({difference}); install the same, and launch again")
-    configs, failures = chunk.configs, []
+    watch, failures = watch or Watch(Stop(), Progress()), []
     if options.train:
-        chunks.train(configs, chunk.identity, workdir, options, watch, chunk.upcoming)
-    for config in configs:
+        chunks.train(chunk, workdir, options, watch)
+    for config in chunk.configs:
         folder = run_dir(workdir, config)
         if not _needs_evaluation(folder, options):
             continue
-        if watch:
-            watch.stop.check()
-            watch.progress.doing("evaluating")
+        watch.stop.check()
+        watch.progress.doing("evaluating")
         assert options.num_likelihood_samples is not None  # `train_and_evaluate` has filled it in
         numbers = measure.evaluate_run(
             folder, data_dir=options.data_dir, num_likelihood_samples=options.num_likelihood_samples
         )
         if "failed" in numbers:
             failures.append(Failure(config.name, f"evaluation: {numbers['failed']}"))
-        if watch:
-            watch.progress.evaluated()
+        watch.progress.evaluated()
     return failures
 
 
@@ -227,7 +230,7 @@ def _chunks(
         size = _runs_at_once(len(members), options, is_local)
         programs.append([members[start : start + size] for start in range(0, len(members), size)])
     in_turn = [part for parts in programs for part in parts]
-    if len(programs) <= KEPT_PROGRAMS:
+    if len(programs) * jax.local_device_count() <= KEPT_PROGRAMS:
         in_turn = [parts[0] for parts in programs] + [part for parts in programs for part in parts[1:]]
     dealt = []
     for part, after in itertools.zip_longest(in_turn, in_turn[1:]):
@@ -277,8 +280,7 @@ def _count(chunk: Chunk, progress: Progress, options: Options) -> None:
 
 def _record_failure(chunk: Chunk, workdir: Path, error: BaseException) -> list[Failure]:
     """Records that a chunk's runs could not be trained."""
-    lines = str(error).splitlines() or [""]
-    reason = lines[0] if isinstance(error, UserError) else f"{type(error).__name__}: {lines[0]}".rstrip(": ")
+    reason = with_kind(error)
     failures = [Failure(c.name, reason) for c in chunk.configs if not is_trained(run_dir(workdir, c))]
     for failure in failures:
         with contextlib.suppress(UserError):  # the disk may be full

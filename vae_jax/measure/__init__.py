@@ -93,9 +93,8 @@ def made_by(folder: Path, num_likelihood_samples: int, diverged: bool = False) -
     made: dict[str, Any] = {"source": source.digest(*SOURCES)}
     if diverged:
         return made
-    if identity := read_identity(folder):
-        digest = instruments.digest(folder.parents[1] / instruments.FOLDER, identity)
-        made |= {"judge": digest} if digest else {}
+    if digest := instruments.digest(folder.parents[1] / instruments.FOLDER, read_identity(folder)):
+        made["judge"] = digest
     if MODELS[read_config(folder).model].has_variance:
         made["num_likelihood_samples"] = num_likelihood_samples
     return made

@@ -14,13 +14,11 @@ import jax
 from vae_jax import files, session
 from vae_jax.config import Config, ConfigError
 from vae_jax.errors import DamagedError, MismatchError, UserError
-from vae_jax.files import exists, remove
 from vae_jax.model.programs import Program
 from vae_jax.training import step
 from vae_jax.training.step import TrainState
 from vae_jax.workdir import is_history
 
-FORMAT = 2  # raise it when older checkpoints can no longer be resumed from
 KEPT = 2  # the newest, and one in case that is damaged
 
 
@@ -39,16 +37,11 @@ def write(folder: Path, config: Config, checkpoint: Checkpoint) -> None:
     Raises:
         UserError: it cannot be written; earlier checkpoints are still whole.
     """
-    header = {
-        "format": FORMAT,
-        "epoch": checkpoint.epoch,
-        "config": config.to_dict(),
-        "metrics": checkpoint.metrics,
-        "timing": checkpoint.timing,
-    }
-    files.write_arrays(path_of(folder, checkpoint.epoch), _flatten(checkpoint.state), header)
-    for epoch in epochs(folder)[:-KEPT]:
-        remove(path_of(folder, epoch))
+    epoch, metrics, timing, state = checkpoint
+    header = {"epoch": epoch, "config": config.to_dict(), "metrics": metrics, "timing": timing}
+    files.write_arrays(path_of(folder, epoch), _flatten(state), header)
+    for old in epochs(folder)[:-KEPT]:
+        files.remove(path_of(folder, old))
 
 
 def newest(folder: Path, config: Config, program: Program) -> Checkpoint | None:
@@ -60,7 +53,7 @@ def newest(folder: Path, config: Config, program: Program) -> Checkpoint | None:
         program: of the run, which determines the names, shapes and dtypes of its arrays.
 
     Raises:
-        UserError: the checkpoint was written by code with another format, Config or network.
+        UserError: the checkpoint was written by code with another Config or network.
     """
     found = epochs(folder)
     for epoch in reversed(found):
@@ -70,8 +63,7 @@ def newest(folder: Path, config: Config, program: Program) -> Checkpoint | None:
         except DamagedError as error:
             session.say(f"{path} {error}; not used")
         except UserError:
-            # Another worker may have finished the run and deleted its checkpoints.
-            if exists(path):
+            if files.exists(path):  # or else another worker has finished the run and deleted its checkpoints
                 raise
     if found and epochs(folder):
         session.say(f"{folder} has no undamaged checkpoint; the run starts over")
@@ -103,37 +95,34 @@ def remove_all(folder: Path, after: int = 0) -> None:
     """Deletes a run's checkpoints after some epoch."""
     for epoch in epochs(folder):
         if epoch > after:
-            remove(path_of(folder, epoch))
+            files.remove(path_of(folder, epoch))
 
 
 def _read(path: Path, epoch: int, config: Config, program: Program) -> Checkpoint:
     header = files.read_header(path)
     way_out = f"delete {path} to train the run from the start"
-    if header.get("format") != FORMAT:
-        raise UserError(f"{path} has format {header.get('format')!r} and this code reads {FORMAT}; {way_out}")
     try:
-        same = Config.from_dict(header.get("config", {})) == config
+        is_of_run = Config.from_dict(header.get("config", {})) == config
     except ConfigError:  # a field that this code does not have
-        same = False
-    if not same:
+        is_of_run = False
+    if not is_of_run:
         raise UserError(f"{path} belongs to another Config; {way_out}")
     metrics, timing = header.get("metrics", []), header.get("timing", [])
     is_whole = isinstance(metrics, list) and is_history(metrics, epoch) and isinstance(timing, list)
     if header.get("epoch") != epoch or not is_whole:
         raise DamagedError("is damaged: it does not have a row of metrics for each epoch")
-    structure = _structure(program)
-    leaves = _flatten(structure)
-    expected = {name: (leaf.shape, leaf.dtype) for name, leaf in leaves.items()}
+    shapes = _shapes(program)
+    leaves = _flatten(shapes)
     try:
-        found, _ = files.read_arrays(path, expected)
+        found, _ = files.read_arrays(path, {name: (leaf.shape, leaf.dtype) for name, leaf in leaves.items()})
     except MismatchError as error:
         raise UserError(f"{path} {error}, so other code wrote it; {way_out}") from error
-    state = jax.tree.unflatten(jax.tree.structure(structure), [found[name] for name in leaves])
+    state = jax.tree.unflatten(jax.tree.structure(shapes), [found[name] for name in leaves])
     return Checkpoint(epoch, metrics, timing, state)
 
 
 @functools.lru_cache(maxsize=16)
-def _structure(program: Program) -> Any:
+def _shapes(program: Program) -> Any:
     """Returns the shapes and dtypes of a run's TrainState, without computing it."""
     states = jax.eval_shape(lambda: step.init_states(program, step.hyperparameters([program.config])))
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), states)

@@ -44,7 +44,7 @@ class TrainedRun(NamedTuple):
     encode: Callable[[Any], Codes]  # images [N, H, W] or [H, W], uint8 or float in [0, 1], to Codes of float32[N, D]
     decode: Callable[[Any], np.ndarray]  # float[N, D] to mean pixels float32[N, H, W] in [0, 1]
     program: Program
-    identity: DataIdentity | None  # of its data set; None for a run of version 0.1.0
+    identity: DataIdentity | None  # of its data set; None for a run that is in memory only
     pixel_range: PixelRange = BYTES  # what black and white are in integers that have the units of its files
 
     @property
@@ -73,7 +73,7 @@ def load_run(run: Path) -> TrainedRun:
     try:
         header = files.read_header(path)
         height, width = map(int, header["image_shape"])
-        black, white = map(float, header.get("pixel_range", BYTES))
+        black, white = map(float, header["pixel_range"])
         is_sound = 0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE and black < white < np.inf
         if not is_sound or Config.from_dict(header["config"]) != config:
             raise DamagedError("does not belong to the Config beside it")
@@ -113,7 +113,8 @@ def dataset_of(run: TrainedRun, data_dir: str | None = None) -> Dataset:
         UserError: it is missing or damaged, or its images are not those the run was trained on.
     """
     dataset = load_dataset(run.config, data_dir)
-    check_identity(run.name, run.identity, dataset)
+    if run.identity:
+        check_identity(run.name, run.identity, dataset)
     return dataset
 
 

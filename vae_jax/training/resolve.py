@@ -1,0 +1,65 @@
+"""A run that is to be trained, resolved once: where it lies, what it is trained on, and what it resumes from."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from vae_jax.config import Config
+from vae_jax.data import Dataset
+from vae_jax.data.identity import check_fits, check_identity, load_dataset
+from vae_jax.model.programs import Program, make_program
+from vae_jax.training import checkpoints
+from vae_jax.training.checkpoints import Checkpoint
+from vae_jax.workdir import DataIdentity, is_trained, run_dir
+
+
+class Chunk(NamedTuple):
+    """Runs of one program that a device trains together, as a launch hands them to a worker."""
+
+    configs: Sequence[Config]
+    identity: DataIdentity  # of their data set, as the launch has it
+    upcoming: Sequence[Config] = ()  # of the next chunk, if it is of another program
+
+
+class Run(NamedTuple):
+    """A run with all that its training needs; what is handed a `Run` asks for none of this again."""
+
+    config: Config
+    folder: Path
+    dataset: Dataset
+    program: Program
+    saved: Checkpoint | None  # what it resumes from; None to start from its initial parameters
+
+    @property
+    def epoch(self) -> int:
+        """Epochs done."""
+        return self.saved.epoch if self.saved else 0
+
+
+def resolve(chunk: Chunk, workdir: Path, data_dir: str | None) -> list[Run]:
+    """Resolves the runs of a chunk that are not trained yet.
+
+    Raises:
+        UserError: the data set is missing or is not the launch's, or a checkpoint cannot be used.
+        ConfigError: as `program_of`.
+    """
+    dataset = load_dataset(chunk.configs[0], data_dir)
+    check_identity(chunk.configs[0].name, chunk.identity, dataset)
+    program = program_of(chunk.configs[0], dataset)
+    folders = {config: run_dir(workdir, config) for config in chunk.configs}
+    return [
+        Run(config, folder, dataset, program, checkpoints.newest(folder, config, program))
+        for config, folder in folders.items()
+        if not is_trained(folder)
+    ]
+
+
+def program_of(config: Config, dataset: Dataset) -> Program:
+    """Makes the program of a run on a data set.
+
+    Raises:
+        ConfigError: the architecture does not take the images, or early stopping has no validation images.
+    """
+    check_fits(config, dataset)
+    images = dataset.train.images
+    return make_program(config, images.shape[1:], float(images.mean()) / 255 if config.mean_bias else None)
