@@ -208,7 +208,7 @@ def test_what_differs_is_named(answer, differs):
 
 
 def test_a_worker_that_cannot_read_the_question_is_refused():
-    client = Client({"v": info()}, {"v": ModuleNotFoundError("No module named 'vae_jax'\nmore")})
+    client = Client({"v": info()}, {"v": ModuleNotFoundError("No module named\n'vae_jax'")})
     (line,) = cluster.Workers(client, "tcp://s:1").look()
     assert "(ModuleNotFoundError: No module named 'vae_jax')" in line
 

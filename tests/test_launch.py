@@ -33,8 +33,7 @@ from vae_jax.launch import catalog, launcher, provenance, sweeps
 from vae_jax.launch import flags as launch_flags
 from vae_jax.report.figures import FIGURES
 from vae_jax.workdir import (
-    LAUNCH_ENTRIES,
-    LOCKS,
+    WRITTEN,
     DataIdentity,
     is_trained,
     read_experiment,
@@ -707,7 +706,7 @@ def test_a_launch_leaves_every_file(launched):
     }
     expected |= {"experiment.json", "results.csv", "report.html"}
     assert expected <= {str(path.relative_to(workdir)) for path in workdir.rglob("*") if path.is_file()}
-    assert {path.name for path in workdir.iterdir()} == LAUNCH_ENTRIES - LOCKS | {"experiment.json"}
+    assert {path.name for path in workdir.iterdir()} == WRITTEN
     record = json.loads((workdir / "experiment.json").read_text())
     assert shlex.split(record["command"]) == ["python", "-m", "vae_jax", *flags]
     assert record["runs"] == [config.name for config in configs]

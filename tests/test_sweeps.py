@@ -232,7 +232,7 @@ def test_on_a_cpu_runs_are_trained_one_at_a_time(tmp_path, little_memory):
     ("error", "reason"),
     [
         (jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: x"), r"no memory on the device for vae-\S+"),
-        (jax.errors.JaxRuntimeError("INTERNAL: broken\nmore"), "JaxRuntimeError: INTERNAL: broken"),
+        (jax.errors.JaxRuntimeError("INTERNAL: broken\nmore"), "JaxRuntimeError: INTERNAL: broken more"),
         (ZeroDivisionError(), "ZeroDivisionError"),
         (UserError("no room"), "no room"),
     ],
@@ -601,16 +601,16 @@ def test_any_executors_worker_of_another_installation_trains_nothing(tmp_path):
 def test_the_next_program_is_compiled_one_ahead(tmp_path):
     identities = identity.check_runs(GRID, tmp_path, None)
     dealt = sweeps._chunks(GRID, identities, tmp_path, TRAIN, is_local=True)
-    assert [len(chunk.configs) for chunk in dealt] == [1, 1, 1, 1]
+    assert [len(chunk.runs) for chunk in dealt] == [1, 1, 1, 1]
     first, second = GRID[:2], GRID[2:]  # of two programs
-    assert [chunk.configs[0] for chunk in dealt] == [first[0], second[0], first[1], second[1]]
+    assert [chunk.runs[0].config for chunk in dealt] == [first[0], second[0], first[1], second[1]]
     assert [list(chunk.upcoming) for chunk in dealt] == [[second[0]], [first[1]], [second[1]], []]
     dealt = sweeps._chunks(GRID, identities, tmp_path, TRAIN._replace(runs_per_device=8), is_local=False)
-    assert [(len(chunk.configs), bool(chunk.upcoming)) for chunk in dealt] == [(2, False), (2, False)]
+    assert [(len(chunk.runs), bool(chunk.upcoming)) for chunk in dealt] == [(2, False), (2, False)]
 
 
 def test_of_more_programs_than_are_kept_each_trains_its_runs_first(tmp_path, monkeypatch):
     monkeypatch.setattr(sweeps, "KEPT_PROGRAMS", 1)
     dealt = sweeps._chunks(GRID, identity.check_runs(GRID, tmp_path, None), tmp_path, TRAIN, is_local=True)
-    assert [chunk.configs[0] for chunk in dealt] == list(GRID)
+    assert [chunk.runs[0].config for chunk in dealt] == list(GRID)
     assert [list(chunk.upcoming) for chunk in dealt] == [[], [GRID[2]], [], []]

@@ -14,11 +14,9 @@ class MismatchError(Exception):
 
 
 def one_line(error: BaseException) -> str:
-    """Returns the first line of an error's message, cut to 200 characters, or the error's kind if it says nothing."""
-    return (str(error).splitlines() or [""])[0][:200] or type(error).__name__
+    """Returns an error as one line of at most 300 characters that names its kind, but for the errors made for people.
 
-
-def with_kind(error: BaseException) -> str:
-    """Returns an error as one line that also names its kind, such as `KeyError: 'z'`; a UserError speaks for itself."""
-    kind, line = type(error).__name__, one_line(error)
-    return line if isinstance(error, UserError) or line == kind else f"{kind}: {line}"
+    For example `KeyError: 'z'`; for a UserError its message alone.
+    """
+    text = " ".join(str(error).split())[:300]
+    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}".removesuffix(": ")

@@ -1,4 +1,4 @@
-"""What is on disk: paths, whole-file writes, a run's Config and metrics, the experiment's record.
+"""What is on disk of a workdir and of a run: paths, a run's Config and metrics, the experiment's record.
 
     WORKDIR/experiment.json  results.csv  report.html  figures/  made.json  lock.json  drawing.json
     WORKDIR/instruments/  the networks that measure its runs
@@ -19,10 +19,10 @@ from vae_jax.config import Config, ConfigError, Experiment, Shown
 from vae_jax.errors import UserError
 from vae_jax.files import DELETE, exists, read_bytes, read_json, write_json, write_lines
 
-# What lies beside experiment.json.
-LOCKS = {"lock.json", "drawing.json"}
-LAUNCH_ENTRIES = {"runs", "instruments", "figures", "tables", "results.csv", "report.html", "made.json", *LOCKS}
-WRITTEN = (LAUNCH_ENTRIES | {"experiment.json"}) - LOCKS
+# What a launch leaves in its workdir.
+WRITTEN = {
+    "experiment.json", "runs", "instruments", "figures", "tables", "results.csv", "report.html", "made.json",
+}  # fmt: skip
 OF_SYSTEMS = {"lost+found", "$RECYCLE.BIN", "System Volume Information", "@eaDir", "__pycache__"}  # folders
 ENDINGS = ("diverged", "stopped")  # what marks a run's last row of metrics.jsonl, if it ended before its last epoch
 TRAINED_FILES = ("config.json", "metrics.jsonl", "params.safetensors")  # the last is written last

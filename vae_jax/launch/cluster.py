@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from vae_jax import environment, source
-from vae_jax.errors import UserError, one_line, with_kind
+from vae_jax.errors import UserError, one_line
 from vae_jax.files import read_bytes, sha256
 from vae_jax.session import Progress
 
@@ -173,7 +173,7 @@ async def _difference(client: Any, worker: str | None = None) -> str | None:
     except OSError:
         return None
     except Exception as error:  # whatever it raises
-        reason = with_kind(error).removeprefix("Exception: ")
+        reason = one_line(error).removeprefix("Exception: ")
     try:  # another Python may not be able to read the question, but any says which one it is
         versions = await asyncio.wait_for(client.get_versions(), TIMEOUT)
         host = (versions["workers"][worker] if worker else versions["scheduler"])["host"]

@@ -21,12 +21,12 @@ import jax
 from vae_jax import environment, measure, session, source
 from vae_jax.config import Config, Options, canonical, group, static_part
 from vae_jax.data.identity import check_runs
-from vae_jax.errors import UserError, with_kind
+from vae_jax.errors import UserError, one_line
 from vae_jax.files import remove_leftovers, write_json
 from vae_jax.session import Progress, Stop, StoppedError
 from vae_jax.training import checkpoints, chunks
 from vae_jax.training.chunks import KEPT_PROGRAMS, Watch
-from vae_jax.training.resolve import Chunk
+from vae_jax.training.resolve import Chunk, Due
 from vae_jax.workdir import DataIdentity, is_evaluated, is_trained, run_dir
 
 DEFAULTS = Options()
@@ -94,15 +94,15 @@ def train_and_evaluate(
         used = measure.samples_in_use(run_dir(workdir, config) for config in configs)
         options = options._replace(num_likelihood_samples=used)
     dealt = _chunks(configs, identities, workdir, options, is_local=executor is None)
-    _begin(progress, dealt, workdir, options)
+    _begin(progress, dealt, options)
     if executor is None and options.evaluate != "never":
         measure.prepare()
     watch, expected = (None, source.installation()) if executor else (Watch(stop, progress), None)
-    call = functools.partial(work, workdir=workdir, options=options, watch=watch, expected=expected)
+    call = functools.partial(work, options=options, watch=watch, expected=expected)
     failures = []
     for chunk, outcome in _outcomes(dealt, call, executor, stop, meanwhile):
         if isinstance(outcome, BaseException):
-            failures += _record_failure(chunk, workdir, outcome)
+            failures += _record_failure(chunk, outcome)
             continue
         failures += outcome
         if executor:
@@ -176,8 +176,7 @@ def train_one(config: Config, workdir: Path, data_dir: str | None = None) -> Pat
 
 @environment.own_settings()
 def work(
-    chunk: Chunk, workdir: Path, options: Options, watch: Watch | None = None,
-    expected: Mapping[str, str | None] | None = None,
+    chunk: Chunk, options: Options, watch: Watch | None = None, expected: Mapping[str, str | None] | None = None
 ) -> list[Failure]:  # fmt: skip
     """Trains a chunk, then evaluates its runs; a worker calls this, which must have the `expected` installation.
 
@@ -192,9 +191,8 @@ def work(
         raise UserError(f"its worker has another installation ({difference}); install the same, and launch again")
     watch, failures = watch or Watch(Stop(), Progress()), []
     if options.train:
-        chunks.train(chunk, workdir, options, watch)
-    for config in chunk.configs:
-        folder = run_dir(workdir, config)
+        chunks.train(chunk, options, watch)
+    for config, folder, _ in chunk.runs:
         if not _needs_evaluation(folder, options):
             continue
         watch.stop.check()
@@ -224,7 +222,8 @@ def _chunks(
     The first runs of all programs go before the others, so that models can be compared soon; but not where so many
     programs are not kept compiled.
     """
-    trained = {config: is_trained(run_dir(workdir, config)) for config in configs}
+    runs = {config: Due(config, run_dir(workdir, config), identities[config]) for config in configs}
+    trained = {config: is_trained(run.folder) for config, run in runs.items()}
     programs: list[list[list[Config]]] = []
     for members in group(config for config in configs if options.train and not trained[config]):
         size = _runs_at_once(len(members), options, is_local)
@@ -235,9 +234,9 @@ def _chunks(
     dealt = []
     for part, after in itertools.zip_longest(in_turn, in_turn[1:]):
         is_other = is_local and after and static_part(after[0]) != static_part(part[0])
-        dealt.append(Chunk(part, identities[part[0]], after if is_other else ()))
-    due = [config for config in configs if trained[config] and _needs_evaluation(run_dir(workdir, config), options)]
-    return dealt + [Chunk([config], identities[config]) for config in due]
+        dealt.append(Chunk([runs[config] for config in part], after if is_other else ()))
+    evaluable = [run for config, run in runs.items() if trained[config] and _needs_evaluation(run.folder, options)]
+    return dealt + [Chunk([run]) for run in evaluable]
 
 
 def _runs_at_once(num_runs: int, options: Options, is_local: bool) -> int:
@@ -248,19 +247,17 @@ def _runs_at_once(num_runs: int, options: Options, is_local: bool) -> int:
     return -(-num_runs // jax.local_device_count())
 
 
-def _begin(progress: Progress, dealt: Sequence[Chunk], workdir: Path, options: Options) -> None:
+def _begin(progress: Progress, dealt: Sequence[Chunk], options: Options) -> None:
     """Starts the display of these chunks, and says which evaluations are repeated because they are not current."""
     to_train = to_evaluate = images = done = stale = 0
-    for chunk in dealt:
-        for config in chunk.configs:
-            folder = run_dir(workdir, config)
-            to_evaluate += options.evaluate != "never"
-            if is_trained(folder):
-                stale += options.evaluate == "due" and is_evaluated(folder)
-                continue
-            to_train += 1
-            images += chunk.identity.counts["train"] * config.num_epochs
-            done += chunk.identity.counts["train"] * max(checkpoints.epochs(folder), default=0)
+    for config, folder, identity in itertools.chain.from_iterable(chunk.runs for chunk in dealt):
+        to_evaluate += options.evaluate != "never"
+        if is_trained(folder):
+            stale += options.evaluate == "due" and is_evaluated(folder)
+            continue
+        to_train += 1
+        images += identity.counts["train"] * config.num_epochs
+        done += identity.counts["train"] * max(checkpoints.epochs(folder), default=0)
     if stale:
         progress.say(
             f"{stale} evaluations failed, or are of other code, instruments or sample counts than today's; "
@@ -272,17 +269,17 @@ def _begin(progress: Progress, dealt: Sequence[Chunk], workdir: Path, options: O
 def _count(chunk: Chunk, progress: Progress, options: Options) -> None:
     """Counts a chunk that another process has finished."""
     if options.train:
-        images = sum(chunk.identity.counts["train"] * config.num_epochs for config in chunk.configs)
-        progress.trained(len(chunk.configs), images)
+        images = sum(run.identity.counts["train"] * run.config.num_epochs for run in chunk.runs)
+        progress.trained(len(chunk.runs), images)
     if options.evaluate != "never":
-        progress.evaluated(len(chunk.configs))
+        progress.evaluated(len(chunk.runs))
 
 
-def _record_failure(chunk: Chunk, workdir: Path, error: BaseException) -> list[Failure]:
-    """Records that a chunk's runs could not be trained."""
-    reason = with_kind(error)
-    failures = [Failure(c.name, reason) for c in chunk.configs if not is_trained(run_dir(workdir, c))]
-    for failure in failures:
+def _record_failure(chunk: Chunk, error: BaseException) -> list[Failure]:
+    """Records that a chunk's runs could not be trained, or handed over."""
+    reason = one_line(error)
+    untrained = [run for run in chunk.runs if not is_trained(run.folder)]
+    for run in untrained:
         with contextlib.suppress(UserError):  # the disk may be full
-            write_json(workdir / "runs" / failure.run / "failed.json", {"failed": failure.reason})
-    return failures or [Failure(chunk.configs[0].name, reason)]
+            write_json(run.folder / "failed.json", {"failed": reason})
+    return [Failure(run.config.name, reason) for run in untrained or chunk.runs[:1]]

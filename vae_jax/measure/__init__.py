@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vae_jax import environment, source
-from vae_jax.errors import UserError
+from vae_jax.errors import UserError, one_line
 from vae_jax.files import read_json, write_json
 from vae_jax.measure import instruments
 from vae_jax.models import MODELS
@@ -58,9 +58,9 @@ def evaluate_run(
             try:
                 numbers |= compute()
             except Exception as error:
-                failures.append(f"{part}: {_one_line(error)}")
+                failures.append(f"{part}: {one_line(error)}")
     except Exception as error:
-        failures.append(_one_line(error))
+        failures.append(one_line(error))
     if failures:
         numbers["failed"] = "; ".join(failures)
     numbers = {name: _json_ready(value) for name, value in numbers.items()}
@@ -123,8 +123,3 @@ def _json_ready(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | str):
         return value
     return float(value) if math.isfinite(value) else None
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())[:300]
-    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}".removesuffix(": ")

@@ -9,7 +9,6 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -49,7 +48,7 @@ class Compiled(NamedTuple):
     evaluate: Callable[..., Metrics] | None  # None without a validation set
 
 
-def train(chunk: Chunk, workdir: Path, options: Options, watch: Watch) -> None:
+def train(chunk: Chunk, options: Options, watch: Watch) -> None:
     """Trains the runs of a chunk that are not trained yet, on JAX's default device, and writes their files.
 
     A run that was interrupted resumes from its newest undamaged checkpoint, and ends bit for bit as if it had not been
@@ -59,8 +58,8 @@ def train(chunk: Chunk, workdir: Path, options: Options, watch: Watch) -> None:
         UserError: as `resolve`, or a file cannot be written, or the device has no memory for a single run.
         StoppedError: a stop was requested; all that is needed to resume is saved.
     """
-    due = sorted(resolve(chunk, workdir, options.data_dir), key=lambda run: run.epoch)
-    left = [list(runs) for _, runs in itertools.groupby(due, key=lambda run: run.epoch)]
+    resolved = sorted(resolve(chunk.runs, options.data_dir), key=lambda run: run.epoch)
+    left = [list(runs) for _, runs in itertools.groupby(resolved, key=lambda run: run.epoch)]
     while left:
         most = _most_at_once.get(left[0][0].program, len(left[0]))
         runs, rest = left[0][:most], left[0][most:]

@@ -10,14 +10,21 @@ from vae_jax.data.identity import check_fits, check_identity, load_dataset
 from vae_jax.model.programs import Program, make_program
 from vae_jax.training import checkpoints
 from vae_jax.training.checkpoints import Checkpoint
-from vae_jax.workdir import DataIdentity, is_trained, run_dir
+from vae_jax.workdir import DataIdentity, is_trained
+
+
+class Due(NamedTuple):
+    """A run that is to be trained or evaluated, as a launch describes it to whatever process does that."""
+
+    config: Config
+    folder: Path  # WORKDIR/runs/NAME
+    identity: DataIdentity  # of its data set, as the launch has it
 
 
 class Chunk(NamedTuple):
-    """Runs of one program that a device trains together, as a launch hands them to a worker."""
+    """Runs of one program that a device trains together."""
 
-    configs: Sequence[Config]
-    identity: DataIdentity  # of their data set, as the launch has it
+    runs: Sequence[Due]
     upcoming: Sequence[Config] = ()  # of the next chunk, if it is of another program
 
 
@@ -36,20 +43,20 @@ class Run(NamedTuple):
         return self.saved.epoch if self.saved else 0
 
 
-def resolve(chunk: Chunk, workdir: Path, data_dir: str | None) -> list[Run]:
+def resolve(due: Sequence[Due], data_dir: str | None) -> list[Run]:
     """Resolves the runs of a chunk that are not trained yet.
 
     Raises:
         UserError: the data set is missing or is not the launch's, or a checkpoint cannot be used.
         ConfigError: as `program_of`.
     """
-    dataset = load_dataset(chunk.configs[0], data_dir)
-    check_identity(chunk.configs[0].name, chunk.identity, dataset)
-    program = program_of(chunk.configs[0], dataset)
-    folders = {config: run_dir(workdir, config) for config in chunk.configs}
+    first = due[0]
+    dataset = load_dataset(first.config, data_dir)
+    check_identity(first.config.name, first.identity, dataset)
+    program = program_of(first.config, dataset)
     return [
         Run(config, folder, dataset, program, checkpoints.newest(folder, config, program))
-        for config, folder in folders.items()
+        for config, folder, _ in due
         if not is_trained(folder)
     ]
 
