@@ -194,7 +194,7 @@ def _epochs_to_train_again(workdir: Path) -> int:
     count = 0
     for path in workdir.glob("runs/*/metrics.jsonl"):
         if not (path.parent / "params.safetensors").exists():
-            count += max(0, len(path.read_bytes().splitlines()) - max(checkpoints.epochs(path.parent), default=0))
+            count += max(0, len(path.read_bytes().splitlines()) - checkpoints.epochs_done(path.parent))
     return count
 
 

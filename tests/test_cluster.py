@@ -97,7 +97,7 @@ def test_a_cluster_trains_the_same_runs_and_survives_a_killed_worker(tmp_path, m
             sweeps.train_and_evaluate, LONG, tmp_path / "cluster", options, executor=executor
         )
         folder = run_dir(tmp_path / "cluster", LONG[0])
-        wait_for(lambda: checkpoints.epochs(folder) or future.done())
+        wait_for(lambda: checkpoints.epochs_done(folder) or future.done())
         (folder / f".params.0123456789ab{TEMPORARY}").touch()  # as a worker leaves it that is killed while it writes
         # The worker's nanny starts another one.
         pids = executor._client.run(os.getpid)

@@ -81,7 +81,7 @@ def test_from_flags_to_report(tmp_path, monkeypatch, write_npz, capsys):
                 patch.setattr(journal.Journal, "add", interrupt)
                 assert launcher.main([*command, *lists, "--evaluate=never"]) == 1
             for config in read_experiment(workdir).configs:
-                assert checkpoints.epochs(run_dir(workdir, config)) == [1]
+                assert checkpoints.epochs_done(run_dir(workdir, config)) == 1
         assert launcher.main([*command, *lists]) == 0, capsys.readouterr().err
         for config in read_experiment(workdir).configs:
             folder = run_dir(workdir, config)

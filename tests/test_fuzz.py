@@ -406,9 +406,9 @@ def checkpoint_files(folder, tiny):
 
     def read(folder):
         with contextlib.redirect_stderr(io.StringIO()) as said:
-            found = checkpoints.newest(folder, CONFIG, program)
-        for epoch in checkpoints.epochs(folder):
-            assert f"{checkpoints.path_of(folder, epoch)} is damaged" in said.getvalue() or found.epoch >= epoch
+            found = checkpoints.read(folder, CONFIG, program)
+        if checkpoints.path_of(folder).exists():
+            assert found or f"{checkpoints.path_of(folder)} is damaged" in said.getvalue()
         if found:
             assert found[:3] == saved[found.epoch][:3]
             assert_equal(found.state, saved[found.epoch].state)

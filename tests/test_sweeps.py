@@ -107,7 +107,7 @@ def test_a_run_resumes_from_its_own_epoch(tmp_path, stop_after, monkeypatch):
     with pytest.raises(StoppedError):
         train(GRID[:1], tmp_path, stop=stop_after(3))
     folder = run_dir(tmp_path, GRID[0])
-    assert checkpoints.epochs(folder) == [3]
+    assert checkpoints.epochs_done(folder) == 3
     assert len((folder / "metrics.jsonl").read_text().splitlines()) == 3
     started = []
     add = journal.Journal.add
@@ -116,17 +116,17 @@ def test_a_run_resumes_from_its_own_epoch(tmp_path, stop_after, monkeypatch):
     assert started == [3]
 
 
-def test_every_epoch_may_have_a_checkpoint_and_the_last_two_are_kept(tmp_path, uninterrupted, monkeypatch):
+def test_every_epoch_may_have_a_checkpoint_and_the_last_is_kept(tmp_path, uninterrupted, monkeypatch):
     kept = []
     finish = journal.Journal.finish
 
     def look_and_finish(self, states):
-        kept.append(checkpoints.epochs(self.runs[0].folder))
+        kept.append(checkpoints.epochs_done(self.runs[0].folder))
         finish(self, states)
 
     monkeypatch.setattr(journal.Journal, "finish", look_and_finish)
     train(GRID, tmp_path, TRAIN._replace(checkpoint_every_seconds=0))
-    assert kept == [[2, 3]] * 4
+    assert kept == [3] * 4
     assert files(tmp_path) == files(uninterrupted)
 
 
@@ -156,7 +156,7 @@ def test_runs_trained_together_are_saved_and_resumed_one_by_one(tmp_path, stop_a
     train(GRID[:2], tmp_path / "whole", options)
     with pytest.raises(StoppedError):
         train(GRID[:2], tmp_path / "stopped", options, stop=stop_after(2))
-    assert [checkpoints.epochs(run_dir(tmp_path / "stopped", config)) for config in GRID[:2]] == [[2], [2]]
+    assert [checkpoints.epochs_done(run_dir(tmp_path / "stopped", config)) for config in GRID[:2]] == [2, 2]
     train(GRID[:2], tmp_path / "stopped", options)
     assert files(tmp_path / "stopped") == files(tmp_path / "whole")
 

@@ -257,7 +257,7 @@ def _begin(progress: Progress, dealt: Sequence[Chunk], options: Options) -> None
             continue
         to_train += 1
         images += identity.counts["train"] * config.num_epochs
-        done += identity.counts["train"] * max(checkpoints.epochs(folder), default=0)
+        done += identity.counts["train"] * checkpoints.epochs_done(folder)
     if stale:
         progress.say(
             f"{stale} evaluations failed, or are of other code, instruments or sample counts than today's; "

@@ -51,8 +51,8 @@ class Compiled(NamedTuple):
 def train(chunk: Chunk, options: Options, watch: Watch) -> None:
     """Trains the runs of a chunk that are not trained yet, on JAX's default device, and writes their files.
 
-    A run that was interrupted resumes from its newest undamaged checkpoint, and ends bit for bit as if it had not been
-    interrupted. Runs that do not fit in the device's memory together are trained in halves.
+    A run that was interrupted resumes from its checkpoint, and ends bit for bit as if it had not been interrupted. Runs
+    that do not fit in the device's memory together are trained in halves.
 
     Raises:
         UserError: as `resolve`, or a file cannot be written, or the device has no memory for a single run.

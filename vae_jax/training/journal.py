@@ -98,7 +98,7 @@ class Journal:
         for run, params in zip(self.runs, _one_by_one(final_params(states), len(self.runs)), strict=True):
             images, pixel_range = run.dataset.train.images, PixelRange(*run.dataset.provenance["pixel_range"])
             write_params(run.folder, run.config, params, images.shape[1:], pixel_range)
-            checkpoints.remove_all(run.folder)
+            remove(checkpoints.path_of(run.folder))
 
 
 def metrics_row(config: Config, metrics: dict[str, Metrics], index: int) -> dict[str, float | None]:
@@ -122,7 +122,8 @@ def _one_by_one(states: Any, count: int) -> list[Any]:
 
 
 def _remove_unfinished(run: Run) -> None:
-    """Deletes what an interrupted training left, but for checkpoints up to the run's epoch and event files."""
-    checkpoints.remove_all(run.folder, after=run.epoch)
+    """Deletes what an interrupted training left, but for event files and the checkpoint that the run resumes from."""
+    if not run.saved:
+        remove(checkpoints.path_of(run.folder))
     for name in ("params.safetensors", "evaluation.json", "failed.json", "metrics.jsonl", "timing.jsonl"):
         remove(run.folder / name)

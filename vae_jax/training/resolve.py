@@ -55,7 +55,7 @@ def resolve(due: Sequence[Due], data_dir: str | None) -> list[Run]:
     check_identity(first.config.name, first.identity, dataset)
     program = program_of(first.config, dataset)
     return [
-        Run(config, folder, dataset, program, checkpoints.newest(folder, config, program))
+        Run(config, folder, dataset, program, checkpoints.read(folder, config, program))
         for config, folder, _ in due
         if not is_trained(folder)
     ]

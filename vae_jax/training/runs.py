@@ -26,7 +26,6 @@ from vae_jax.model.programs import Program, make_program, observed_pixels
 from vae_jax.workdir import DataIdentity, is_trained, read_config, read_identity, way_out
 
 CHUNK = 2000  # images that go through a network at once outside training, or fewer large ones
-MAX_SIDE = 1 << 16  # pixels; a damaged header may say anything
 
 
 class Codes(NamedTuple):
@@ -72,19 +71,16 @@ def load_run(run: Path) -> TrainedRun:
     config, path = read_config(run), run / "params.safetensors"
     try:
         header = files.read_header(path)
-        height, width = map(int, header["image_shape"])
-        black, white = map(float, header["pixel_range"])
-        is_sound = 0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE and black < white < np.inf
-        if not is_sound or Config.from_dict(header["config"]) != config:
-            raise DamagedError("does not belong to the Config beside it")
-        program = make_program(config, (height, width))
+        if Config.from_dict(header["config"]) != config:
+            raise MismatchError("does not belong to the Config beside it")
+        program, pixel_range = make_program(config, tuple(header["image_shape"])), PixelRange(*header["pixel_range"])
         flat, _ = files.read_arrays(path, param_shapes(program))
     except (DamagedError, MismatchError) as error:
         raise UserError(f"{path} {error}; {way_out(run)}") from error
-    except (ConfigError, LookupError, TypeError, ValueError) as error:
+    except (ConfigError, LookupError) as error:  # of a header that other code wrote
         raise UserError(f"{path} is damaged ({error}); {way_out(run)}") from error
     params = flax.traverse_util.unflatten_dict(flat, sep="/")
-    return trained_run(config, program, params, read_identity(run), PixelRange(black, white))
+    return trained_run(config, program, params, read_identity(run), pixel_range)
 
 
 def write_params(
