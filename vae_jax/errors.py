@@ -14,9 +14,6 @@ class MismatchError(Exception):
 
 
 def one_line(error: BaseException) -> str:
-    """Returns an error as one line of at most 300 characters that names its kind, but for the errors made for people.
-
-    For example `KeyError: 'z'`; for a UserError its message alone.
-    """
-    text = " ".join(str(error).split())[:300]
-    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}".removesuffix(": ")
+    """Returns an error as one line: a UserError's message, and of any other its kind and up to 300 characters."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text[:300]}".removesuffix(": ")
