@@ -10,8 +10,8 @@ from pathlib import Path
 from absl import flags
 
 from vae_jax import command
+from vae_jax.files import write_text
 from vae_jax.measure.measurements import MEASUREMENTS
-from vae_jax.workdir import write_text
 
 PATH = Path(__file__).resolve().parents[1] / "docs" / "glossary.md"
 HEAD = """# Glossary

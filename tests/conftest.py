@@ -42,7 +42,7 @@ def _disable_optimizations(disabled: bool) -> None:
     if disabled != jax.config.read("jax_disable_most_optimizations"):
         jax.config.update("jax_disable_most_optimizations", disabled)
         jax.clear_caches()
-        chunks._programs.clear()
+        chunks._compiled.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ import pytest
 
 from scripts.benchmark import __main__ as benchmark
 from scripts.benchmark import conv, measuring, sweep, train
+from vae_jax.errors import UserError
 from vae_jax.measure import judges, recipe
-from vae_jax.workdir import UserError
 
 
 def test_contestants_take_turns_and_ratios_are_of_one_round():

@@ -18,10 +18,12 @@ import pytest
 from test_sweeps import GRID, ROOT, TRAIN, files
 
 from vae_jax import source
+from vae_jax.errors import UserError
+from vae_jax.files import TEMPORARY
 from vae_jax.launch import cluster, sweeps
 from vae_jax.session import Stop
 from vae_jax.training import checkpoints
-from vae_jax.workdir import TEMPORARY, UserError, run_dir
+from vae_jax.workdir import run_dir
 
 pytest.importorskip("distributed")
 LONG = [config.__class__(**(config.to_dict() | {"hidden_dims": (8,), "num_epochs": 60})) for config in GRID[:2]]
@@ -95,13 +97,13 @@ def test_a_cluster_trains_the_same_runs_and_survives_a_killed_worker(tmp_path, m
             sweeps.train_and_evaluate, LONG, tmp_path / "cluster", options, executor=executor
         )
         folder = run_dir(tmp_path / "cluster", LONG[0])
-        wait_for(lambda: checkpoints.epochs(folder) or future.done())
+        wait_for(lambda: checkpoints.epochs_done(folder) or future.done())
         (folder / f".params.0123456789ab{TEMPORARY}").touch()  # as a worker leaves it that is killed while it writes
         # The worker's nanny starts another one.
         pids = executor._client.run(os.getpid)
         os.kill(min(pids.values()), signal.SIGKILL)
         assert future.result(timeout=300) == []
-        wait_for(lambda: display.shows("2 workers, 1 restart"))
+        wait_for(lambda: display.shows("2 workers"))
     assert sweeps.train_and_evaluate(LONG, tmp_path / "alone", TRAIN, stop=Stop()) == []
     assert files(tmp_path / "cluster") == files(tmp_path / "alone")
 
@@ -109,7 +111,6 @@ def test_a_cluster_trains_the_same_runs_and_survives_a_killed_worker(tmp_path, m
 def test_only_workers_of_this_code_compute_also_those_that_join_later(tmp_path, monkeypatch):
     """One joins with other code, one is paused, and the launch waits for the third."""
     monkeypatch.setattr(cluster, "POLL", 0.1)
-    monkeypatch.setattr(cluster, "PATIENCE", 0.0)
     shutil.copytree(ROOT / "vae_jax", tmp_path / "vae_jax", ignore=shutil.ignore_patterns("__pycache__"))
     with open(tmp_path / "vae_jax" / "model" / "objectives.py", "a") as file:
         file.write("# changed\n")
@@ -124,13 +125,13 @@ def test_only_workers_of_this_code_compute_also_those_that_join_later(tmp_path, 
             assert display.lines == [f"{address}: no workers; {start}"]
             start_worker(stack, address, path=tmp_path)
             start_worker(stack, address, DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE="0.001")
-            shown = re.compile(r"2 workers, 1 paused: memory \d+ %, 1 with another installation")
-            wait_for(lambda: shown.fullmatch(display.places[-1]))
+            wait_for(lambda: display.places and display.shows("2 workers, 1 paused, 1 with another installation"))
             future = executor.submit(os.getpid)  # a worker is paused some time after it has joined
             workers = executor._client.scheduler_info(n_workers=-1)["workers"].values()
             wait_for(
-                lambda: any(
-                    line.startswith(f"nothing was computed for 0 min: {display.places[-1]};") for line in display.lines
+                lambda: (
+                    display.lines[-1] == f"{address}: {display.places[-1]}; what is paused starts nothing: give it a "
+                    "larger --memory-limit"
                 )
             )
             # The paused one was compared, too.
@@ -148,16 +149,14 @@ def test_only_workers_of_this_code_compute_also_those_that_join_later(tmp_path, 
 
 def info(**changes):
     """What a scheduler says of a worker."""
-    metrics = {"memory": 2 * 10**9, "task_counts": {}} | changes.pop("metrics", {})
-    common = {"status": "running", "memory_limit": 8 * 10**9, "nanny": None, "resources": {}, "local_directory": "a"}
-    return common | changes | {"metrics": metrics}
+    return {"status": "running", "resources": {}, "local_directory": "a"} | changes
 
 
 class Client:
     """A client whose scheduler and workers answer what they are told; an answer may be an exception."""
 
     def __init__(self, infos, answers=()):
-        self.infos, self.answers, self.asked, self.futures = infos, dict(answers), [], {}
+        self.infos, self.answers, self.asked = infos, dict(answers), []
 
     def scheduler_info(self, n_workers):
         assert n_workers == -1
@@ -209,7 +208,7 @@ def test_what_differs_is_named(answer, differs):
 
 
 def test_a_worker_that_cannot_read_the_question_is_refused():
-    client = Client({"v": info()}, {"v": ModuleNotFoundError("No module named 'vae_jax'\nmore")})
+    client = Client({"v": info()}, {"v": ModuleNotFoundError("No module named\n'vae_jax'")})
     (line,) = cluster.Workers(client, "tcp://s:1").look()
     assert "(ModuleNotFoundError: No module named 'vae_jax')" in line
 
@@ -218,10 +217,8 @@ def test_a_worker_that_does_not_answer_is_asked_again():
     client = Client({"w": info()}, {"w": TimeoutError()})
     workers = cluster.Workers(client, "tcp://s:1")
     assert workers.look() == []
-    assert workers.describe() == "1 worker, 1 not answering"
     client.answers["w"] = SAME
     workers.look()
-    assert workers.describe() == "1 worker"
     assert client.asked == ["w", "w"]
 
 
@@ -230,92 +227,60 @@ def test_who_has_the_resource_is_not_asked():
     assert cluster.Workers(client, "tcp://s:1").look() == []
 
 
-PAUSED = {"status": "paused", "metrics": {"memory": 6.72e9}}
-BUSY = {"metrics": {"task_counts": {"executing": 1}}}
+START = "start some with: dask worker tcp://s:1, or see the logs of those that do not join"
+PAUSE = "what is paused starts nothing: give it a larger --memory-limit"
+PAUSED, OTHER = info(status="paused"), info(local_directory="b")
 
 
 @pytest.mark.parametrize(
     ("infos", "text", "remedy"),
     [
-        ([], "no workers", "start some with: dask worker tcp://s:1"),
+        ([], "no workers", START),
         ([info()], "1 worker", ""),
-        ([info(), info(**PAUSED)], "2 workers, 1 paused: memory 84 %", "nothing: give it a larger --memory-limit"),
-        ([info(**PAUSED), info(**PAUSED, memory_limit=7e9)], "2 workers, 2 paused: memory 96 %", "what is paused"),
-        ([info(**PAUSED, memory_limit=0)], "1 worker, 1 paused", "what is paused"),  # by hand, without a limit
-        ([info(**BUSY)], "1 worker", "1 busy for others"),
+        ([info(), PAUSED], "2 workers, 1 paused", ""),
+        ([PAUSED, PAUSED], "2 workers, 2 paused", PAUSE),
+        ([OTHER], "1 worker, 1 with another installation", START),
+        ([OTHER, PAUSED], "2 workers, 1 paused, 1 with another installation", PAUSE),
     ],
-)  # fmt: skip
+)
 def test_the_display_shows_the_workers(infos, text, remedy):
-    workers = cluster.Workers(
-        Client({f"w{i}": info for i, info in enumerate(infos)}, {"w0": SAME, "w1": SAME}), "tcp://s:1"
-    )
+    answers = {f"w{i}": {} if info is OTHER else SAME for i, info in enumerate(infos)}
+    workers = cluster.Workers(Client({f"w{i}": info for i, info in enumerate(infos)}, answers), "tcp://s:1")
     workers.look()
     assert workers.describe() == text
-    assert workers.describe(remedies=True).startswith(text)
-    assert remedy in workers.describe(remedies=True).removeprefix(text)
+    assert workers.lack() == (f"{text}; {remedy}" if remedy else "")
 
 
-def test_a_worker_that_its_nanny_starts_again_and_again_is_counted():
-    client = Client({}, {f"w{i}": SAME for i in range(3)})
-    workers = cluster.Workers(client, "tcp://s:1")
-    for i in range(3):
-        client.infos = {f"w{i}": info(nanny="n", local_directory=str(i))}
-        workers.look()
-    assert workers.describe() == "1 worker, 2 restarts"
-    client.infos = {}
-    workers.look()
-    kills = "a nanny kills its worker above 95 % of its --memory-limit"
-    assert workers.describe(remedies=True) == f"no workers, 2 restarts; {kills}"
-
-
-class Ticks(threading.Event):
-    """Sets the clock ten seconds on at each look, and ends after so many."""
+class Looks(threading.Event):
+    """Gives the scheduler other workers at each look, and ends after the last."""
 
     def __init__(self, client, looks):
         super().__init__()
-        self.client, self.looks, self.now = client, list(looks), 0.0
+        self.client, self.looks = client, list(looks)
 
     def wait(self, timeout):
-        self.now += 10
-        if self.looks:
-            self.client.infos["w"]["metrics"]["vae_jax"] = self.looks.pop(0)
-            return False
-        return True
+        self.client.infos = dict(enumerate(self.looks.pop(0))) if self.looks else {}
+        return not self.client.infos and not self.looks
 
 
-def test_after_a_minute_without_a_running_chunk_a_line_says_what_the_launch_waits_for(monkeypatch):
-    client, display = Client({"w": info(**PAUSED, resources={cluster._resource(): 1})}), Display()
-
-    def lines(looks):
-        display.lines.clear()
-        ticks = Ticks(client, looks)
-        monkeypatch.setattr(cluster.time, "monotonic", lambda: ticks.now)
-        cluster.Workers(client, "tcp://s:1").watch(display, ticks)
-        return [line.partition(": ")[0] for line in display.lines]
-
-    assert lines([0] * 20) == []  # nothing to compute
-    client.futures["key"] = type("Future", (), {"status": "pending"})
-    assert lines([1] * 20) == []
-    assert lines([0] * 5) == []
-    assert lines([0] * 6) == ["nothing was computed for 1 min"]
-    assert display.lines[0].startswith(
-        "nothing was computed for 1 min: 1 worker, 1 paused: memory 84 %; what is paused"
-    )
-    assert lines([0, 0, 0, 1] * 5) == []
-    # Said again after 2, 4, ... minutes; anew after a chunk ran.
-    assert lines([0] * 30) == [f"nothing was computed for {minutes} min" for minutes in (1, 2, 4)]
-    assert lines([0] * 12 + [1] + [0] * 6) == [f"nothing was computed for {minutes} min" for minutes in (1, 2, 1)]
-    client.futures["key"].status = "finished"
-    assert lines([0] * 20) == []
+def test_what_a_launch_lacks_is_said_once_until_it_has_it(monkeypatch):
+    admitted = {"resources": {cluster._resource(): 1}}
+    able, paused = info(**admitted), info(status="paused", **admitted)
+    client, display = Client({}), Display()
+    cluster.Workers(client, "tcp://s:1").watch(display, Looks(client, [[able], [paused], [paused], [able], [paused]]))
+    assert display.places == ["1 worker", "1 worker, 1 paused", "1 worker, 1 paused", "1 worker", "1 worker, 1 paused"]
+    assert display.lines == [f"tcp://s:1: 1 worker, 1 paused; {PAUSE}"] * 2
 
 
 def test_a_lost_scheduler_does_not_end_the_display(monkeypatch):
-    client, display = Client({"w": info(resources={cluster._resource(): 1})}), Display()
+    client, display = Client({}), Display()
+    looks = [[info(resources={cluster._resource(): 1})]] * 2
     monkeypatch.setattr(client, "scheduler_info", lambda n_workers: {})
-    cluster.Workers(client, "tcp://s:1").watch(display, Ticks(client, [0, 0]))
+    cluster.Workers(client, "tcp://s:1").watch(display, Looks(client, looks))
     assert display.places == ["no workers"] * 2
     monkeypatch.setattr(client, "scheduler_info", lambda n_workers: 1 / 0)
-    cluster.Workers(client, "tcp://s:1").watch(display, Ticks(client, [0, 0]))
+    cluster.Workers(client, "tcp://s:1").watch(display, Looks(client, looks))
+    assert display.lines == []
 
 
 def test_no_scheduler_at_the_address(monkeypatch):

@@ -9,8 +9,8 @@ import pytest
 from absl import flags
 
 from vae_jax import command
+from vae_jax.errors import UserError
 from vae_jax.fields import ConfigError
-from vae_jax.workdir import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -88,7 +88,7 @@ def test_old_entries_make_room_and_other_machines_have_folders_of_their_own(tmp_
     for age in range(3):
         (tmp_path / f"{age}-cache").write_bytes(b"0123456789")
         os.utime(tmp_path / f"{age}-cache", (1e9 - age, 1e9 - age))
-    record = {path.name: compilation._digest(path) for path in compilation._entries(tmp_path)}
+    record = {path.name: compilation.sha256(path.read_bytes()) for path in compilation._entries(tmp_path)}
     (tmp_path / compilation.RECORD).write_text(json.dumps(record))
     compilation._clean(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"0-cache", "1-cache", compilation.RECORD}

@@ -9,7 +9,7 @@ import pytest
 from vae_jax.config import FIELDS
 from vae_jax.launch import launcher
 from vae_jax.measure import judges, parts, recipe
-from vae_jax.training import checkpoints, chunks, journal, runs
+from vae_jax.training import checkpoints, journal, runs
 from vae_jax.workdir import read_experiment, read_metrics, run_dir
 
 EXPERIMENT = """
@@ -39,12 +39,6 @@ LAUNCHES = [
 ]
 
 
-@pytest.fixture
-def many_programs(monkeypatch):
-    """Keeps all programs, of which the interrupted launch and the next one need the same."""
-    monkeypatch.setattr(chunks, "_drop_oldest", lambda cache, most: None)
-
-
 add = journal.Journal.add
 
 
@@ -70,7 +64,7 @@ def test_every_pair_of_choices_is_launched():
     assert found == every
 
 
-@pytest.mark.usefixtures("cheap_compilation", "many_programs", "coarse_figures")
+@pytest.mark.usefixtures("cheap_compilation", "coarse_figures")
 def test_from_flags_to_report(tmp_path, monkeypatch, write_npz, capsys):
     (tmp_path / "walk.py").write_text(EXPERIMENT)
     workdir = tmp_path / "workdir"
@@ -88,7 +82,7 @@ def test_from_flags_to_report(tmp_path, monkeypatch, write_npz, capsys):
                 patch.setattr(journal.Journal, "add", interrupt)
                 assert launcher.main([*command, *lists, "--evaluate=never"]) == 1
             for config in read_experiment(workdir).configs:
-                assert checkpoints.epochs(run_dir(workdir, config)) == [1]
+                assert checkpoints.epochs_done(run_dir(workdir, config)) == 1
         assert launcher.main([*command, *lists]) == 0, capsys.readouterr().err
         for config in read_experiment(workdir).configs:
             folder = run_dir(workdir, config)

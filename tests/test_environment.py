@@ -14,10 +14,10 @@ import pytest
 import vae_jax
 from vae_jax import environment
 from vae_jax.config import Config
+from vae_jax.errors import UserError
 from vae_jax.measure import evaluate_run, judges, recipe
 from vae_jax.model.networks import make_key
 from vae_jax.training import chunks
-from vae_jax.workdir import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 HOSTILE = {
@@ -132,7 +132,7 @@ def test_keys_are_of_one_kind(change, kind):
 def all_results(config, folder):
     """Trains a run anew, compiles all programs anew, and returns its files, codes, decodes and numbers."""
     jax.clear_caches()
-    chunks._programs.clear()
+    chunks._compiled.cache_clear()
     with pytest.MonkeyPatch.context() as patch:  # of a judge that is trained in a moment
         patch.setenv("VAE_JAX_CACHE_DIR", str(folder / "cache"))
         patch.setattr(judges, "SCHEDULE", recipe.Schedule(1, 3, 1e-3))
@@ -205,7 +205,7 @@ PLATFORMS = """
 import sys
 import jax.extend
 from vae_jax import environment
-from vae_jax.workdir import UserError
+from vae_jax.errors import UserError
 for platforms in sys.argv[1:]:
     jax.extend.backend.clear_backends()
     jax.config.update("jax_platforms", platforms)

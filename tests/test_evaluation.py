@@ -13,13 +13,14 @@ from vae_jax import measure, source
 from vae_jax.config import Config
 from vae_jax.data import Dataset, Split
 from vae_jax.data.identity import identity_of
+from vae_jax.errors import UserError
 from vae_jax.measure import instruments, judges, parts, quadrature, recipe
 from vae_jax.measure.judges import Judge
 from vae_jax.measure.measurements import MEASUREMENTS, RECORD_KEYS
 from vae_jax.model.networks import init_params
 from vae_jax.model.programs import make_program
 from vae_jax.training import runs
-from vae_jax.workdir import UserError, read_metrics, run_dir, write_config, write_metrics
+from vae_jax.workdir import read_metrics, run_dir, write_config, write_metrics
 
 pytestmark = pytest.mark.usefixtures("cheap_compilation")
 

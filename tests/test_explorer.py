@@ -20,7 +20,7 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from PIL import Image
 
-from vae_jax import data, workdir
+from vae_jax import data, files, workdir
 from vae_jax.claims import results
 from vae_jax.config import LANGUAGES, Config, Experiment
 from vae_jax.data.identity import identity_of
@@ -151,7 +151,7 @@ def write_page(folder: Path, name: str = "report.html", language: str = "en", **
     found = results.collect(folder, experiment.configs)
     built = build(folder, looks=brightness, **options)
     html = page.render(experiment, workdir.read_record(folder), found, [], built, ANSWER, language)
-    workdir.write_text(folder / name, html)
+    files.write_text(folder / name, html)
     return folder / name
 
 
@@ -641,7 +641,7 @@ def test_text_from_outside_is_text(browser, folder):
     built["images"][0]["labels"] = None
     experiment = workdir.read_experiment(folder)
     html = page.render(experiment, {}, results.collect(folder, experiment.configs), [], built, (HOSTILE,))
-    workdir.write_text(folder / "hostile.html", html)
+    files.write_text(folder / "hostile.html", html)
     tab = opened(browser, folder / "hostile.html")
     assert tab.messages == []
     assert tab.evaluate("document.querySelectorAll('#explorer img, #explorer script').length") == 0
@@ -932,7 +932,7 @@ def told(folder) -> dict[str, Path]:
     for language in LANGUAGES:
         live = build(folder, looks=brightness)
         html = page.render(experiment, {}, evaluated(folder), [(picture, image)], live, ANSWER, language)
-        workdir.write_text(folder / f"told-{language}.html", html)
+        files.write_text(folder / f"told-{language}.html", html)
     return {language: folder / f"told-{language}.html" for language in LANGUAGES}
 
 

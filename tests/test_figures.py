@@ -17,6 +17,7 @@ from PIL import Image
 from vae_jax.claims.results import Results
 from vae_jax.config import Config, Experiment, expand
 from vae_jax.data import Dataset, Split
+from vae_jax.errors import UserError
 from vae_jax.launch import catalog
 from vae_jax.measure.density import hole_level, run_density
 from vae_jax.measure.judges import Judge
@@ -42,7 +43,7 @@ from vae_jax.report.figures import (
 from vae_jax.report.figures.inputs import Inputs, spaced
 from vae_jax.training import runs
 from vae_jax.training.runs import TrainedRun
-from vae_jax.workdir import DataIdentity, UserError, run_dir, write_config, write_metrics
+from vae_jax.workdir import DataIdentity, run_dir, write_config, write_metrics
 
 pytestmark = pytest.mark.usefixtures("cheap_compilation")
 

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from vae_jax import arrays, data
+from vae_jax import data, files
 from vae_jax.data import Dataset, Split
 from vae_jax.data.identity import identity_of
+from vae_jax.errors import UserError
 from vae_jax.measure import instruments, judges, recipe, subsets
 from vae_jax.measure.judges import load_or_train
-from vae_jax.workdir import UserError
 
 QUICK = recipe.Schedule(min_epochs=1, min_steps=3, learning_rate=1e-3)
 
@@ -153,10 +153,10 @@ def test_each_data_set_and_seed_has_its_file(tmp_path):
 
 def rewrite(path, change):
     """Writes the file again, with valid digests, after a change of its header and arrays."""
-    flat, header = arrays.read(path)
+    flat, header = files.read_arrays(path)
     del header["sha256"]
     header, flat = change(header, flat)
-    arrays.write(path, flat, header)
+    files.write_arrays(path, flat, header)
 
 
 def flip_a_bit(path):
@@ -231,8 +231,8 @@ def test_the_code_it_depends_on_is_what_its_modules_import():
                 paths = {f"{'/'.join(name.split('.')[1:])}.py" for name in names}
                 todo |= {path for path in paths - found if (package / path).is_file()}
     reading = {
-        "arrays", "config", "data/identity", "data/splits", "measure/instruments", "fields", "models", "model/programs",
-        "session", "source", "workdir",
+        "config", "data/identity", "data/splits", "errors", "fields", "files", "measure/instruments", "models",
+        "model/programs", "session", "source", "workdir",
     }  # fmt: skip
     of_runs = {"model/likelihoods", "model/objectives"}  # the models that are measured
     assert {name.removesuffix(".py") for name in found} - reading - of_runs == {

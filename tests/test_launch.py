@@ -33,16 +33,7 @@ from vae_jax.fields import format_value
 from vae_jax.launch import catalog, launcher, provenance, sweeps
 from vae_jax.launch import flags as launch_flags
 from vae_jax.report.figures import FIGURES
-from vae_jax.workdir import (
-    LAUNCH_ENTRIES,
-    LOCKS,
-    DataIdentity,
-    is_trained,
-    read_experiment,
-    run_dir,
-    write_config,
-    write_record,
-)
+from vae_jax.workdir import WRITTEN, DataIdentity, is_trained, read_experiment, run_dir, write_config, write_record
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = (
@@ -690,7 +681,7 @@ def test_a_launch_leaves_every_file(launched):
     }
     expected |= {"experiment.json", "results.csv", "report.html"}
     assert expected <= {str(path.relative_to(workdir)) for path in workdir.rglob("*") if path.is_file()}
-    assert {path.name for path in workdir.iterdir()} == LAUNCH_ENTRIES - LOCKS | {"experiment.json"}
+    assert {path.name for path in workdir.iterdir()} == WRITTEN
     record = json.loads((workdir / "experiment.json").read_text())
     assert shlex.split(record["command"]) == ["vae-jax", *flags]
     assert record["runs"] == [config.name for config in configs]

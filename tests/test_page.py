@@ -18,13 +18,15 @@ from vae_jax.claims import results
 from vae_jax.claims.results import Results
 from vae_jax.claims.summary import SUMMARY
 from vae_jax.config import Config, Experiment, expand
+from vae_jax.errors import UserError
+from vae_jax.files import write_json, write_text
 from vae_jax.measure.measurements import MEASUREMENTS
 from vae_jax.model import objectives
 from vae_jax.report import page
 from vae_jax.report.page import Embedded, embed
 from vae_jax.report.page.language import Language
 from vae_jax.report.page.record import number
-from vae_jax.workdir import Picture, UserError, run_dir, write_json, write_record, write_text
+from vae_jax.workdir import Picture, run_dir, write_record
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
 HOSTILE = ["<script>alert(1)</script>", '" onerror="alert(1)', "' onfocus=alert(1) '", "{{ 7 * 7 }}</title></style>"]

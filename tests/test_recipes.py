@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from vae_jax.claims import results
-from vae_jax.workdir import read_metrics, run_dir, write_json
+from vae_jax.files import write_json
+from vae_jax.workdir import read_metrics, run_dir
 
 TEXT = (Path(__file__).resolve().parents[1] / "docs" / "recipes.md").read_text(encoding="utf-8")
 RECIPES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)

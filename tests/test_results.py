@@ -9,9 +9,11 @@ from vae_jax.claims import results
 from vae_jax.claims.results import LiveCsv, Results, collect, write_csv
 from vae_jax.claims.summary import SUMMARY, Table, explain_spread, format_table, rounded, spread, summarize
 from vae_jax.config import FIELDS, Config, Experiment
+from vae_jax.errors import UserError
 from vae_jax.fields import format_value
+from vae_jax.files import write_json
 from vae_jax.measure.measurements import MEASUREMENTS
-from vae_jax.workdir import DataIdentity, UserError, run_dir, write_config, write_json, write_metrics, write_timing
+from vae_jax.workdir import DataIdentity, run_dir, write_config, write_metrics, write_timing
 
 EXPERIMENT = Experiment(
     name="e", question="?", base=Config(), grid={"model": ("ae", "vae"), "kl_weight": (0.5, 1.0), "seed": (0, 1)}

@@ -14,9 +14,10 @@ import pytest
 import safetensors.numpy
 
 import vae_jax
-from vae_jax import arrays, workdir
+from vae_jax import files, workdir
 from vae_jax.claims import results
 from vae_jax.config import Config, ConfigError
+from vae_jax.errors import UserError
 from vae_jax.launch import sweeps
 from vae_jax.launch.sweeps import Options, train_and_evaluate
 from vae_jax.model import networks
@@ -27,7 +28,7 @@ from vae_jax.training import checkpoints, runs
 from vae_jax.training.journal import metrics_row
 from vae_jax.training.runs import load_run
 from vae_jax.training.step import Metrics
-from vae_jax.workdir import DataIdentity, UserError, is_trained, read_config, read_metrics, read_seconds, run_dir
+from vae_jax.workdir import DataIdentity, is_trained, read_config, read_metrics, read_seconds, run_dir
 
 FILES = ["config.json", "metrics.jsonl", "params.safetensors", "timing.jsonl"]
 IDENTITY = DataIdentity("0", None, {"train": 1, "validation": 0, "test": 1})
@@ -173,34 +174,33 @@ def damages():
 
     def header(**changes):
         def write(path):
-            tensors = safetensors.numpy.load(path.read_bytes())
-            content = {"config": read_config(path.parent).to_dict(), "image_shape": (28, 28)}
-            content |= {"sha256": arrays.digest(tensors)} | changes
-            path.write_bytes(safetensors.numpy.save(tensors, metadata={"run": json.dumps(content)}))
+            tensors, content = files.read_arrays(path)
+            content = {name: value for name, value in (content | changes).items() if value is not ...}
+            files.write_arrays(path, tensors, content)
 
         return write
+
+    def other_white(path):
+        path.write_bytes(path.read_bytes().replace(b"255", b"254", 1))
 
     def with_metadata(metadata):
         return lambda path: path.write_bytes(safetensors.numpy.save({"encoder": np.zeros(3)}, metadata=metadata))
 
     def names_within_names(path):
-        flat = {"encoder": np.zeros(3), "encoder/mean": np.zeros(3)}
-        content = {"config": read_config(path.parent).to_dict(), "image_shape": (28, 28)}
-        content["sha256"] = arrays.digest(flat)
-        path.write_bytes(safetensors.numpy.save(flat, metadata={"run": json.dumps(content)}))
+        files.write_arrays(path, {"encoder": np.zeros(3), "encoder/mean": np.zeros(3)}, files.read_header(path))
 
     def of(**changes):
         def write(path):
             config = dataclasses.replace(read_config(path.parent), **changes)
             shapes = runs.param_shapes(make_program(config, (28, 28)))
             zeros = {name: np.zeros(shape, np.float32) for name, (shape, _) in shapes.items()}
-            arrays.write(path, zeros, {"config": config.to_dict(), "image_shape": [28, 28]})
+            files.write_arrays(path, zeros, files.read_header(path) | {"config": config.to_dict()})
 
         return write
 
     def half(path):
-        content, header = arrays.read(path)
-        arrays.write(path, {name: array.astype(np.float16) for name, array in content.items()}, header)
+        content, header = files.read_arrays(path)
+        files.write_arrays(path, {name: array.astype(np.float16) for name, array in content.items()}, header)
 
     def flip_a_bit(path):
         content = bytearray(path.read_bytes())
@@ -209,7 +209,6 @@ def damages():
 
     return {
         "a flipped bit": flip_a_bit,
-        "no digest": header(sha256=None),
         "empty": lambda path: path.write_bytes(b""),
         "cut short": lambda path: os.truncate(path, path.stat().st_size - 1),
         "no parameters": lambda path: path.write_text("parameters"),
@@ -219,14 +218,9 @@ def damages():
         "a header that is no JSON": with_metadata({"run": "{"}),
         "a header that is nested": with_metadata({"run": "[" * 9999}),
         "a header that is a list": with_metadata({"run": "[]"}),
-        "half an image size": header(image_shape=[28]),
-        "a negative image size": header(image_shape=[-28, 28]),
-        "an image size beyond memory": header(image_shape=[4_000_000, 4_000_000]),
-        "an image size in words": header(image_shape=["28", "many"]),
+        "another white in the header": other_white,
         "another image size": header(image_shape=[28, 32]),
-        "white that is black": header(pixel_range=[3, 3]),
-        "white without end": header(pixel_range=[0, float("inf")]),
-        "half a pixel range": header(pixel_range=[0]),
+        "no image size": header(image_shape=...),
         "no Config": header(config=None),
         "a Config of other fields": header(config={"beta": 4}),
         "names within names": names_within_names,
@@ -263,7 +257,7 @@ def test_a_file_that_nobody_may_read_is_one_line(tiny_experiment, copied, forbid
 def test_a_run_in_a_folder_that_nobody_may_read_is_not_said_to_be_missing(tiny_experiment, copied, forbid, place):
     folder = run_dir(copied, tiny_experiment.configs[2])
     forbid(folder if place == "run" else folder.parent)
-    functions = [*READERS.values(), is_trained, workdir.is_evaluated, checkpoints.epochs]
+    functions = [*READERS.values(), is_trained, workdir.is_evaluated, checkpoints.epochs_done]
     functions.append(lambda folder: sweeps.train_one(tiny_experiment.configs[2], copied))
     functions.append(lambda folder: results.collect(copied, tiny_experiment.configs))
     for function in functions:
@@ -423,14 +417,6 @@ def test_a_run_of_grey_images_takes_integers_and_bools(tiny_experiment, tiny_wor
     faint = np.zeros((28, 28), np.uint8)
     faint[3] = 1  # a grey level, as no file has two values here
     np.testing.assert_allclose(encode(faint).mean, encode(faint / 255).mean, rtol=1e-5, atol=1e-6)
-
-
-def test_a_run_from_before_pixel_ranges_is_of_bytes(tiny_experiment, copied):
-    folder = run_dir(copied, tiny_experiment.configs[0])
-    content, header = arrays.read(folder / "params.safetensors")
-    assert header.pop("pixel_range") == [0, 255]
-    arrays.write(folder / "params.safetensors", content, header)
-    assert load_run(folder).pixel_range == (0, 255)
 
 
 def test_a_notebook_gets_the_data_set_of_a_run(tiny_experiment, tiny_workdir, monkeypatch):

@@ -13,8 +13,8 @@ import sys
 import pytest
 
 from vae_jax import session
+from vae_jax.errors import UserError
 from vae_jax.session import MAX_LINES, Progress, Stop, StoppedError
-from vae_jax.workdir import UserError
 
 HOLD = """
 import sys

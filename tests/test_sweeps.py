@@ -1,6 +1,7 @@
 """The host loop: runs are trained once and whole, resume exactly, on any number of devices; failures stay alone."""
 
 import dataclasses
+import functools
 import json
 import multiprocessing
 import os
@@ -20,11 +21,13 @@ import pytest
 from vae_jax import measure
 from vae_jax.config import Config, ConfigError, expand
 from vae_jax.data import identity
+from vae_jax.errors import UserError
+from vae_jax.files import write_json
 from vae_jax.launch import sweeps
 from vae_jax.launch.sweeps import Failure, Options, train_and_evaluate
 from vae_jax.session import Stop, StoppedError
-from vae_jax.training import checkpoints, chunks, journal, runs
-from vae_jax.workdir import UserError, is_trained, read_metrics, run_dir, write_json
+from vae_jax.training import checkpoints, chunks, journal, resolve, runs
+from vae_jax.workdir import is_trained, read_metrics, run_dir
 
 ROOT = Path(__file__).resolve().parents[1]
 BASE = Config(hidden_dims=(8,), num_epochs=4, batch_size=1024)
@@ -104,7 +107,7 @@ def test_a_run_resumes_from_its_own_epoch(tmp_path, stop_after, monkeypatch):
     with pytest.raises(StoppedError):
         train(GRID[:1], tmp_path, stop=stop_after(3))
     folder = run_dir(tmp_path, GRID[0])
-    assert checkpoints.epochs(folder) == [3]
+    assert checkpoints.epochs_done(folder) == 3
     assert len((folder / "metrics.jsonl").read_text().splitlines()) == 3
     started = []
     add = journal.Journal.add
@@ -113,18 +116,17 @@ def test_a_run_resumes_from_its_own_epoch(tmp_path, stop_after, monkeypatch):
     assert started == [3]
 
 
-def test_every_epoch_may_have_a_checkpoint_and_the_last_two_are_kept(tmp_path, uninterrupted, monkeypatch):
+def test_every_epoch_may_have_a_checkpoint_and_the_last_is_kept(tmp_path, uninterrupted, monkeypatch):
     kept = []
     finish = journal.Journal.finish
 
     def look_and_finish(self, states):
-        kept.append(checkpoints.epochs(self.folders[0]))
+        kept.append(checkpoints.epochs_done(self.runs[0].folder))
         finish(self, states)
 
     monkeypatch.setattr(journal.Journal, "finish", look_and_finish)
-    monkeypatch.setattr(journal.Saver, "is_due", property(lambda self: self.wait() or True))  # waits for the one before
     train(GRID, tmp_path, TRAIN._replace(checkpoint_every_seconds=0))
-    assert kept == [[2, 3]] * 4
+    assert kept == [3] * 4
     assert files(tmp_path) == files(uninterrupted)
 
 
@@ -154,7 +156,7 @@ def test_runs_trained_together_are_saved_and_resumed_one_by_one(tmp_path, stop_a
     train(GRID[:2], tmp_path / "whole", options)
     with pytest.raises(StoppedError):
         train(GRID[:2], tmp_path / "stopped", options, stop=stop_after(2))
-    assert [checkpoints.epochs(run_dir(tmp_path / "stopped", config)) for config in GRID[:2]] == [[2], [2]]
+    assert [checkpoints.epochs_done(run_dir(tmp_path / "stopped", config)) for config in GRID[:2]] == [2, 2]
     train(GRID[:2], tmp_path / "stopped", options)
     assert files(tmp_path / "stopped") == files(tmp_path / "whole")
 
@@ -199,7 +201,7 @@ def little_memory(monkeypatch):
     train_one_epoch = chunks._train_one_epoch
 
     def train_with_little_memory(compiled, states, hyperparameters, images, own_journal):
-        count = len(own_journal.configs)
+        count = len(own_journal.runs)
         if count not in tried:
             tried.append(count)
         if count > 2:
@@ -230,7 +232,7 @@ def test_on_a_cpu_runs_are_trained_one_at_a_time(tmp_path, little_memory):
     ("error", "reason"),
     [
         (jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: x"), r"no memory on the device for vae-\S+"),
-        (jax.errors.JaxRuntimeError("INTERNAL: broken\nmore"), "JaxRuntimeError: INTERNAL: broken"),
+        (jax.errors.JaxRuntimeError("INTERNAL: broken\nmore"), "JaxRuntimeError: INTERNAL: broken more"),
         (ZeroDivisionError(), "ZeroDivisionError"),
         (UserError("no room"), "no room"),
     ],
@@ -239,7 +241,7 @@ def test_a_run_that_cannot_be_trained_is_recorded_and_the_others_go_on(tmp_path,
     train_together, attempts = chunks._train_together, []
 
     def break_one(members, *args):
-        if members[0][0] == GRID[1]:
+        if members[0].config == GRID[1]:
             attempts.append(members)
             raise error
         train_together(members, *args)
@@ -415,7 +417,7 @@ def test_runs_of_other_data_are_refused_by_name(tmp_path, uninterrupted, stop_af
     with pytest.raises(StoppedError):
         train(GRID[:1], tmp_path, stop=stop_after(1))
     dataset = changed(identity.load_dataset(GRID[0]), **changes)
-    for module in (runs, identity, chunks):
+    for module in (runs, identity, resolve):
         monkeypatch.setattr(module, "load_dataset", lambda config, data_dir=None: dataset)
     for workdir in (tmp_path, uninterrupted):  # a run to resume, and a finished one
         with pytest.raises(UserError, match=rf"^{GRID[0].name} was trained on other data: the {what} of mnist_5k"):
@@ -587,8 +589,8 @@ def test_a_run_that_could_not_be_handed_over_for_evaluation_has_failed(tmp_path,
 def test_any_executors_worker_of_another_installation_trains_nothing(tmp_path):
     class Other(Elsewhere):
         def submit(self, fn, /, *args, **kwargs):
-            *others, expected = args
-            return super().submit(fn, *others, {**expected, "jax": "0.0.1"})
+            expected = {**fn.keywords["expected"], "jax": "0.0.1"}
+            return super().submit(functools.partial(fn, expected=expected), *args)
 
     (failure,) = train_and_evaluate(GRID[:1], tmp_path, TRAIN, executor=Other())
     difference = f"jax {jax.__version__} instead of 0.0.1"
@@ -599,16 +601,16 @@ def test_any_executors_worker_of_another_installation_trains_nothing(tmp_path):
 def test_the_next_program_is_compiled_one_ahead(tmp_path):
     identities = identity.check_runs(GRID, tmp_path, None)
     dealt = sweeps._chunks(GRID, identities, tmp_path, TRAIN, is_local=True)
-    assert [len(chunk.configs) for chunk in dealt] == [1, 1, 1, 1]
+    assert [len(chunk.runs) for chunk in dealt] == [1, 1, 1, 1]
     first, second = GRID[:2], GRID[2:]  # of two programs
-    assert [chunk.configs[0] for chunk in dealt] == [first[0], second[0], first[1], second[1]]
+    assert [chunk.runs[0].config for chunk in dealt] == [first[0], second[0], first[1], second[1]]
     assert [list(chunk.upcoming) for chunk in dealt] == [[second[0]], [first[1]], [second[1]], []]
     dealt = sweeps._chunks(GRID, identities, tmp_path, TRAIN._replace(runs_per_device=8), is_local=False)
-    assert [(len(chunk.configs), bool(chunk.upcoming)) for chunk in dealt] == [(2, False), (2, False)]
+    assert [(len(chunk.runs), bool(chunk.upcoming)) for chunk in dealt] == [(2, False), (2, False)]
 
 
 def test_of_more_programs_than_are_kept_each_trains_its_runs_first(tmp_path, monkeypatch):
     monkeypatch.setattr(sweeps, "KEPT_PROGRAMS", 1)
     dealt = sweeps._chunks(GRID, identity.check_runs(GRID, tmp_path, None), tmp_path, TRAIN, is_local=True)
-    assert [chunk.configs[0] for chunk in dealt] == list(GRID)
+    assert [chunk.runs[0].config for chunk in dealt] == list(GRID)
     assert [list(chunk.upcoming) for chunk in dealt] == [[], [GRID[2]], [], []]

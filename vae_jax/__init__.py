@@ -7,7 +7,7 @@ import typing
 from os import PathLike
 from pathlib import Path
 
-from vae_jax.workdir import UserError
+from vae_jax.errors import UserError
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable

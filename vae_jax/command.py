@@ -9,8 +9,8 @@ from pathlib import Path
 from absl import flags
 
 from vae_jax import session
+from vae_jax.errors import UserError
 from vae_jax.fields import ConfigError, nearest
-from vae_jax.workdir import UserError
 
 RUN_TIME_ERROR, USAGE_ERROR, INTERRUPTED, READER_GONE = 1, 2, 130, 141  # the last two as a shell reports signals
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from vae_jax.workdir import UserError
+from vae_jax.errors import UserError
 
 # JAX reads each of its settings from a variable. These choose devices, cache compiled programs, or print more.
 _KEPT = (

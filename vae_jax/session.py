@@ -18,7 +18,8 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from vae_jax.workdir import UserError, exists, read_json
+from vae_jax.errors import UserError
+from vae_jax.files import exists, read_json
 
 PATIENCE = 10.0  # seconds the work has to reach a point where it can stop
 MAX_LINES = 20  # of progress, where there is no terminal to draw a bar on

@@ -4,11 +4,12 @@ Standard library only.
 """
 
 import functools
-import hashlib
 import importlib.metadata
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+from vae_jax.files import sha256
 
 
 @functools.cache
@@ -18,7 +19,7 @@ def digest(*parts: str, suffixes: tuple[str, ...] = (".py",)) -> str:
     It is computed once: a process goes on with the modules it has imported, whatever happens to their files.
 
     Args:
-        parts: files and folders below the package, such as `measure` or `arrays.py`; none for all of it but the
+        parts: files and folders below the package, such as `measure` or `files.py`; none for all of it but the
             experiments, which are data and lie elsewhere in a checkout.
         suffixes: of the files that count.
 
@@ -37,8 +38,8 @@ def digest(*parts: str, suffixes: tuple[str, ...] = (".py",)) -> str:
         for name, path in paths.items()
         if path.suffix in suffixes and "/." not in f"/{name}" and not name.startswith("experiments/")
     )
-    text = "".join(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n" for name, path in counted)
-    return hashlib.sha256(text.encode()).hexdigest()
+    text = "".join(f"{name} {sha256(path.read_bytes())}\n" for name, path in counted)
+    return sha256(text)
 
 
 def version(package: str) -> str | None:

@@ -1,41 +1,30 @@
-"""What is on disk: paths, whole-file writes, a run's Config and metrics, the experiment's record.
+"""What is on disk of a workdir and of a run: paths, a run's Config and metrics, the experiment's record.
 
     WORKDIR/experiment.json  results.csv  report.html  figures/  made.json  lock.json  drawing.json
     WORKDIR/instruments/  the networks that measure its runs
     WORKDIR/runs/NAME-HASH/config.json  metrics.jsonl  params.safetensors  evaluation.json  timing.jsonl
-                           checkpoint-EPOCH.safetensors (while it trains)
+                           checkpoint.safetensors (while it trains)
 
 Every file of a run but timing.jsonl is a function of its Config and its images: byte for byte the same, however often
 the run was interrupted. Standard library only, so that a dry run answers at once.
 """
 
-import contextlib
 import json
-import os
-import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from vae_jax.config import Config, ConfigError, Experiment, Shown
+from vae_jax.errors import UserError
+from vae_jax.files import DELETE, exists, read_bytes, read_json, write_json, write_lines
 
-MAX_BYTES = 1 << 26  # of a file that is read whole
-DELETE = "delete it and launch again"  # the way out of a damaged file that a launch makes again
-TEMPORARY = ".tmp"  # suffix of a file that is being written
-
-# What lies beside experiment.json.
-LOCKS = {"lock.json", "drawing.json"}
-LAUNCH_ENTRIES = {"runs", "instruments", "figures", "tables", "results.csv", "report.html", "made.json", *LOCKS}
-LEGACY_ENTRIES = {"checkpoints", "classifiers"}  # of version 0.1.0
-WRITTEN = (LAUNCH_ENTRIES | LEGACY_ENTRIES | {"experiment.json"}) - LOCKS
-OF_SYSTEMS = {"lost+found", "$RECYCLE.BIN", "System Volume Information", "@eaDir", "__pycache__"}  # folders
+# What a launch leaves in its workdir.
+WRITTEN = {
+    "experiment.json", "runs", "instruments", "figures", "tables", "results.csv", "report.html", "made.json",
+}  # fmt: skip
 ENDINGS = ("diverged", "stopped")  # what marks a run's last row of metrics.jsonl, if it ended before its last epoch
 TRAINED_FILES = ("config.json", "metrics.jsonl", "params.safetensors")  # the last is written last
-
-
-class UserError(Exception):
-    """A problem the user can fix; one line says what is wrong and what to do."""
 
 
 class DataIdentity(NamedTuple):
@@ -54,100 +43,6 @@ class Picture(NamedTuple):
     name: str
     title: str
     caption: str  # one sentence that says what to look for
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a whole file: to a temporary file beside it, which is then renamed, so that no reader sees a part.
-
-    Raises:
-        UserError: the disk is full, or the file cannot be written; nothing is left behind.
-    """
-    temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}{TEMPORARY}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # "x" refuses to follow a link that was planted under this name.
-        with open(temporary, "xb") as file:
-            file.write(content)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}; make room or choose another place") from error
-    finally:
-        # A failed or interrupted write leaves half a file.
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes UTF-8 text as a whole file; see `write_bytes`."""
-    write_bytes(path, text.encode())
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes a JSON file as a whole; see `write_bytes`.
-
-    Raises:
-        UserError: as `write_bytes`.
-        ValueError: a number is not finite, which JSON cannot express.
-    """
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
-
-
-def write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Writes one JSON object per line, as a whole file; see `write_json`."""
-    write_text(path, "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
-
-
-def read_bytes(path: Path, max_bytes: int = MAX_BYTES) -> bytes:
-    """Reads a whole file.
-
-    Raises:
-        UserError: the file is missing, unreadable, or larger than `max_bytes`.
-    """
-    try:
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            content = b"" if size > max_bytes else file.read()
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
-    if size > max_bytes:
-        raise UserError(f"{path} is larger than {max_bytes} bytes, so it is not a file of this program")
-    return content
-
-
-def read_json(path: Path, max_bytes: int = MAX_BYTES, way_out: str = DELETE) -> Any:
-    """Reads a JSON file.
-
-    Raises:
-        UserError: as `read_bytes`, or the content is not JSON; `way_out` then ends the message.
-    """
-    try:
-        return json.loads(read_bytes(path, max_bytes))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is damaged ({error}); {way_out}") from error
-
-
-def exists(path: Path) -> bool:
-    """Whether there is something at this path.
-
-    Raises:
-        UserError: nobody may look, so that what is there cannot be taken for missing.
-    """
-    try:
-        path.stat()
-        return True
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last of a path that no system takes
-        return False
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
-
-
-def remove(path: Path) -> None:
-    """Deletes a file, a link, or a folder and its content, if it exists and can be deleted."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with contextlib.suppress(OSError):
-            path.unlink()
 
 
 def run_dir(workdir: Path, config: Config) -> Path:
@@ -183,8 +78,8 @@ def read_config(run: Path) -> Config:
     return _read_config(run)[0]
 
 
-def read_identity(run: Path) -> DataIdentity | None:
-    """Reads the identity of the data set a run is trained on; None for a run of version 0.1.0, which has none.
+def read_identity(run: Path) -> DataIdentity:
+    """Reads the identity of the data set a run is trained on.
 
     Raises:
         UserError: config.json is missing or damaged.
@@ -192,13 +87,11 @@ def read_identity(run: Path) -> DataIdentity | None:
     return _read_config(run)[1]
 
 
-def _read_config(run: Path) -> tuple[Config, DataIdentity | None]:
+def _read_config(run: Path) -> tuple[Config, DataIdentity]:
     path = run / "config.json"
     content = read_json(path, way_out=way_out(run))
     try:
-        if isinstance(content, dict) and "config" in content:
-            return Config.from_dict(content["config"]), DataIdentity(**content["data"])
-        return Config.from_dict(content), None
+        return Config.from_dict(content["config"]), DataIdentity(**content["data"])
     except (ConfigError, LookupError, TypeError) as error:
         raise UserError(f"{path} is damaged ({error}); {way_out(run)}") from error
 
@@ -293,9 +186,8 @@ def _is_number(value: Any) -> bool:
 def check_workdir(workdir: Path, experiment: Experiment) -> dict[str, Any]:
     """Checks that a folder may hold this experiment.
 
-    One that holds no experiment yet may hold files that no launch writes, such as a log, and what systems and editors
-    leave. It may not hold a name that a launch writes, unless a run lies beside it, nor a folder that is not empty:
-    these may be another program's results.
+    One that holds no experiment yet may hold anything but what a launch writes over: that may be another program's
+    results, unless a run lies beside it.
 
     Returns:
         The record of the last launch in this folder; empty if there was none.
@@ -306,11 +198,12 @@ def check_workdir(workdir: Path, experiment: Experiment) -> dict[str, Any]:
     try:
         entries = sorted(workdir.iterdir()) if workdir.exists() else []
         is_new = not (workdir / "experiment.json").exists()
-        foreign = [path.name for path in entries if is_new and _may_be_foreign(path)]
+        is_ours = not is_new or (workdir / "made.json").exists() or any(workdir.glob("runs/*/config.json"))
+        taken = [path for path in entries if path.name in WRITTEN and not (path.is_dir() and not any(path.iterdir()))]
     except OSError as error:
         raise UserError(f"cannot use workdir {workdir}: {error.strerror or error}") from error
-    if foreign:
-        what = f"no experiment, but {foreign[0]}, which another program may have left"
+    if taken and not is_ours:
+        what = f"no experiment, but {taken[0].name}, which another program may have left"
         raise UserError(f"{workdir} holds {what}; choose another --workdir")
     record = {} if is_new else read_record(workdir)
     if record and (held := record["experiment"]) != experiment.name:
@@ -321,22 +214,6 @@ def check_workdir(workdir: Path, experiment: Experiment) -> dict[str, Any]:
             if path.is_symlink():
                 raise UserError(f"{path} is a symbolic link and may lead out of the workdir; replace it by its target")
     return record
-
-
-def _may_be_foreign(path: Path) -> bool:
-    """Whether a launch would write over this entry of a workdir without an experiment, or it looks like results."""
-    if path.name.startswith(".") or path.name in OF_SYSTEMS or (path.is_dir() and not any(path.iterdir())):
-        return False
-    if path.name in WRITTEN:
-        workdir = path.parent
-        return not ((workdir / "made.json").exists() or any(workdir.glob("runs/*/config.json")))
-    return path.is_dir()
-
-
-def remove_leftovers(workdir: Path) -> None:
-    """Deletes the temporary files of interrupted writes."""
-    for path in workdir.rglob(f".*.{'[0-9a-f]' * 12}{TEMPORARY}"):  # as `write_bytes` names them, and nobody else
-        remove(path)
 
 
 def write_record(workdir: Path, experiment: Experiment, record: Mapping[str, Any]) -> None:

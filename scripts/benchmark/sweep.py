@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scripts.benchmark.measuring import seconds, table
-from vae_jax.workdir import UserError
+from vae_jax.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 GRID = {"latent_dim": "2,16", "kl_weight": "0.25,0.5,1,2,4", "seed": "0,1,2"}

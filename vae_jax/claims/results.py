@@ -13,7 +13,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from vae_jax import workdir as disk
 from vae_jax.config import FIELDS, Config, varying_fields
+from vae_jax.errors import UserError
 from vae_jax.fields import format_value
+from vae_jax.files import exists, read_json, write_text
 from vae_jax.measure.measurements import MEASUREMENTS
 
 # Numbers of runs that differ in one of these are not comparable: other images, another density, another judge.
@@ -104,7 +106,7 @@ def collect(workdir: Path, configs: Sequence[Config], shown: Collection[Config] 
         folder = disk.run_dir(workdir, config)
         if disk.is_evaluated(folder):
             content = _read(folder / "evaluation.json")
-        elif not disk.is_trained(folder) and disk.exists(folder / "failed.json"):
+        elif not disk.is_trained(folder) and exists(folder / "failed.json"):
             content = _read(folder / "failed.json")
         else:
             continue
@@ -165,7 +167,7 @@ def write_rows(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, A
     if columns:
         writer.writeheader()
     writer.writerows(rows)
-    disk.write_text(path, text.getvalue())
+    write_text(path, text.getvalue())
 
 
 class LiveCsv:
@@ -181,7 +183,7 @@ class LiveCsv:
         if not now and start < self._next:
             return
         if (finished := self._finished()) != self._written:
-            with contextlib.suppress(disk.UserError):  # what is damaged, or a full disk, ends a launch at its end
+            with contextlib.suppress(UserError):  # what is damaged, or a full disk, ends a launch at its end
                 write_csv(self._workdir / "results.csv", collect(self._workdir, self._configs))
                 self._written = finished
         # Many runs take long to read.
@@ -221,12 +223,12 @@ def _numbers_of_training(config: Config, folder: Path, diverged: bool) -> dict[s
 
 def _read(path: Path) -> dict[str, Any]:
     """The numbers of evaluation.json and what made them; or only `failed`, the reason in it or in failed.json."""
-    content = disk.read_json(path)
+    content = read_json(path)
     if isinstance(content, dict) and isinstance(content.get("failed"), str):
         return {"failed": content["failed"].strip() or "unknown reason"}
     is_valid = isinstance(content, dict) and "failed" not in content and path.name == "evaluation.json"
     if not is_valid or not all(_is_valid(entry.kind, content.get(name)) for name, entry in MEASUREMENTS.items()):
-        raise disk.UserError(f"{path} is damaged (it holds neither numbers nor a reason); delete it and launch again")
+        raise UserError(f"{path} is damaged (it holds neither numbers nor a reason); delete it and launch again")
     numbers = {
         name: float(content[name]) if entry.kind is float and content[name] is not None else content[name]
         for name, entry in MEASUREMENTS.items()

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vae_jax.workdir import UserError
+from vae_jax.errors import UserError
 
 TEST_DIVISOR = 5  # one image in five becomes a test image
 

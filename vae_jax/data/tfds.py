@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from vae_jax.data.splits import DataError, Source, Split
-from vae_jax.workdir import UserError, read_bytes, read_json, write_bytes
+from vae_jax.errors import UserError
+from vae_jax.files import read_bytes, read_json, write_bytes
 
 NAMES = ("mnist", "fashion_mnist", "kmnist", "binarized_mnist")
 

@@ -6,13 +6,11 @@ resource that only those workers have which were compared with the launch, so no
 
 import asyncio
 import contextlib
-import hashlib
 import json
 import logging
 import os
 import re
 import threading
-import time
 import warnings
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
@@ -20,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from vae_jax import environment, source
+from vae_jax.errors import UserError, one_line
+from vae_jax.files import read_bytes, sha256
 from vae_jax.session import Progress
-from vae_jax.workdir import UserError, read_bytes
 
 TIMEOUT = 10.0  # seconds to reach the scheduler, and a worker
 POLL = 2.0  # seconds between two looks at the workers
-PATIENCE = 60.0  # seconds without a running chunk before a line says what the launch waits for
 _OTHER = "another installation ({}); install the same, and start it again"
 
 
@@ -81,8 +79,7 @@ def connect(address: str, progress: Progress) -> Iterator[Executor]:
             workers = Workers(client, address)
             difference, refused = client.sync(_difference, client), workers.look()
         except (OSError, ValueError, TypeError, ImportError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            message = f"no Dask scheduler answers at {address} ({reason}); start one with: dask scheduler"
+            message = f"no Dask scheduler answers at {address} ({one_line(error)}); start one with: dask scheduler"
             raise UserError(message) from error
         if difference:
             raise UserError(f"the scheduler at {address} has {_OTHER.format(difference)}")
@@ -90,7 +87,7 @@ def connect(address: str, progress: Progress) -> Iterator[Executor]:
             raise UserError(refused[0] + (f" ({len(refused) - 1} more differ)" if refused[1:] else ""))
         ended = threading.Event()
         progress.where(workers.describe())
-        progress.say(f"{address}: {workers.describe(remedies=True)}")
+        progress.say(f"{address}: {workers.lack() or workers.describe()}")
         watch = threading.Thread(target=workers.watch, args=(progress, ended), name="workers", daemon=True)
         watch.start()
         stack.callback(watch.join, timeout=1)
@@ -105,9 +102,8 @@ class Workers:
     def __init__(self, client: Any, address: str) -> None:
         self._client, self._address = client, address
         self._infos: dict[str, dict[str, Any]] = {}  # by address: what the scheduler knows of a worker
-        # A worker that is started again may have the address of the one before, but has a folder of its own.
-        self._refused, self._lives = set[str](), dict[str, set[str]]()  # folders; folders of each nanny's workers
-        self._silent = 0
+        # By folder: a worker that is started again may have the address of the one before, but not its folder.
+        self._refused = set[str]()
 
     def look(self) -> list[str]:
         """Asks the scheduler for its workers, and admits those that are new if they have this installation.
@@ -116,61 +112,46 @@ class Workers:
             A line for each new worker that has another.
         """
         self._infos = self._client.scheduler_info(n_workers=-1).get("workers", {})
-        for address, info in self._infos.items():
-            self._lives.setdefault(info["nanny"] or address, set()).add(info["local_directory"])
         new = [
             address
             for address, info in self._infos.items()
             if _resource() not in info["resources"] and info["local_directory"] not in self._refused
         ]
         differences = self._client.sync(_compare, self._client, new) if new else {}
-        self._silent = sum(difference is None for difference in differences.values())
         others = {address: difference for address, difference in differences.items() if difference}
         self._refused |= {self._infos[address]["local_directory"] for address in others}
         return [f"worker {address} has {_OTHER.format(difference)}" for address, difference in others.items()]
 
     def watch(self, progress: Progress, ended: threading.Event) -> None:
-        """Admits workers that join, shows them, and says what the launch waits for, until `ended` is set."""
-        since, patience = time.monotonic(), PATIENCE
+        """Admits workers that join, shows them, and says when there is none that can compute, until `ended` is set."""
+        lacked = self.lack()
         while not ended.wait(POLL):
             # A scheduler that is lost cancels what it was to compute, and a launch that ends closes the connection.
             with contextlib.suppress(Exception, asyncio.CancelledError):
                 for line in self.look():
                     progress.say(line)
                 progress.where(self.describe())
-                quiet = time.monotonic() - since
-                if not self._is_waiting():
-                    since, patience = time.monotonic(), PATIENCE
-                elif quiet >= patience:
-                    progress.say(f"nothing was computed for {quiet / 60:.0f} min: {self.describe(remedies=True)}")
-                    patience *= 2
+                if (lack := self.lack()) and lack != lacked:
+                    progress.say(f"{self._address}: {lack}")
+                lacked = lack
 
-    def describe(self, remedies: bool = False) -> str:
-        """Says which workers there are, such as `2 workers, 1 paused: memory 84 %`; with `remedies` also what helps."""
-        infos = list(self._infos.values())
-        paused = [info for info in infos if info["status"] == "paused"]
-        shares = [info["metrics"]["memory"] / info["memory_limit"] for info in paused if info["memory_limit"]]
-        memory = f": memory {100 * max(shares):.0f} %" if shares else ""
-        others = sum(info["local_directory"] in self._refused for info in infos)
-        restarts = sum(len(folders) - 1 for folders in self._lives.values())
-        busy = sum(bool(info["metrics"]["task_counts"].get("executing")) for info in infos)
-        start = f"start some with: dask worker {self._address}, or see the logs of those that do not join"
-        parts = [
-            (not infos, "no workers", "" if restarts else start),
-            (infos, _count(len(infos), "worker"), ""),
-            (paused, f"{len(paused)} paused{memory}", "what is paused starts nothing: give it a larger --memory-limit"),
-            (others, f"{others} with another installation", "install the same, and start them again"),
-            (self._silent, f"{self._silent} not answering", "look at their logs"),
-            (restarts, _count(restarts, "restart"), "a nanny kills its worker above 95 % of its --memory-limit"),
-            (remedies and busy, f"{busy} busy for others", ""),
-        ]
-        texts, helps = [text for holds, text, _ in parts if holds], [help for holds, _, help in parts if holds and help]
-        return "; ".join([", ".join(texts), *(helps if remedies else [])])
+    def describe(self) -> str:
+        """Says which workers there are, such as `2 workers, 1 paused, 1 with another installation`."""
+        paused = sum(info["status"] == "paused" for info in self._infos.values())
+        others = sum(info["local_directory"] in self._refused for info in self._infos.values())
+        parts = [f"{len(self._infos)} worker{'' if len(self._infos) == 1 else 's'}" if self._infos else "no workers"]
+        parts += [f"{paused} paused"] if paused else []
+        parts += [f"{others} with another installation"] if others else []
+        return ", ".join(parts)
 
-    def _is_waiting(self) -> bool:
-        """Whether there is something to compute, and no worker computes it."""
-        is_due = any(future.status == "pending" for future in list(self._client.futures.values()))
-        return is_due and not any(info["metrics"].get("vae_jax") for info in self._infos.values())
+    def lack(self) -> str:
+        """Says what to do if no worker can compute anything; "" if one can."""
+        able = [info for info in self._infos.values() if info["local_directory"] not in self._refused]
+        if not able:
+            start = f"start some with: dask worker {self._address}, or see the logs of those that do not join"
+            return f"{self.describe()}; {start}"
+        is_paused = all(info["status"] == "paused" for info in able)
+        return f"{self.describe()}; what is paused starts nothing: give it a larger --memory-limit" if is_paused else ""
 
 
 async def _compare(client: Any, addresses: list[str]) -> dict[str, str | None]:
@@ -192,8 +173,7 @@ async def _difference(client: Any, worker: str | None = None) -> str | None:
     except OSError:
         return None
     except Exception as error:  # whatever it raises
-        lines = str(error).splitlines() or [""]
-        reason = f"{type(error).__name__}: {lines[0]}".removeprefix("Exception: ")
+        reason = one_line(error).removeprefix("Exception: ")
     try:  # another Python may not be able to read the question, but any says which one it is
         versions = await asyncio.wait_for(client.get_versions(), TIMEOUT)
         host = (versions["workers"][worker] if worker else versions["scheduler"])["host"]
@@ -213,7 +193,6 @@ async def _admit(expected: Mapping[str, str | None], dask_worker: Any) -> Mappin
     if own == expected:
         environment.isolate()  # before a chunk imports JAX
         resource, state = _resource(), dask_worker.state
-        dask_worker.metrics["vae_jax"] = lambda worker: state.nthreads - state.available_resources[resource]
         await dask_worker.set_resources(**{resource: state.nthreads})
         # The scheduler looks for chunks that found no worker only when one starts to run.
         if dask_worker.status.name == "running":
@@ -223,13 +202,9 @@ async def _admit(expected: Mapping[str, str | None], dask_worker: Any) -> Mappin
     return own
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def _resource() -> str:
     """The name of what a worker of this process's installation has."""
-    return f"vae_jax-{hashlib.sha256(json.dumps(source.installation()).encode()).hexdigest()[:16]}"
+    return f"vae_jax-{sha256(json.dumps(source.installation()))[:16]}"
 
 
 def _close(client: Any) -> None:

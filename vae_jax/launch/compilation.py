@@ -9,14 +9,14 @@ folder of its own.
 """
 
 import contextlib
-import hashlib
 import os
 import platform
 from collections.abc import Iterator
 from pathlib import Path
 
+from vae_jax.errors import UserError
+from vae_jax.files import read_json, remove, sha256, write_json
 from vae_jax.measure.instruments import cache_dir
-from vae_jax.workdir import UserError, read_json, remove, write_json
 
 RECORD = "digests.json"
 MAX_BYTES = 1 << 29  # of all entries of a folder; the oldest go first
@@ -55,7 +55,7 @@ def cache(place: str | None = None) -> Iterator[None]:
         yield
     finally:
         with contextlib.suppress(OSError, UserError):
-            write_json(folder / RECORD, {path.name: _digest(path) for path in _entries(folder)})
+            write_json(folder / RECORD, {path.name: sha256(path.read_bytes()) for path in _entries(folder)})
 
 
 def default_place() -> Path:
@@ -74,7 +74,7 @@ def _clean(folder: Path) -> None:
     room = MAX_BYTES
     for path in sorted(_entries(folder), key=lambda path: path.stat().st_mtime, reverse=True):
         room -= path.stat().st_size
-        if room < 0 or known.get(path.name) != _digest(path):
+        if room < 0 or known.get(path.name) != sha256(path.read_bytes()):
             remove(path)
 
 
@@ -82,17 +82,13 @@ def _entries(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.is_file() and path.name != RECORD]
 
 
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 def _machine() -> str:
     """Identifies what a program is compiled for: the processor, its extensions, and the number of cores."""
     with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
         lines = {line for line in file if line.startswith(("model name", "flags", "Features", "CPU part"))}
         cores = sorted(lines)
-        return hashlib.sha256(f"{platform.machine()} {_num_cores()} {cores}".encode()).hexdigest()[:12]
-    return hashlib.sha256(f"{platform.platform()} {platform.processor()} {_num_cores()}".encode()).hexdigest()[:12]
+        return sha256(f"{platform.machine()} {_num_cores()} {cores}")[:12]
+    return sha256(f"{platform.platform()} {platform.processor()} {_num_cores()}")[:12]
 
 
 def _num_cores() -> int | None:

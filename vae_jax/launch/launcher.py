@@ -23,20 +23,12 @@ from absl.flags import FlagValues
 
 from vae_jax import command, environment, session, source
 from vae_jax.config import Experiment, Options, static_part
+from vae_jax.errors import UserError
+from vae_jax.files import exists, remove_leftovers
 from vae_jax.launch import catalog, flags, plan
 from vae_jax.models import MODELS
 from vae_jax.session import Stop, StoppedError
-from vae_jax.workdir import (
-    UserError,
-    check_workdir,
-    exists,
-    is_evaluated,
-    is_trained,
-    read_experiment,
-    remove_leftovers,
-    run_dir,
-    write_record,
-)
+from vae_jax.workdir import check_workdir, is_evaluated, is_trained, read_experiment, run_dir, write_record
 
 if typing.TYPE_CHECKING:
     from vae_jax.claims.results import Results
@@ -77,7 +69,8 @@ def _main(argv: list[str]) -> None:
     if not options.train and not any(is_trained(run_dir(workdir, config)) for config in experiment.configs):
         raise UserError(f"{workdir} holds no trained run of {experiment.name}; launch without --train=false")
     if values.dry_run:  # refuses what the launch would refuse
-        check_runs(experiment.configs, workdir, options.data_dir, check_workdir(workdir, experiment))
+        check_workdir(workdir, experiment)
+        check_runs(experiment.configs, workdir, options.data_dir)
         datasets = [load_dataset(config, options.data_dir) for config in experiment.configs]
         return print("\n".join(plan.describe(own, experiment, workdir, datasets)))
     if ignored:
@@ -156,7 +149,7 @@ def _train(
     configs = experiment.configs
     with session.hold(workdir, session.DRAWING, stop.check):  # who draws beside launches has temporary files
         remove_leftovers(workdir)
-    identities = check_runs(configs, workdir, options.data_dir, before)
+    identities = check_runs(configs, workdir, options.data_dir)
     with cluster.connect(options.cluster, progress) if options.cluster else contextlib.nullcontext() as executor:
         record = provenance.start(experiment, text, options.data_dir, before)
         write_record(workdir, experiment, record)

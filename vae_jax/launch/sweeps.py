@@ -11,7 +11,7 @@ import itertools
 import queue
 import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,10 +21,13 @@ import jax
 from vae_jax import environment, measure, session, source
 from vae_jax.config import Config, Options, canonical, group, static_part
 from vae_jax.data.identity import check_runs
+from vae_jax.errors import UserError, one_line
+from vae_jax.files import remove_leftovers, write_json
 from vae_jax.session import Progress, Stop, StoppedError
 from vae_jax.training import checkpoints, chunks
 from vae_jax.training.chunks import KEPT_PROGRAMS, Watch
-from vae_jax.workdir import DataIdentity, UserError, is_evaluated, is_trained, remove_leftovers, run_dir, write_json
+from vae_jax.training.resolve import Chunk, Due
+from vae_jax.workdir import DataIdentity, is_evaluated, is_trained, run_dir
 
 DEFAULTS = Options()
 ATTEMPTS = 3  # of a chunk, before its runs count as failed
@@ -35,14 +38,6 @@ class Failure(NamedTuple):
 
     run: str
     reason: str  # one line
-
-
-class Chunk(NamedTuple):
-    """Runs of one program that a device trains together; `upcoming` is the next chunk, if of another program."""
-
-    configs: Sequence[Config]
-    identity: DataIdentity
-    upcoming: Sequence[Config] = ()
 
 
 class LocalDevices(ThreadPoolExecutor):
@@ -99,24 +94,43 @@ def train_and_evaluate(
         used = measure.samples_in_use(run_dir(workdir, config) for config in configs)
         options = options._replace(num_likelihood_samples=used)
     dealt = _chunks(configs, identities, workdir, options, is_local=executor is None)
-    _begin(progress, dealt, workdir, options)
+    _begin(progress, dealt, options)
+    if executor is None and options.evaluate != "never":
+        measure.prepare()
+    watch, expected = (None, source.installation()) if executor else (Watch(stop, progress), None)
+    call = functools.partial(work, options=options, watch=watch, expected=expected)
+    failures = []
+    for chunk, outcome in _outcomes(dealt, call, executor, stop, meanwhile):
+        if isinstance(outcome, BaseException):
+            failures += _record_failure(chunk, outcome)
+            continue
+        failures += outcome
+        if executor:
+            _count(chunk, progress, options)
+    if executor:
+        remove_leftovers(workdir / "runs")  # of workers that were lost while they wrote
+    return failures
+
+
+def _outcomes(
+    dealt: Sequence[Chunk], call: Callable[[Chunk], list[Failure]], executor: Executor | None, stop: Stop,
+    meanwhile: Callable[[], object],
+) -> Iterator[tuple[Chunk, list[Failure] | BaseException]]:  # fmt: skip
+    """Has chunks computed, and yields each with what `call` returned of it, or with the error that it ended with.
+
+    An error that a user need not act on may be chance, such as a worker that was killed: the chunk is tried again.
+    """
     pool = executor or LocalDevices()
-    prepare = functools.cache(measure.prepare)  # once
-    watch = None if executor else Watch(stop, progress, prepare if options.evaluate != "never" else lambda: None)
+    todo = [(chunk, 1) for chunk in dealt]
     pending: dict[Future[Any], tuple[Chunk, int]] = {}
-    failures: list[Failure] = []
-    expected = source.installation() if executor else None
-
-    def submit(chunk: Chunk, attempt: int) -> None:
-        try:
-            pending[pool.submit(work, chunk, workdir, options, watch, expected)] = chunk, attempt
-        except Exception as error:  # an executor is anyone's, and each has its own when it is broken or shut down
-            failures.extend(_record_failure(chunk, workdir, error))
-
     try:
-        for chunk in dealt:
-            submit(chunk, 1)
-        while pending:
+        while todo or pending:
+            while todo:
+                chunk, attempt = todo.pop(0)
+                try:
+                    pending[pool.submit(call, chunk)] = chunk, attempt
+                except Exception as error:  # an executor is anyone's; each has its own when it is broken or shut down
+                    yield chunk, error
             if stop.asked:
                 running = [future for future in pending if not future.cancel()]
                 wait(running if executor is None else [])  # local chunks save what they need to resume
@@ -127,23 +141,16 @@ def train_and_evaluate(
                 chunk, attempt = pending.pop(future)
                 if future.cancelled():
                     raise UserError("the cluster or executor is gone; launch again to finish its runs")
-                error = future.exception()
-                if error is None:
-                    failures += future.result()
-                    if executor:
-                        _count(chunk, progress, options)
-                elif isinstance(error, StoppedError):
-                    raise error
-                elif attempt < ATTEMPTS and not isinstance(error, UserError):
-                    submit(chunk, attempt + 1)
+                raised = future.exception()
+                if isinstance(raised, StoppedError):
+                    raise raised
+                if raised is None or isinstance(raised, UserError) or attempt == ATTEMPTS:
+                    yield chunk, raised or future.result()
                 else:
-                    failures += _record_failure(chunk, workdir, error)
+                    todo.append((chunk, attempt + 1))
     finally:
         if executor is None:
             pool.shutdown(wait=False, cancel_futures=True)
-    if executor:
-        remove_leftovers(workdir / "runs")  # of workers that were lost while they wrote
-    return failures
 
 
 def train_one(config: Config, workdir: Path, data_dir: str | None = None) -> Path:
@@ -169,8 +176,7 @@ def train_one(config: Config, workdir: Path, data_dir: str | None = None) -> Pat
 
 @environment.own_settings()
 def work(
-    chunk: Chunk, workdir: Path, options: Options, watch: Watch | None = None,
-    expected: Mapping[str, str | None] | None = None,
+    chunk: Chunk, options: Options, watch: Watch | None = None, expected: Mapping[str, str | None] | None = None
 ) -> list[Failure]:  # fmt: skip
     """Trains a chunk, then evaluates its runs; a worker calls this, which must have the `expected` installation.
 
@@ -183,24 +189,21 @@ def work(
     """
     if expected and (difference := source.difference(source.installation(), expected)):
         raise UserError(f"its worker has another installation ({difference}); install the same, and launch again")
-    configs, failures = chunk.configs, []
+    watch, failures = watch or Watch(Stop(), Progress()), []
     if options.train:
-        chunks.train(configs, chunk.identity, workdir, options, watch, chunk.upcoming)
-    for config in configs:
-        folder = run_dir(workdir, config)
+        chunks.train(chunk, options, watch)
+    for config, folder, _ in chunk.runs:
         if not _needs_evaluation(folder, options):
             continue
-        if watch:
-            watch.stop.check()
-            watch.progress.doing("evaluating")
+        watch.stop.check()
+        watch.progress.doing("evaluating")
         assert options.num_likelihood_samples is not None  # `train_and_evaluate` has filled it in
         numbers = measure.evaluate_run(
             folder, data_dir=options.data_dir, num_likelihood_samples=options.num_likelihood_samples
         )
         if "failed" in numbers:
             failures.append(Failure(config.name, f"evaluation: {numbers['failed']}"))
-        if watch:
-            watch.progress.evaluated()
+        watch.progress.evaluated()
     return failures
 
 
@@ -219,20 +222,21 @@ def _chunks(
     The first runs of all programs go before the others, so that models can be compared soon; but not where so many
     programs are not kept compiled.
     """
-    trained = {config: is_trained(run_dir(workdir, config)) for config in configs}
+    runs = {config: Due(config, run_dir(workdir, config), identities[config]) for config in configs}
+    trained = {config: is_trained(run.folder) for config, run in runs.items()}
     programs: list[list[list[Config]]] = []
     for members in group(config for config in configs if options.train and not trained[config]):
         size = _runs_at_once(len(members), options, is_local)
         programs.append([members[start : start + size] for start in range(0, len(members), size)])
     in_turn = [part for parts in programs for part in parts]
-    if len(programs) <= KEPT_PROGRAMS:
+    if len(programs) * jax.local_device_count() <= KEPT_PROGRAMS:
         in_turn = [parts[0] for parts in programs] + [part for parts in programs for part in parts[1:]]
     dealt = []
     for part, after in itertools.zip_longest(in_turn, in_turn[1:]):
         is_other = is_local and after and static_part(after[0]) != static_part(part[0])
-        dealt.append(Chunk(part, identities[part[0]], after if is_other else ()))
-    due = [config for config in configs if trained[config] and _needs_evaluation(run_dir(workdir, config), options)]
-    return dealt + [Chunk([config], identities[config]) for config in due]
+        dealt.append(Chunk([runs[config] for config in part], after if is_other else ()))
+    evaluable = [run for config, run in runs.items() if trained[config] and _needs_evaluation(run.folder, options)]
+    return dealt + [Chunk([run]) for run in evaluable]
 
 
 def _runs_at_once(num_runs: int, options: Options, is_local: bool) -> int:
@@ -243,19 +247,17 @@ def _runs_at_once(num_runs: int, options: Options, is_local: bool) -> int:
     return -(-num_runs // jax.local_device_count())
 
 
-def _begin(progress: Progress, dealt: Sequence[Chunk], workdir: Path, options: Options) -> None:
+def _begin(progress: Progress, dealt: Sequence[Chunk], options: Options) -> None:
     """Starts the display of these chunks, and says which evaluations are repeated because they are not current."""
     to_train = to_evaluate = images = done = stale = 0
-    for chunk in dealt:
-        for config in chunk.configs:
-            folder = run_dir(workdir, config)
-            to_evaluate += options.evaluate != "never"
-            if is_trained(folder):
-                stale += options.evaluate == "due" and is_evaluated(folder)
-                continue
-            to_train += 1
-            images += chunk.identity.counts["train"] * config.num_epochs
-            done += chunk.identity.counts["train"] * max(checkpoints.epochs(folder), default=0)
+    for config, folder, identity in itertools.chain.from_iterable(chunk.runs for chunk in dealt):
+        to_evaluate += options.evaluate != "never"
+        if is_trained(folder):
+            stale += options.evaluate == "due" and is_evaluated(folder)
+            continue
+        to_train += 1
+        images += identity.counts["train"] * config.num_epochs
+        done += identity.counts["train"] * checkpoints.epochs_done(folder)
     if stale:
         progress.say(
             f"{stale} evaluations failed, or are of other code, instruments or sample counts than today's; "
@@ -267,18 +269,17 @@ def _begin(progress: Progress, dealt: Sequence[Chunk], workdir: Path, options: O
 def _count(chunk: Chunk, progress: Progress, options: Options) -> None:
     """Counts a chunk that another process has finished."""
     if options.train:
-        images = sum(chunk.identity.counts["train"] * config.num_epochs for config in chunk.configs)
-        progress.trained(len(chunk.configs), images)
+        images = sum(run.identity.counts["train"] * run.config.num_epochs for run in chunk.runs)
+        progress.trained(len(chunk.runs), images)
     if options.evaluate != "never":
-        progress.evaluated(len(chunk.configs))
+        progress.evaluated(len(chunk.runs))
 
 
-def _record_failure(chunk: Chunk, workdir: Path, error: BaseException) -> list[Failure]:
-    """Records that a chunk's runs could not be trained."""
-    lines = str(error).splitlines() or [""]
-    reason = lines[0] if isinstance(error, UserError) else f"{type(error).__name__}: {lines[0]}".rstrip(": ")
-    failures = [Failure(c.name, reason) for c in chunk.configs if not is_trained(run_dir(workdir, c))]
-    for failure in failures:
+def _record_failure(chunk: Chunk, error: BaseException) -> list[Failure]:
+    """Records that a chunk's runs could not be trained, or handed over."""
+    reason = one_line(error)
+    untrained = [run for run in chunk.runs if not is_trained(run.folder)]
+    for run in untrained:
         with contextlib.suppress(UserError):  # the disk may be full
-            write_json(workdir / "runs" / failure.run / "failed.json", {"failed": failure.reason})
-    return failures or [Failure(chunk.configs[0].name, reason)]
+            write_json(run.folder / "failed.json", {"failed": reason})
+    return [Failure(run.config.name, reason) for run in untrained or chunk.runs[:1]]

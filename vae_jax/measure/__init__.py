@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from vae_jax import environment, source
+from vae_jax.errors import UserError, one_line
+from vae_jax.files import read_json, write_json
 from vae_jax.measure import instruments
 from vae_jax.models import MODELS
 from vae_jax.training.runs import load_run
-from vae_jax.workdir import UserError, is_trained, read_config, read_identity, read_json, write_json
+from vae_jax.workdir import is_trained, read_config, read_identity
 
 NUM_SAMPLES = 500  # of the importance-sampled bound, per image
 SOURCES = (
@@ -56,9 +58,9 @@ def evaluate_run(
             try:
                 numbers |= compute()
             except Exception as error:
-                failures.append(f"{part}: {_one_line(error)}")
+                failures.append(f"{part}: {one_line(error)}")
     except Exception as error:
-        failures.append(_one_line(error))
+        failures.append(one_line(error))
     if failures:
         numbers["failed"] = "; ".join(failures)
     numbers = {name: _json_ready(value) for name, value in numbers.items()}
@@ -91,9 +93,8 @@ def made_by(folder: Path, num_likelihood_samples: int, diverged: bool = False) -
     made: dict[str, Any] = {"source": source.digest(*SOURCES)}
     if diverged:
         return made
-    if identity := read_identity(folder):
-        digest = instruments.digest(folder.parents[1] / instruments.FOLDER, identity)
-        made |= {"judge": digest} if digest else {}
+    if digest := instruments.digest(folder.parents[1] / instruments.FOLDER, read_identity(folder)):
+        made["judge"] = digest
     if MODELS[read_config(folder).model].has_variance:
         made["num_likelihood_samples"] = num_likelihood_samples
     return made
@@ -122,8 +123,3 @@ def _json_ready(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | str):
         return value
     return float(value) if math.isfinite(value) else None
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())[:300]
-    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}".removesuffix(": ")

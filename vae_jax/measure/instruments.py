@@ -7,16 +7,16 @@ user's cache keeps a copy of each, so that another workdir need not train it aga
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vae_jax import arrays, session, source
-from vae_jax.arrays import Arrays, DamagedError, MismatchError
-from vae_jax.workdir import DataIdentity, UserError, exists
+from vae_jax import files, session, source
+from vae_jax.errors import DamagedError, MismatchError, UserError
+from vae_jax.files import Arrays, exists
+from vae_jax.workdir import DataIdentity
 
 FOLDER = "instruments"  # of a workdir
 SOURCES = (
@@ -78,24 +78,24 @@ def load_or_train(
             found, accuracy = train()
         for path in missing:
             try:
-                arrays.write(path, found, {"identity": identity, "accuracy": accuracy})
+                files.write_arrays(path, found, {"identity": identity, "accuracy": accuracy})
             except UserError as error:
                 if path.parent == folder:
                     raise
                 session.say(f"{error}; set VAE_JAX_CACHE_DIR to keep the judge")
-    return Instrument(found, accuracy, arrays.digest(found))
+    return Instrument(found, accuracy, files.digest(found))
 
 
 def digest(folder: Path, data: DataIdentity) -> str | None:
     """Returns the digest of the instrument in WORKDIR/instruments that measures this data set, if there is one."""
     with contextlib.suppress(DamagedError, UserError):  # damaged, or not there
-        return str(arrays.read_header(folder / file_name(data))["sha256"])
+        return str(files.read_header(folder / file_name(data))["sha256"])
     return None
 
 
 def file_name(data: DataIdentity, seed: int = 0) -> str:
     """Returns the name of an instrument's file, such as `judge-0123456789abcdef.safetensors`."""
-    return f"judge-{hashlib.sha256(json.dumps([seed, *data]).encode()).hexdigest()[:16]}.safetensors"
+    return f"judge-{files.sha256(json.dumps([seed, *data]))[:16]}.safetensors"
 
 
 def cache_dir() -> Path:
@@ -125,7 +125,7 @@ def _read(
 ) -> tuple[Arrays, float]:
     if not exists(path):
         raise MismatchError("does not exist yet")
-    found, header = arrays.read(path, shapes)
+    found, header = files.read_arrays(path, shapes)
     accuracy = header.get("accuracy")
     if header.keys() != {"identity", "accuracy", "sha256"} or not isinstance(accuracy, float) or not 0 <= accuracy <= 1:
         raise DamagedError("is damaged: its header is incomplete")

@@ -20,9 +20,9 @@ import numpy as np
 from jax import Array
 from scipy.special import logsumexp
 
-from vae_jax.arrays import Arrays
 from vae_jax.data import Dataset, Split
 from vae_jax.data.identity import identity_of
+from vae_jax.files import Arrays
 from vae_jax.measure import instruments, outliers, recipe
 from vae_jax.measure.subsets import MAX_IMAGES, limit, subset
 from vae_jax.model.convolutions import Conv, conv

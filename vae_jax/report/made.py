@@ -4,7 +4,6 @@ All of them are made from the same things: the runs, their numbers, the experime
 one digest of these beside the digests of the files that were made.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,9 @@ from typing import Any
 from vae_jax import source
 from vae_jax.claims.results import Results
 from vae_jax.config import Experiment
-from vae_jax.workdir import UserError, read_json, run_dir, write_json
+from vae_jax.errors import UserError
+from vae_jax.files import read_json, sha256, write_json
+from vae_jax.workdir import run_dir
 
 FILES = ("config.json", "metrics.jsonl", "params.safetensors")  # of a run
 PACKAGES = ("jax", "jaxlib", "flax", "numpy", "scipy", "scikit-learn", "matplotlib", "pillow", "jinja2")
@@ -28,7 +29,7 @@ def digest(experiment: Experiment, workdir: Path, results: Results) -> str:
     ]  # fmt: skip
     asked = experiment.name, experiment.question, experiment.base.to_dict(), list(experiment.figures)
     code = source.digest(suffixes=(".py", ".html", ".css", ".js", ".json"))
-    return _sha256(json.dumps([numbers, asked, code, [source.version(name) for name in PACKAGES]]).encode())
+    return sha256(json.dumps([numbers, asked, code, [source.version(name) for name in PACKAGES]]))
 
 
 class Made:
@@ -79,10 +80,6 @@ class Made:
 def _digest_of(path: Path) -> str | None:
     """The SHA-256 of a file; None if it cannot be read."""
     try:
-        return _sha256(path.read_bytes())
+        return sha256(path.read_bytes())
     except OSError:
         return None
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

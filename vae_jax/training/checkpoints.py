@@ -1,26 +1,17 @@
-"""A run's checkpoints: what its training resumes from, in the run's own folder.
-
-WORKDIR/runs/NAME/checkpoint-EPOCH.safetensors    the state, and the metrics up to there; the last two are kept
-"""
+"""A run's checkpoint: what its training resumes from, WORKDIR/runs/NAME/checkpoint.safetensors."""
 
 import functools
-import os
-import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 
-from vae_jax import arrays, session
-from vae_jax.arrays import DamagedError
+from vae_jax import files, session
 from vae_jax.config import Config, ConfigError
+from vae_jax.errors import DamagedError, MismatchError, UserError
 from vae_jax.model.programs import Program
 from vae_jax.training import step
 from vae_jax.training.step import TrainState
-from vae_jax.workdir import UserError, exists, is_history, remove
-
-FORMAT = 2  # raise it when older checkpoints can no longer be resumed from
-KEPT = 2  # the newest, and one in case that is damaged
 
 
 class Checkpoint(NamedTuple):
@@ -33,25 +24,18 @@ class Checkpoint(NamedTuple):
 
 
 def write(folder: Path, config: Config, checkpoint: Checkpoint) -> None:
-    """Writes a checkpoint, and deletes all but the last two.
+    """Writes a run's checkpoint, in place of the one before.
 
     Raises:
-        UserError: it cannot be written; earlier checkpoints are still whole.
+        UserError: it cannot be written; the one before is still whole.
     """
-    header = {
-        "format": FORMAT,
-        "epoch": checkpoint.epoch,
-        "config": config.to_dict(),
-        "metrics": checkpoint.metrics,
-        "timing": checkpoint.timing,
-    }
-    arrays.write(path_of(folder, checkpoint.epoch), _flatten(checkpoint.state), header)
-    for epoch in epochs(folder)[:-KEPT]:
-        remove(path_of(folder, epoch))
+    epoch, metrics, timing, state = checkpoint
+    header = {"epoch": epoch, "config": config.to_dict(), "metrics": metrics, "timing": timing}
+    files.write_arrays(path_of(folder), _flatten(state), header)
 
 
-def newest(folder: Path, config: Config, program: Program) -> Checkpoint | None:
-    """Reads the newest undamaged checkpoint of a run; None if there is none. Reports damage on stderr.
+def read(folder: Path, config: Config, program: Program) -> Checkpoint | None:
+    """Reads the checkpoint of a run; None if there is none, or a damaged one, which is said on stderr.
 
     Args:
         folder: of the run.
@@ -59,80 +43,47 @@ def newest(folder: Path, config: Config, program: Program) -> Checkpoint | None:
         program: of the run, which determines the names, shapes and dtypes of its arrays.
 
     Raises:
-        UserError: the checkpoint was written by code with another format, Config or network.
+        UserError: the checkpoint was written by code with another Config or network, or cannot be read.
     """
-    found = epochs(folder)
-    for epoch in reversed(found):
-        path = path_of(folder, epoch)
-        try:
-            return _read(path, epoch, config, program)
-        except DamagedError as error:
-            session.say(f"{path} {error}; not used")
-        except UserError:
-            # Another worker may have finished the run and deleted its checkpoints.
-            if exists(path):
-                raise
-    if found and epochs(folder):
-        session.say(f"{folder} has no undamaged checkpoint; the run starts over")
-    return None
+    path, shapes = path_of(folder), _shapes(program)
+    leaves = _flatten(shapes)
+    try:
+        found, header = files.read_arrays(path, {name: (leaf.shape, leaf.dtype) for name, leaf in leaves.items()})
+        if Config.from_dict(header["config"]) != config:
+            raise MismatchError("belongs to another Config")
+    except DamagedError as error:
+        session.say(f"{path} {error}; the run starts over")
+        return None
+    except (MismatchError, ConfigError, LookupError) as error:  # the last two of a field that this code does not have
+        what = f"{path} {error}" if isinstance(error, MismatchError) else f"{path} belongs to another Config"
+        raise UserError(f"{what}, so other code wrote it; delete it to train the run from the start") from error
+    except UserError:
+        if files.exists(path):
+            raise
+        return None
+    state = jax.tree.unflatten(jax.tree.structure(shapes), [found[name] for name in leaves])
+    return Checkpoint(header["epoch"], header["metrics"], header["timing"], state)
 
 
-def epochs(folder: Path) -> list[int]:
-    """Returns the epochs of a run's checkpoints, rising.
+def epochs_done(folder: Path) -> int:
+    """Returns how many epochs a run's checkpoint stands for; 0 if there is none, or a damaged one.
 
     Raises:
         UserError: the folder cannot be read, which does not mean that it holds none.
     """
     try:
-        names = os.listdir(folder)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise UserError(f"cannot read {folder}: {error.strerror or error}") from error
-    matches = (re.fullmatch(r"checkpoint-([0-9]{1,9})\.safetensors", name) for name in names)
-    return sorted(int(match[1]) for match in matches if match)
+        return int(files.read_header(path_of(folder))["epoch"]) if files.exists(path_of(folder)) else 0
+    except (DamagedError, LookupError):
+        return 0
 
 
-def path_of(folder: Path, epoch: int) -> Path:
-    """Returns the path of a checkpoint."""
-    return folder / f"checkpoint-{epoch}.safetensors"
-
-
-def remove_all(folder: Path, after: int = 0) -> None:
-    """Deletes a run's checkpoints after some epoch."""
-    for epoch in epochs(folder):
-        if epoch > after:
-            remove(path_of(folder, epoch))
-
-
-def _read(path: Path, epoch: int, config: Config, program: Program) -> Checkpoint:
-    header = arrays.read_header(path)
-    way_out = f"delete {path} to train the run from the start"
-    if header.get("format") != FORMAT:
-        raise UserError(f"{path} has format {header.get('format')!r} and this code reads {FORMAT}; {way_out}")
-    try:
-        same = Config.from_dict(header.get("config", {})) == config
-    except ConfigError:  # a field that this code does not have
-        same = False
-    if not same:
-        raise UserError(f"{path} belongs to another Config; {way_out}")
-    metrics, timing = header.get("metrics", []), header.get("timing", [])
-    is_whole = isinstance(metrics, list) and is_history(metrics, epoch) and isinstance(timing, list)
-    if header.get("epoch") != epoch or not is_whole:
-        raise DamagedError("is damaged: it does not have a row of metrics for each epoch")
-    structure = _structure(program)
-    leaves = _flatten(structure)
-    expected = {name: (leaf.shape, leaf.dtype) for name, leaf in leaves.items()}
-    try:
-        found, _ = arrays.read(path, expected)
-    except arrays.MismatchError as error:
-        raise UserError(f"{path} {error}, so other code wrote it; {way_out}") from error
-    state = jax.tree.unflatten(jax.tree.structure(structure), [found[name] for name in leaves])
-    return Checkpoint(epoch, metrics, timing, state)
+def path_of(folder: Path) -> Path:
+    """Returns the path of a run's checkpoint."""
+    return folder / "checkpoint.safetensors"
 
 
 @functools.lru_cache(maxsize=16)
-def _structure(program: Program) -> Any:
+def _shapes(program: Program) -> Any:
     """Returns the shapes and dtypes of a run's TrainState, without computing it."""
     states = jax.eval_shape(lambda: step.init_states(program, step.hyperparameters([program.config])))
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), states)

@@ -11,21 +11,21 @@ import jax
 import numpy as np
 from jax import Array
 
-from vae_jax import arrays, environment
-from vae_jax.arrays import DamagedError, MismatchError
+from vae_jax import environment, files
 from vae_jax.config import Config, ConfigError
 from vae_jax.data import Dataset
 from vae_jax.data.identity import check_identity, load_dataset
 from vae_jax.data.pixels import BYTES, PixelRange, to_uint8
+from vae_jax.errors import DamagedError, MismatchError, UserError
+from vae_jax.files import exists
 from vae_jax.model import networks
 from vae_jax.model.likelihoods import pixel_mean
 from vae_jax.model.networks import Params, chunk_size, init_params, make_key
 from vae_jax.model.objectives import Posterior
 from vae_jax.model.programs import Program, make_program, observed_pixels
-from vae_jax.workdir import DataIdentity, UserError, exists, is_trained, read_config, read_identity, way_out
+from vae_jax.workdir import DataIdentity, is_trained, read_config, read_identity, way_out
 
 CHUNK = 2000  # images that go through a network at once outside training, or fewer large ones
-MAX_SIDE = 1 << 16  # pixels; a damaged header may say anything
 
 
 class Codes(NamedTuple):
@@ -43,7 +43,7 @@ class TrainedRun(NamedTuple):
     encode: Callable[[Any], Codes]  # images [N, H, W] or [H, W], uint8 or float in [0, 1], to Codes of float32[N, D]
     decode: Callable[[Any], np.ndarray]  # float[N, D] to mean pixels float32[N, H, W] in [0, 1]
     program: Program
-    identity: DataIdentity | None  # of its data set; None for a run of version 0.1.0
+    identity: DataIdentity | None  # of its data set; None for a run that is in memory only
     pixel_range: PixelRange = BYTES  # what black and white are in integers that have the units of its files
 
     @property
@@ -70,20 +70,17 @@ def load_run(run: Path) -> TrainedRun:
     _check_is_run(run)
     config, path = read_config(run), run / "params.safetensors"
     try:
-        header = arrays.read_header(path)
-        height, width = map(int, header["image_shape"])
-        black, white = map(float, header.get("pixel_range", BYTES))
-        is_sound = 0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE and black < white < np.inf
-        if not is_sound or Config.from_dict(header["config"]) != config:
-            raise DamagedError("does not belong to the Config beside it")
-        program = make_program(config, (height, width))
-        flat, _ = arrays.read(path, param_shapes(program))
+        header = files.read_header(path)
+        if Config.from_dict(header["config"]) != config:
+            raise MismatchError("does not belong to the Config beside it")
+        program, pixel_range = make_program(config, tuple(header["image_shape"])), PixelRange(*header["pixel_range"])
+        flat, _ = files.read_arrays(path, param_shapes(program))
     except (DamagedError, MismatchError) as error:
         raise UserError(f"{path} {error}; {way_out(run)}") from error
-    except (ConfigError, LookupError, TypeError, ValueError) as error:
+    except (ConfigError, LookupError) as error:  # of a header that other code wrote
         raise UserError(f"{path} is damaged ({error}); {way_out(run)}") from error
     params = flax.traverse_util.unflatten_dict(flat, sep="/")
-    return trained_run(config, program, params, read_identity(run), PixelRange(black, white))
+    return trained_run(config, program, params, read_identity(run), pixel_range)
 
 
 def write_params(
@@ -96,7 +93,7 @@ def write_params(
     """
     flat = flax.traverse_util.flatten_dict(params, sep="/")
     header = {"config": config.to_dict(), "image_shape": list(image_shape), "pixel_range": list(pixel_range)}
-    arrays.write(run / "params.safetensors", flat, header)
+    files.write_arrays(run / "params.safetensors", flat, header)
 
 
 def param_shapes(program: Program) -> dict[str, tuple[tuple[int, ...], Any]]:
@@ -112,7 +109,8 @@ def dataset_of(run: TrainedRun, data_dir: str | None = None) -> Dataset:
         UserError: it is missing or damaged, or its images are not those the run was trained on.
     """
     dataset = load_dataset(run.config, data_dir)
-    check_identity(run.name, run.identity, dataset)
+    if run.identity:
+        check_identity(run.name, run.identity, dataset)
     return dataset
 
 

@@ -14,13 +14,15 @@ from typing import NamedTuple
 
 from vae_jax.claims.results import Results
 from vae_jax.config import Experiment
+from vae_jax.errors import UserError
+from vae_jax.files import remove, write_bytes
 from vae_jax.report.figures import decodes, density, latents, numbers, overview
 from vae_jax.report.figures.inputs import Inputs
 from vae_jax.report.figures.panels import FIGURES
 from vae_jax.report.figures.rendering import render
 from vae_jax.report.figures.style import in_style
 from vae_jax.report.made import Made
-from vae_jax.workdir import Picture, UserError, is_trained, remove, run_dir, write_bytes
+from vae_jax.workdir import Picture, is_trained, run_dir
 
 __all__ = ["FIGURES", "Drawn", "backend", "decodes", "density", "draw", "latents", "numbers", "overview"]
 

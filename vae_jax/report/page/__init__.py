@@ -23,12 +23,14 @@ from vae_jax.claims.results import Results
 from vae_jax.claims.summary import DASH, SUMMARY, summarize
 from vae_jax.claims.verdicts import describe_others, judge
 from vae_jax.config import FIELDS, Experiment, varying_fields
+from vae_jax.errors import UserError
+from vae_jax.files import write_text
 from vae_jax.measure.measurements import MEASUREMENTS
 from vae_jax.models import MODELS
 from vae_jax.report.page import explorer, story, tables
 from vae_jax.report.page import record as facts
 from vae_jax.report.page.language import Language
-from vae_jax.workdir import Picture, UserError, read_record, write_text
+from vae_jax.workdir import Picture, read_record
 
 MAX_BYTES = 8_000_000  # of the page, whatever its images and networks are
 EXPLORER_BYTES = 150_000  # of the page, for the scripts of an explorer and for texts in place of what is left out

@@ -15,6 +15,7 @@ from PIL import Image
 from vae_jax.claims.results import Results
 from vae_jax.config import Config, varying_fields
 from vae_jax.data import Dataset
+from vae_jax.errors import UserError
 from vae_jax.fields import format_value
 from vae_jax.measure import judges
 from vae_jax.measure.instruments import FOLDER
@@ -23,7 +24,7 @@ from vae_jax.measure.subsets import subset
 from vae_jax.models import MODEL_FIELDS, MODELS
 from vae_jax.report.page.weights import Packed, encode_array, is_packable, pack, packed_size
 from vae_jax.training.runs import TrainedRun, dataset_of, load_dataset, load_run
-from vae_jax.workdir import UserError, is_trained, run_dir
+from vae_jax.workdir import is_trained, run_dir
 
 MAX_BYTES = 5_000_000  # that the runs take in a page with room for them
 BACKGROUND_BYTES = 5_000  # of a run, for its settings and the background of its plane
