@@ -144,7 +144,7 @@ def test_the_leftovers_of_interrupted_writes_are_removed_and_no_other_temporary_
     write_bytes(tmp_path / "runs" / "ae" / "params.safetensors", b"")
     monkeypatch.undo()
     assert len(os.listdir(tmp_path / "runs" / "ae")) == 1
-    files.remove_leftovers(tmp_path)
+    files.remove_leftovers(tmp_path, ["runs"])
     assert os.listdir(tmp_path / "runs" / "ae") == []
     assert (tmp_path / ".a.tmp").exists()
 

@@ -7,6 +7,7 @@ safe. NumPy is imported where arrays are read or written, so that a dry run answ
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -121,9 +122,10 @@ def remove(path: Path) -> None:
             path.unlink()
 
 
-def remove_leftovers(workdir: Path) -> None:
-    """Deletes the temporary files of interrupted writes."""
-    for path in workdir.rglob(f".*.{'[0-9a-f]' * 12}{TEMPORARY}"):  # as `write_bytes` names them, and nobody else
+def remove_leftovers(folder: Path, below: Iterable[str]) -> None:
+    """Deletes the temporary files of interrupted writes in a folder, and at any depth in those of its folders named."""
+    pattern = f".*.{'[0-9a-f]' * 12}{TEMPORARY}"  # as `write_bytes` names them, and nobody else
+    for path in itertools.chain(folder.glob(pattern), *((folder / name).rglob(pattern) for name in below)):
         remove(path)
 
 

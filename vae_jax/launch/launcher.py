@@ -28,7 +28,7 @@ from vae_jax.files import exists, remove_leftovers
 from vae_jax.launch import catalog, flags, plan
 from vae_jax.models import MODELS
 from vae_jax.session import Stop, StoppedError
-from vae_jax.workdir import check_workdir, is_evaluated, is_trained, read_experiment, run_dir, write_record
+from vae_jax.workdir import WRITTEN, check_workdir, is_evaluated, is_trained, read_experiment, run_dir, write_record
 
 if typing.TYPE_CHECKING:
     from vae_jax.claims.results import Results
@@ -148,7 +148,7 @@ def _train(
 
     configs = experiment.configs
     with session.hold(workdir, session.DRAWING, stop.check):  # who draws beside launches has temporary files
-        remove_leftovers(workdir)
+        remove_leftovers(workdir, WRITTEN)
     identities = check_runs(configs, workdir, options.data_dir)
     with cluster.connect(options.cluster, progress) if options.cluster else contextlib.nullcontext() as executor:
         record = provenance.start(experiment, text, options.data_dir, before)

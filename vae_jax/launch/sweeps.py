@@ -108,7 +108,7 @@ def train_and_evaluate(
         if executor:
             _count(chunk, progress, options)
     if executor:
-        remove_leftovers(workdir / "runs")  # of workers that were lost while they wrote
+        remove_leftovers(workdir, ["runs"])  # of workers that were lost while they wrote
     return failures
 
 
