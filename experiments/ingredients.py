@@ -7,8 +7,8 @@ the codes is none, of one size, or of a size that the encoder learns. Each model
 neither; without a pull, learned noise has nothing that keeps it, and goes. `rae` without its decay is the AE with a
 pull, `cv_vae` is the constant-variance VAE of Ghosh et al. 2020 (arXiv:1903.12436).
 
-Measured with `--seed=100..109`, mnist_5k: distortion and rate in nats, Fréchet distances of samples by what is known
-of the codes, and what it is after standardizing them, without a look at their correlations; holes are
+Measured with `--seed=100..109`, mnist_5k: distortion and rate in nats, Fréchet distances of samples by what is known of
+the codes, and what it is after standardizing them, without a look at their correlations; holes are
 `gaussian_hole_mass`, steps `step_0_3_change`, midpoints `midpoint_implausible_excess`.
 
 | 16 dimensions | distortion | rate | N(0, I) | standardized | Gaussian | mixture | codes | holes | steps | midpoints |

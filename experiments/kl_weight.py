@@ -4,8 +4,9 @@
 
 The recipe is that of `recipe`.
 
-Measured with `--seed=100..102`, mnist_5k at 16 dimensions: distortion, rate and ELBO in nats, Fréchet distances of samples
-by what is known of the codes; holes are `gaussian_hole_mass`, steps `step_0_3_change`, kNN `knn_accuracy_whitened`.
+Measured with `--seed=100..102`, mnist_5k at 16 dimensions: distortion, rate and ELBO in nats, Fréchet distances of
+samples by what is known of the codes; holes are `gaussian_hole_mass`, steps `step_0_3_change`, kNN
+`knn_accuracy_whitened`.
 
 | KL weight | distortion | rate | ELBO | N(0, I) | Gaussian | codes | holes | steps | kNN | active units |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -19,9 +20,9 @@ by what is known of the codes; holes are `gaussian_hole_mass`, steps `step_0_3_c
 | 8 | 162 | 2.9 | -165 | 163 | 157 | 147 | 0.08 | 0.109 | 0.76 | 12.3 |
 
 Samples of N(0, I) are nearest at weights 1 and 2; with the Gaussian of the codes known, every weight costs. Steps stop
-shrinking at 1, holes do not. At 2 dimensions all weights up to 2 have distances of 177 to 183 (AE 175), distortions of 156
-to 159 (AE 156), and steps that fall from 0.59 (AE) over 0.28 (1) to 0.17 (8). At weight 8 and 16 dimensions the model no
-longer reconstructs by the bar of docs/method.md, and is not judged.
+shrinking at 1, holes do not. At 2 dimensions all weights up to 2 have distances of 177 to 183 (AE 175), distortions of
+156 to 159 (AE 156), and steps that fall from 0.59 (AE) over 0.28 (1) to 0.17 (8). At weight 8 and 16 dimensions the
+model no longer reconstructs by the bar of docs/method.md, and is not judged.
 """
 
 from vae_jax.config import Config, Experiment

@@ -4,8 +4,8 @@
 
 The recipe is that of `recipe`.
 
-Measured with `--seed=100..102`, mnist_5k, AE | VAE: distortion in nats, Fréchet distances of samples by what is known of
-the codes; holes are `gaussian_hole_mass`, steps `step_0_3_change`, kNN `knn_accuracy_whitened`.
+Measured with `--seed=100..102`, mnist_5k, AE | VAE: distortion in nats, Fréchet distances of samples by what is known
+of the codes; holes are `gaussian_hole_mass`, steps `step_0_3_change`, kNN `knn_accuracy_whitened`.
 
 | dimensions | distortion | N(0, I) | Gaussian | codes | holes | steps | kNN |
 | --- | --- | --- | --- | --- | --- | --- | --- |
