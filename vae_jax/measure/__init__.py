@@ -1,8 +1,4 @@
-"""A trained run to numbers: evaluation.json beside its parameters.
-
-This module is imported before training starts, and `parts` with the libraries that it needs, which takes seconds, once
-there is a run to evaluate.
-"""
+"""A trained run to numbers: evaluation.json beside its parameters."""
 
 import importlib
 import math
@@ -12,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vae_jax import environment, source
-from vae_jax.measure import instruments
+from vae_jax.measure import instruments, parts
 from vae_jax.models import MODELS
 from vae_jax.training.runs import load_run
 from vae_jax.workdir import UserError, is_trained, read_config, read_identity, read_json, write_json
@@ -47,8 +43,6 @@ def evaluate_run(
     """
     if not is_trained(folder):
         load_run(folder)  # raises an error that says why
-    from vae_jax.measure import parts
-
     numbers: dict[str, Any] = {}
     failures = []
     try:
@@ -68,8 +62,8 @@ def evaluate_run(
 
 
 def prepare() -> None:
-    """Imports in the background what an evaluation needs, so that it need not wait for that after training."""
-    threading.Thread(target=importlib.import_module, args=[f"{__name__}.parts"], daemon=True).start()
+    """Imports scikit-learn in the background, which takes seconds, so that no evaluation need wait for that."""
+    threading.Thread(target=importlib.import_module, args=["sklearn.mixture"], daemon=True).start()
 
 
 def is_current(folder: Path, num_likelihood_samples: int) -> bool:

@@ -25,6 +25,7 @@ from jax import Array
 from scipy.interpolate import RegularGridInterpolator
 from scipy.special import ndtri
 
+from vae_jax.measure.entry import SHARE, Measurement
 from vae_jax.measure.latents import Whitening, whitening
 from vae_jax.measure.subsets import limit, subset
 from vae_jax.training.runs import Codes, TrainedRun
@@ -37,6 +38,14 @@ NORMAL_SIDES = {1: 1 << 13, 2: 1 << 9}  # points along each axis, of equal mass 
 REACH = 4.5  # standard deviations of each component, that the grid covers
 GRID_LOSS = 0.01  # of the mass of q(z), beyond which the grid is too coarse
 ROWS = 256  # points whose densities are computed at once; times `MAX_COMPONENTS`, 5 MB
+
+
+MEASUREMENTS = {
+    "gaussian_hole_mass": Measurement("samples of the codes' own Gaussian in holes", SHARE, "lower", "holes",
+        "Share of samples of the codes' own Gaussian where the density of all training codes is below the level that "
+        "holds 95 % of them; 0.05 for codes that are Gaussian, as those of a collapsed model.",
+        "after Rosca et al. 2018, Distribution Matching in Variational Inference", error="draws"),
+}  # fmt: skip
 
 
 class Density(NamedTuple):

@@ -11,16 +11,15 @@ References:
 """
 
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import sklearn.exceptions
-import sklearn.mixture
 from threadpoolctl import threadpool_limits
 
 from vae_jax.data import Dataset
 from vae_jax.measure import recipe
 from vae_jax.measure.distances import NEIGHBOURS, Neighbours, coverage, frechet_distance, frechet_from_moments, moments
+from vae_jax.measure.entry import SHARE, Measurement, for_each
 from vae_jax.measure.judges import Judge
 from vae_jax.measure.subsets import MAX_IMAGES, limit, subset
 from vae_jax.training.runs import TrainedRun, in_chunks
@@ -30,6 +29,49 @@ MIXTURE_CODES = 5_000  # the mixture is fitted to, at most
 FULL_DIMS = 128  # latent dimensions up to which the mixture has full covariances
 NEIGHBOUR_IMAGES = 2_000  # of each side that are compared in pairs, at most
 NUM_PAIRS = 1_000  # of test images, between whose codes the midpoints lie, at most
+
+SAMPLERS = {
+    "prior": "N(0, I) samples",
+    "standardized": "samples of N(0, I) in standardized codes",
+    "gaussian": "samples of the codes' own Gaussian",
+    "mixture": "samples of the codes' own mixture",
+    "aggregate": "decodes of training codes",
+}
+"""The distributions codes are sampled from, by the prefix of their numbers' names, with what is sampled."""
+GAPS = ("prior", "standardized")  # samplers that know nothing of how the dimensions hang together
+
+_SAMPLES = [{"sampler": sampler, "samples": samples} for sampler, samples in SAMPLERS.items()]
+_SQUARED = "squared feature distance"
+_HENDRYCKS = "Hendrycks et al. 2019, Deep Anomaly Detection with Outlier Exposure"
+
+MEASUREMENTS = {
+    "reconstruction_implausible": Measurement("implausible reconstructions", SHARE, "lower", "plausibility",
+        "Share of decodes of the mean codes of test images that the judge rejects.", _HENDRYCKS),
+    "midpoint_implausible": Measurement("implausible midpoints", SHARE, "lower", "interpolations",
+        "Share of decodes halfway between two test codes that the judge rejects.", _HENDRYCKS),
+    "midpoint_implausible_excess": Measurement("excess of implausible midpoints", SHARE, "lower", "interpolations",
+        "Share of implausible midpoints minus that of the run's own reconstructions, which rewards bad "
+        "reconstructions: to be read beside them."),
+    **for_each(_SAMPLES, {
+        "{sampler}_frechet": Measurement("Fréchet distance of {samples}", _SQUARED, "lower", "ladder",
+            "Squared Fréchet distance of {samples} from the test images, in the features of the judge.",
+            "Heusel et al. 2017, GANs Trained by a Two Time-Scale Update Rule, with another network"),
+        "{sampler}_coverage": Measurement("coverage of {samples}", SHARE, "higher", "ladder",
+            "Share of test images that have {samples} in their 5-neighbour ball.",
+            "Naeem et al. 2020, Reliable Fidelity and Diversity Metrics for Generative Models"),
+        "{sampler}_implausible": Measurement("implausible {samples}", SHARE, "lower", "plausibility",
+            "Share of {samples} that the judge rejects.", _HENDRYCKS),
+    }),
+    **for_each([each for each in _SAMPLES if each["sampler"] in GAPS], {
+        "{sampler}_gap": Measurement("gap of {samples}", _SQUARED, "lower", "ladder",
+            "Squared Fréchet distance of {samples} minus that of decodes of training codes: what is lost by not "
+            "knowing the codes. Samples that are bad wherever they come from have a small one."),
+    }),
+    "classifier_accuracy": Measurement("accuracy of the judge", SHARE, None, "",
+        "Share of the test images whose class the judge tells; a property of the data set and not of the run."),
+    "frechet_floor": Measurement("floor of the Fréchet distance", _SQUARED, None, "",
+        "Fréchet distance of as many training images from the test images, below which no sampler can be expected."),
+}  # fmt: skip
 
 Numbers = dict[str, float | None]
 
@@ -73,7 +115,7 @@ def codes_to_fit(
     Returns:
         The codes, and the random numbers of each sampler by its name.
     """
-    names = ("prior", "gaussian", "mixture", "aggregate", "standardized")
+    names = ("prior", "gaussian", "mixture", "aggregate", "standardized")  # in the order of their seeds
     codes_random, *randoms = np.random.default_rng(seed).spawn(1 + len(names))
     mean, logvar = run.encode(subset(train_images, limit(MAX_IMAGES, train_images.shape[1:])))
     if logvar is not None:
@@ -99,11 +141,14 @@ class Fitted(NamedTuple):
 
     mean: np.ndarray  # float64[D], of the codes
     scale: np.ndarray  # float64[D], their standard deviation
-    mixture: sklearn.mixture.GaussianMixture | None  # of (codes - mean) / scale; None if all codes are one point
+    mixture: Any  # scikit-learn's, of (codes - mean) / scale; None if all codes are one point
 
 
 def fit_mixture(z: np.ndarray, random: np.random.Generator) -> Fitted:
     """Fits 10 Gaussians, of full covariances up to `FULL_DIMS` dimensions, to at most 5,000 of the codes [N, D]."""
+    import sklearn.exceptions  # which takes seconds to import
+    import sklearn.mixture
+
     z = z[random.choice(len(z), min(len(z), MIXTURE_CODES), replace=False)]
     # In standard deviations of each dimension, one ridge fits all; a collapsed dimension keeps its only value.
     mean, scale = z.mean(axis=0), z.std(axis=0)
@@ -186,7 +231,7 @@ def evaluate_samples(run: TrainedRun, dataset: Dataset, judge: Judge, samplers: 
     for sampler, z in samplers.items():  # decodes of one at a time, which bounds the memory
         measured = _compare(reference, judge, decode_shrunk(run, z, shape))
         numbers |= {f"{sampler}_{name}": value for name, value in measured.items()}
-    for sampler in ("prior", "standardized"):
+    for sampler in GAPS:
         numbers[f"{sampler}_gap"] = _minus(numbers[f"{sampler}_frechet"], numbers["aggregate_frechet"])
     return numbers
 
