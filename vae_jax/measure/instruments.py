@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vae_jax import arrays, session, source
-from vae_jax.arrays import Arrays, DamagedError, MismatchError
+from vae_jax.arrays import Arrays, DamagedError
 from vae_jax.workdir import DataIdentity, UserError, exists
 
 FOLDER = "instruments"  # of a workdir
@@ -35,12 +35,7 @@ class Instrument(NamedTuple):
 
 
 def load_or_train(
-    name: str,
-    data: DataIdentity,
-    seed: int,
-    shapes: Mapping[str, tuple[tuple[int, ...], Any]],
-    train: Callable[[], tuple[Arrays, float]],
-    folder: Path | None = None,
+    name: str, data: DataIdentity, seed: int, train: Callable[[], tuple[Arrays, float]], folder: Path | None = None
 ) -> Instrument:
     """Loads an instrument from a workdir, or copies it there from the user's cache, or trains it for both.
 
@@ -52,7 +47,6 @@ def load_or_train(
         name: of the data set, for messages.
         data: identity of the data set.
         seed: that it is trained with.
-        shapes: the shape and dtype that each array must have.
         train: returns the arrays and the accuracy.
         folder: WORKDIR/instruments; None to use the cache alone.
 
@@ -67,10 +61,8 @@ def load_or_train(
         found, missing = None, dict[Path, str]()
         for path in paths:
             try:
-                found, accuracy = _read(path, identity, shapes)
+                found, accuracy = _read(path, identity)
                 break
-            except (DamagedError, MismatchError) as error:
-                missing[path] = f"{path} {error}"
             except UserError as error:
                 missing[path] = str(error)
         if found is None:
@@ -84,6 +76,18 @@ def load_or_train(
                     raise
                 session.say(f"{error}; set VAE_JAX_CACHE_DIR to keep the judge")
     return Instrument(found, accuracy, arrays.digest(found))
+
+
+def _read(path: Path, identity: Mapping[str, Any]) -> tuple[Arrays, float]:
+    if not exists(path):
+        raise UserError(f"{path} does not exist yet")
+    try:
+        found, header = arrays.read(path)
+    except DamagedError as error:
+        raise UserError(f"{path} {error}") from error
+    if header.get("identity") != identity:
+        raise UserError(f"{path} is of other data, another seed or another version")
+    return found, header["accuracy"]
 
 
 def digest(folder: Path, data: DataIdentity) -> str | None:
@@ -118,17 +122,3 @@ def _locked(path: Path) -> Iterator[None]:
             path.parent.mkdir(parents=True, exist_ok=True)
             fcntl.flock(stack.enter_context(open(path, "a")), fcntl.LOCK_EX)
         yield
-
-
-def _read(
-    path: Path, identity: Mapping[str, Any], shapes: Mapping[str, tuple[tuple[int, ...], Any]]
-) -> tuple[Arrays, float]:
-    if not exists(path):
-        raise MismatchError("does not exist yet")
-    found, header = arrays.read(path, shapes)
-    accuracy = header.get("accuracy")
-    if header.keys() != {"identity", "accuracy", "sha256"} or not isinstance(accuracy, float) or not 0 <= accuracy <= 1:
-        raise DamagedError("is damaged: its header is incomplete")
-    if header["identity"] != identity:
-        raise MismatchError("is of other data, another seed or another version")
-    return found, accuracy
