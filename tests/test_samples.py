@@ -13,7 +13,7 @@ from scipy.spatial.distance import cdist
 from vae_jax.config import Config
 from vae_jax.data import Dataset, Split
 from vae_jax.measure import recipe, samples, subsets
-from vae_jax.measure.distances import Neighbours, coverage, frechet_distance
+from vae_jax.measure.distances import coverage, frechet_distance, squared_radii
 from vae_jax.measure.judges import Judge
 from vae_jax.measure.samples import draw_samplers, evaluate_samples
 from vae_jax.model import networks
@@ -304,7 +304,7 @@ def test_a_decoder_of_real_images_and_one_of_noise(blobs):
     for name, kind in (("prior", 1), ("standardized", 2), ("aggregate", 3)):
         expected = frechet_distance(features[0], features[kind])
         assert numbers[f"{name}_frechet"] == pytest.approx(expected, rel=1e-9) != 0
-        assert numbers[f"{name}_coverage"] == coverage(Neighbours.of(features[0]), features[kind])
+        assert numbers[f"{name}_coverage"] == coverage(features[0], squared_radii(features[0]), features[kind])
     assert (numbers["prior_coverage"], numbers["prior_implausible"]) == (0, 1)
     assert 0 < numbers["standardized_coverage"] < 0.1
     assert 0.5 < numbers["aggregate_coverage"] < 1
@@ -413,5 +413,6 @@ def test_neighbours_are_sought_among_a_random_part_that_is_always_the_same(monke
     judge = JUDGE._replace(predict=lambda images: (images, np.zeros((len(images), 2))))
     numbers = samples._compare(samples.Reference.of(real), judge, fake)
     assert numbers["frechet"] == pytest.approx(frechet_distance(real, fake))  # of all
-    assert numbers["coverage"] == coverage(Neighbours.of(subsets.subset(real, 40)), subsets.subset(fake, 40))
-    assert numbers["coverage"] != coverage(Neighbours.of(real), fake)
+    some = subsets.subset(real, 40)
+    assert numbers["coverage"] == coverage(some, squared_radii(some), subsets.subset(fake, 40))
+    assert numbers["coverage"] != coverage(real, squared_radii(real), fake)

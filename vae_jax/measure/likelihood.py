@@ -177,7 +177,7 @@ def mean_image_distortion(likelihood: str, pixels: np.ndarray, train_pixels: np.
 def _log_likelihoods(run: TrainedRun, pixels: np.ndarray, elbo: np.ndarray, num_samples: int) -> dict[str, Any]:
     name = "test_log_likelihood" if is_density(run.config, pixels) else "test_not_a_likelihood"
     has_exact, everyone = run.config.latent_dim <= 2, np.arange(len(pixels))
-    values = exact_log_likelihood(run, pixels).values if has_exact else np.full(len(pixels), np.nan)
+    values = exact_log_likelihood(run, pixels) if has_exact else np.full(len(pixels), np.nan)
     resolved = np.flatnonzero(~np.isnan(values))
     share = len(resolved) / len(pixels)
     known = share >= MIN_SHARE

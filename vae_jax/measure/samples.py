@@ -18,7 +18,14 @@ from threadpoolctl import threadpool_limits
 
 from vae_jax.data import Dataset
 from vae_jax.measure import recipe
-from vae_jax.measure.distances import NEIGHBOURS, Neighbours, coverage, frechet_distance, frechet_from_moments, moments
+from vae_jax.measure.distances import (
+    NEIGHBOURS,
+    coverage,
+    frechet_distance,
+    frechet_from_moments,
+    moments,
+    squared_radii,
+)
 from vae_jax.measure.entry import SHARE, Measurement, for_each
 from vae_jax.measure.judges import Judge
 from vae_jax.measure.subsets import MAX_IMAGES, limit, subset
@@ -130,8 +137,6 @@ def _draw_gaussian(z: np.ndarray, num_samples: int, random: np.random.Generator)
 
 def _draw_mixture(z: np.ndarray, num_samples: int, random: np.random.Generator) -> np.ndarray:
     fitted = fit_mixture(z, random)
-    if fitted.mixture is None:
-        return np.tile(fitted.mean, (num_samples, 1))
     draws, _ = fitted.mixture.sample(num_samples)
     return fitted.mean + fitted.scale * random.permutation(draws)  # scikit-learn sorts them by component
 
@@ -141,7 +146,16 @@ class Fitted(NamedTuple):
 
     mean: np.ndarray  # float64[D], of the codes
     scale: np.ndarray  # float64[D], their standard deviation
-    mixture: Any  # scikit-learn's, of (codes - mean) / scale; None if all codes are one point
+    mixture: Any  # scikit-learn's, of (codes - mean) / scale
+
+    def components(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Returns weights [K], means [K, D], and factors F of covariances F Fᵀ: [K, D, D], or [K, D] of diagonals."""
+        covariances = self.mixture.covariances_
+        if covariances.ndim == 3:
+            factors = np.linalg.cholesky(covariances) * self.scale[:, None]
+        else:
+            factors = np.sqrt(covariances) * self.scale
+        return self.mixture.weights_, self.mean + self.scale * self.mixture.means_, factors
 
 
 def fit_mixture(z: np.ndarray, random: np.random.Generator) -> Fitted:
@@ -154,8 +168,6 @@ def fit_mixture(z: np.ndarray, random: np.random.Generator) -> Fitted:
     mean, scale = z.mean(axis=0), z.std(axis=0)
     standard = (z - mean) / np.where(scale > 0, scale, 1)
     distinct = len(np.unique(standard, axis=0))
-    if distinct == 1:
-        return Fitted(mean, scale, None)
     mixture = sklearn.mixture.GaussianMixture(
         min(NUM_COMPONENTS, distinct),
         covariance_type="full" if z.shape[1] <= FULL_DIMS else "diag",
@@ -164,7 +176,7 @@ def fit_mixture(z: np.ndarray, random: np.random.Generator) -> Fitted:
     )
     # What EM gains after 100 iterations does not show in samples.
     with warnings.catch_warnings(action="ignore", category=sklearn.exceptions.ConvergenceWarning):
-        mixture.fit(standard)
+        mixture.fit(np.resize(standard, (max(2, len(standard)), z.shape[1])))  # a single code is taken twice
     return Fitted(mean, scale, mixture)
 
 
@@ -195,14 +207,16 @@ class Reference(NamedTuple):
     """The test images that samples are compared with, in features."""
 
     moments: tuple[np.ndarray, np.ndarray]
-    neighbours: Neighbours  # at most NEIGHBOUR_IMAGES
+    points: np.ndarray  # float32[N, F], at most NEIGHBOUR_IMAGES
+    radii: np.ndarray  # float64[N], squared distances to the nearest other ones
 
     @classmethod
     def of(cls, features: np.ndarray) -> "Reference | None":
         """Takes features float32[R, F]; None if they are too few for neighbours."""
         if len(features) <= NEIGHBOURS:
             return None
-        return cls(moments(features), Neighbours.of(subset(features, NEIGHBOUR_IMAGES)))
+        points = subset(features, NEIGHBOUR_IMAGES)
+        return cls(moments(features), points, squared_radii(points))
 
 
 @threadpool_limits.wrap(limits=1)  # on matrices this small, threads mostly wait for each other
@@ -262,5 +276,5 @@ def _compare(reference: Reference | None, judge: Judge, images: np.ndarray) -> N
     numbers: Numbers = {"frechet": None, "coverage": None, "implausible": rejected}
     if reference is not None and len(features) > 1 and is_finite and np.isfinite(features).all():
         numbers["frechet"] = frechet_from_moments(*reference.moments, *moments(features))
-        numbers["coverage"] = coverage(reference.neighbours, subset(features, NEIGHBOUR_IMAGES))
+        numbers["coverage"] = coverage(reference.points, reference.radii, subset(features, NEIGHBOUR_IMAGES))
     return numbers
