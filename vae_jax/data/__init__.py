@@ -44,12 +44,12 @@ def check_name(name: str) -> None:
 
 
 def _prefixed(name: str) -> str:
-    """Returns `"; did you mean npz:FILE?"` for the path of an .npz file or of a folder of IDX files, or ""."""
+    """Returns `"; did you mean npz:FILE?"` for the path of an .npz file, idx:DIR for that of a folder, or ""."""
     prefix, _, rest = name.partition(":")
     path = rest if prefix.lower() in _FORMATS else name
     if path.lower().endswith(".npz"):
         return f"; did you mean npz:{path}?"
-    return f"; did you mean idx:{path}?" if idx.is_folder(Path(os.path.expanduser(path))) else ""
+    return f"; did you mean idx:{path}?" if path and os.path.isdir(os.path.expanduser(path)) else ""
 
 
 def load(

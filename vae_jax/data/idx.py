@@ -6,7 +6,6 @@ elements in C order.
 
 import gzip
 import math
-import os
 import re
 import struct
 import zlib
@@ -61,14 +60,6 @@ def read(folder: Path, pixel_max: float) -> Source:
     splits = dict(zip(("train", "test"), map(Split, scaled.images, all_labels), strict=True))
     origin = {"source": "IDX files", "version": None, "folder": str(folder), "content": content}
     return splits, origin | {"pixel_range": list(scaled.pixel_range)}
-
-
-def is_folder(path: Path) -> bool:
-    """Whether this is a folder with a file that has one of the names that `read` reads."""
-    try:
-        return any(_FILE_NAME.fullmatch(name) for name in os.listdir(path))
-    except (OSError, ValueError):
-        return False
 
 
 def _find(folder: Path) -> tuple[str, list[Path]]:

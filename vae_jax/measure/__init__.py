@@ -9,11 +9,11 @@ from typing import Any
 
 from vae_jax import environment, source
 from vae_jax.measure import instruments, parts
+from vae_jax.measure.marginal import NUM_SAMPLES
 from vae_jax.models import MODELS
 from vae_jax.training.runs import load_run
 from vae_jax.workdir import UserError, is_trained, read_config, read_identity, read_json, write_json
 
-NUM_SAMPLES = 500  # of the importance-sampled bound, per image
 SOURCES = (
     "environment.py", "measure", "model", "models.py", "training/runs.py", "training/step.py",
 )  # fmt: skip

@@ -112,7 +112,7 @@ def evaluation_pixels(run: TrainedRun, images: np.ndarray) -> np.ndarray:
 
 @np.errstate(all="ignore")  # codes of a bad run may overflow; the numbers are then not finite
 def evaluate_likelihood(
-    run: TrainedRun, images: np.ndarray, train_images: np.ndarray, *, num_samples: int = marginal.NUM_SAMPLES
+    run: TrainedRun, images: np.ndarray, train_images: np.ndarray, *, num_samples: int
 ) -> dict[str, Any]:
     """Computes all numbers of this module for a run, by name.
 
