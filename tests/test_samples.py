@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-import json
 import weakref
 
 import numpy as np
@@ -295,7 +294,6 @@ def test_a_decoder_of_real_images_and_one_of_noise(blobs):
     numbers = evaluate(blobs, lambda z: kinds[int(z[0, 0])], codes)
     assert numbers.keys() == {f"{name}_{number}" for name in SAMPLERS for number in (*COMPARED, "implausible")} | OF_RUN
     assert numbers["classifier_accuracy"] == 0.9
-    json.dumps(numbers, allow_nan=False)
 
     # The test images themselves are at 0, and each covers itself.
     assert numbers["gaussian_frechet"] == pytest.approx(0, abs=1e-9)
@@ -378,15 +376,14 @@ def test_what_is_not_finite_or_too_few_has_no_numbers(blobs):
     decode = lambda z: random.random((len(z), 8, 8), np.float32) + np.float32(z[:, :1, None])  # noqa: E731
     numbers = evaluate(blobs, decode, codes)
     for name, compared, judged in (("prior", False, False), ("gaussian", False, True), ("mixture", True, True)):
-        assert {numbers[f"{name}_{number}"] is not None for number in COMPARED} == {compared}, name
-        assert (numbers[f"{name}_implausible"] is not None) == judged, name
-    assert numbers["prior_gap"] is None
-    assert numbers["standardized_gap"] is not None
-    json.dumps(numbers, allow_nan=False)
+        assert {not np.isnan(numbers[f"{name}_{number}"]) for number in COMPARED} == {compared}, name
+        assert (not np.isnan(numbers[f"{name}_implausible"])) == judged, name
+    assert np.isnan(numbers["prior_gap"])
+    assert not np.isnan(numbers["standardized_gap"])
     codes = {"prior": np.zeros((300, 2)), "aggregate": np.full((300, 2), np.nan)}
     lost = evaluate(blobs, decode, codes, mean=[[np.nan]])
     for name in ("reconstruction_implausible", "midpoint_implausible", "midpoint_implausible_excess", "prior_gap"):
-        assert lost[name] is None
+        assert np.isnan(lost[name])
     assert lost["prior_implausible"] == 1
     assert lost["prior_frechet"] > 0
 
@@ -396,7 +393,7 @@ def test_too_few_test_images_have_no_distance(blobs):
     for count, is_enough in ((5, False), (6, True)):  # a ball reaches to the fifth other image
         few = blobs._replace(test=Split(blobs.test.images[:count], blobs.test.labels[:count]))
         numbers = evaluate(few, decode, {"aggregate": np.zeros((20, 1))})
-        assert {numbers["aggregate_frechet"] is not None, numbers["aggregate_coverage"] is not None} == {is_enough}
+        assert {not np.isnan(numbers["aggregate_frechet"]), not np.isnan(numbers["aggregate_coverage"])} == {is_enough}
         assert numbers["aggregate_implausible"] == 0
 
 

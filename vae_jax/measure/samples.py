@@ -10,6 +10,7 @@ References:
     Ghosh et al. 2020, "From Variational to Deterministic Autoencoders" (arXiv:1903.12436), ex-post density estimation.
 """
 
+import math
 import warnings
 from typing import Any, NamedTuple
 
@@ -79,8 +80,6 @@ MEASUREMENTS = {
     "frechet_floor": Measurement("floor of the Fréchet distance", _SQUARED, None, "",
         "Fréchet distance of as many training images from the test images, below which no sampler can be expected."),
 }  # fmt: skip
-
-Numbers = dict[str, float | None]
 
 
 @threadpool_limits.wrap(limits=1)  # on matrices this small, threads mostly wait for each other
@@ -221,10 +220,12 @@ class Reference(NamedTuple):
 
 @threadpool_limits.wrap(limits=1)  # on matrices this small, threads mostly wait for each other
 @np.errstate(all="ignore")  # decodes of a bad run may not be finite
-def evaluate_samples(run: TrainedRun, dataset: Dataset, judge: Judge, samplers: dict[str, np.ndarray]) -> Numbers:
+def evaluate_samples(
+    run: TrainedRun, dataset: Dataset, judge: Judge, samplers: dict[str, np.ndarray]
+) -> dict[str, float]:
     """Compares the decodes of each sampler's codes float32[M, D] with at most 10,000 test images.
 
-    A number is None if a pixel is not finite or there are too few images. `frechet_floor` is the distance of M training
+    A number is NaN if a pixel is not finite or there are too few images. `frechet_floor` is the distance of M training
     images from the test images, which no sampler is expected to beat. A gap is what a sampler loses beside the codes
     themselves.
     """
@@ -232,7 +233,7 @@ def evaluate_samples(run: TrainedRun, dataset: Dataset, judge: Judge, samplers: 
     images = subset(dataset.test.images, limit(MAX_IMAGES, shape))
     features = judge.features(images / np.float32(255))
     reference = Reference.of(features)
-    numbers: Numbers = {
+    numbers = {
         "classifier_accuracy": judge.accuracy,
         "frechet_floor": _floor(features, dataset, judge, samplers),
     }
@@ -241,39 +242,33 @@ def evaluate_samples(run: TrainedRun, dataset: Dataset, judge: Judge, samplers: 
     middle = midpoints(codes, limit(NUM_PAIRS, shape), np.random.default_rng(0))
     between = _implausible(judge, decode_shrunk(run, middle, shape))
     numbers |= {"reconstruction_implausible": own, "midpoint_implausible": between}
-    numbers["midpoint_implausible_excess"] = _minus(between, own)
+    numbers["midpoint_implausible_excess"] = between - own
     for sampler, z in samplers.items():  # decodes of one at a time, which bounds the memory
         measured = _compare(reference, judge, decode_shrunk(run, z, shape))
         numbers |= {f"{sampler}_{name}": value for name, value in measured.items()}
     for sampler in GAPS:
-        numbers[f"{sampler}_gap"] = _minus(numbers[f"{sampler}_frechet"], numbers["aggregate_frechet"])
+        numbers[f"{sampler}_gap"] = numbers[f"{sampler}_frechet"] - numbers["aggregate_frechet"]
     return numbers
 
 
-def _floor(features: np.ndarray, dataset: Dataset, judge: Judge, samplers: dict[str, np.ndarray]) -> float | None:
+def _floor(features: np.ndarray, dataset: Dataset, judge: Judge, samplers: dict[str, np.ndarray]) -> float:
     """The Fréchet distance of as many training images as there are samples."""
     num_samples = max(len(z) for z in samplers.values())
     others = judge.features(subset(dataset.train.images, num_samples) / np.float32(255))
-    if min(len(features), len(others)) < 2:
-        return None
-    return frechet_distance(features, others)
+    return frechet_distance(features, others) if min(len(features), len(others)) > 1 else math.nan
 
 
-def _implausible(judge: Judge, images: np.ndarray) -> float | None:
-    """The share of images that are implausible; None if a pixel is not finite."""
-    return judge.implausible(images) if np.isfinite(images).all() else None
+def _implausible(judge: Judge, images: np.ndarray) -> float:
+    """The share of images that are implausible; NaN if a pixel is not finite."""
+    return judge.implausible(images) if np.isfinite(images).all() else math.nan
 
 
-def _minus(a: float | None, b: float | None) -> float | None:
-    return None if a is None or b is None else a - b
-
-
-def _compare(reference: Reference | None, judge: Judge, images: np.ndarray) -> Numbers:
+def _compare(reference: Reference | None, judge: Judge, images: np.ndarray) -> dict[str, float]:
     """The numbers of one sampler's images."""
     features, scores = judge.look(images)
     is_finite = bool(np.isfinite(images).all())
-    rejected = float(np.mean(scores < judge.threshold)) if is_finite else None
-    numbers: Numbers = {"frechet": None, "coverage": None, "implausible": rejected}
+    rejected = float(np.mean(scores < judge.threshold)) if is_finite else math.nan
+    numbers = {"frechet": math.nan, "coverage": math.nan, "implausible": rejected}
     if reference is not None and len(features) > 1 and is_finite and np.isfinite(features).all():
         numbers["frechet"] = frechet_from_moments(*reference.moments, *moments(features))
         numbers["coverage"] = coverage(reference.points, reference.radii, subset(features, NEIGHBOUR_IMAGES))
