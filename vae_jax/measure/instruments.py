@@ -39,14 +39,13 @@ def load_or_train(
 ) -> Instrument:
     """Loads an instrument from a workdir, or copies it there from the user's cache, or trains it for both.
 
-    Training is announced on stderr. Threads and processes that need the same instrument wait for the first one to train
-    it. A damaged file, or one of another version of the code, is replaced. A cache that cannot be written is done
-    without.
+    Threads and processes that need the same instrument wait for the first one to train it. A damaged file, or one of
+    another version of the code, is replaced. A cache that cannot be written is done without.
 
     Args:
         name: of the data set, for messages.
         data: identity of the data set.
-        seed: that it is trained with.
+        seed: of the training.
         train: returns the arrays and the accuracy.
         folder: WORKDIR/instruments; None to use the cache alone.
 
