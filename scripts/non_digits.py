@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 from absl import flags
 
+from scripts.probes import Probe, probes
 from vae_jax import command, data
 from vae_jax.errors import UserError
 from vae_jax.measure.judges import is_classifiable, load_or_train
-from vae_jax.measure.probes import Probe, probes
 from vae_jax.measure.subsets import MAX_IMAGES, limit, subset
 
 

@@ -51,11 +51,10 @@ def test_check_name():
 def test_a_path_without_its_prefix_is_suggested_with_it(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     folder = tmp_path / "digits"
-    folder.mkdir()
-    for name in (folder, f"{folder}/", "~/digits", "nowhere"):  # no files of that name yet
+    for name in (folder, f"{folder}/", "~/digits", "nowhere"):  # nothing of that name yet
         with pytest.raises(ConfigError, match=rf"npz:FILE, not '{name}'$"):
             data.check_name(str(name))
-    (folder / "t10k-images.idx3-ubyte.gz").touch()
+    folder.mkdir()
     suggestions = {
         "/x/rgb.npz": "npz:/x/rgb.npz", "~/a b.NPZ": "npz:~/a b.NPZ", "b.npz": "npz:b.npz", "NPZ:a.npz": "npz:a.npz",
         str(folder): f"idx:{folder}", f"{folder}/": f"idx:{folder}/", "~/digits": "idx:~/digits",

@@ -3,8 +3,6 @@ import errno
 import gzip
 import hashlib
 import os
-import random
-import re
 import shutil
 import struct
 import tracemalloc
@@ -68,7 +66,7 @@ def test_reads_what_was_written(folder, arrays):
         "source": "IDX files",
         "version": None,
         "folder": str(folder),
-        "content": "unknown IDX data",
+        "content": "IDX files with uint8 pixels",
         "pixel_range": [0, 255],
         "sha256": hashlib.sha256(pixels).hexdigest(),
         "labels_sha256": hashlib.sha256(labels.astype("<i4").tobytes()).hexdigest(),
@@ -84,40 +82,15 @@ def test_raw_file_is_preferred_to_gz(reverse, folder, arrays, monkeypatch):
     np.testing.assert_array_equal(load(folder, validation_fraction=0).train.images, 255 - arrays[NAMES[0]])
 
 
-def test_known_content(mnist_dir, tmp_path):
-    dataset = load(mnist_dir)
-    assert dataset.provenance["content"] == "MNIST"
-    assert dataset.provenance["counts"] == {"train": 55000, "validation": 5000, "test": 10000}
-    # It does not depend on compression, but on every pixel.
-    for name in NAMES:
-        (tmp_path / name).write_bytes(gzip.decompress((mnist_dir / f"{name}.gz").read_bytes()))
-    assert load(tmp_path).provenance["content"] == "MNIST"
-    content = bytearray((tmp_path / NAMES[2]).read_bytes())
-    content[-1] ^= 1
-    (tmp_path / NAMES[2]).write_bytes(content)
-    assert load(tmp_path).provenance["content"] == "unknown IDX data"
-
-
 def denied(path, *args, **kwargs):
     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def test_without_permission_no_other_file_is_asked_for(folder, monkeypatch):
     """Of root, who may do everything, this needs a pretence."""
-    with monkeypatch.context() as patch:
-        patch.setattr("builtins.open", denied)
-        with pytest.raises(data.DataError, match=rf"^cannot read {folder}/{NAMES[0]}\.gz: Permission denied$"):
-            load(folder)
-    listdir = os.listdir  # of a folder that can be listed and not entered, "." cannot be listed
-    monkeypatch.setattr("os.listdir", lambda path: denied(path) if str(path).endswith("/.") else listdir(path))
-    with pytest.raises(data.DataError, match=rf"^cannot list {folder} \(Permission denied\)"):
+    monkeypatch.setattr("builtins.open", denied)
+    with pytest.raises(data.DataError, match=rf"^cannot read {folder}/{NAMES[0]}\.gz: Permission denied$"):
         load(folder)
-
-
-def test_each_known_data_set_has_four_digests():
-    assert set(idx._KNOWN.values()) == {"MNIST", "Fashion-MNIST"}
-    assert all(re.fullmatch("[0-9a-f]{64}", digest) for digests in idx._KNOWN for digest in digests)
-    assert [len(digests) for digests in idx._KNOWN] == [4, 4]
 
 
 IMAGES = idx_bytes(np.ones((12, 5, 4)))
@@ -125,7 +98,8 @@ LABELS = idx_bytes(np.ones(12))
 
 DAMAGES = {
     "empty file": (0, b"", "does not start as an IDX file does"),
-    "part of a header": (0, IMAGES[:15], "is cut short within its header"),
+    "part of a header": (0, IMAGES[:15], "does not start as an IDX file does"),
+    "images of rank 200": (0, header(*[1] * 200), "does not start as an IDX file does"),
     "images without dimensions": (0, bytes((0, 0, 8, 0, 1)), "does not start as an IDX file does"),
     "not IDX": (0, b"\x89PNG" + bytes(100), "does not start as an IDX file does"),
     "unknown element type": (0, IMAGES[:2] + b"\x0a" + IMAGES[3:], "does not start as an IDX file does"),
@@ -176,13 +150,11 @@ def test_missing_files_are_named(folder):
             load(nowhere)
 
 
-@pytest.mark.parametrize(
-    "near", ["t10k_labels_idx1_ubyte", "t10k-labels-idx1.gz", "T10K-LABELS-IDX1_UBYTE", "t10k-labels-idx1-ubyte.xz"]
-)
+@pytest.mark.parametrize("near", ["t10k_labels_idx1_ubyte", "t10k-labels-idx1.gz", "t10k-labels-idx1-ubyte.xz"])
 def test_a_missing_file_is_named_with_a_similar_one(near, folder):
     (folder / NAMES[3]).rename(folder / near)
     (folder / "README.md").touch()
-    with pytest.raises(data.DataError, match=f"{NAMES[3]} .*is not there.*a similar name is there, '{near}'"):
+    with pytest.raises(data.DataError, match=f"{NAMES[3]} .*is not there.*did you mean '{near}'\\?$"):
         load(folder)
     (folder / near).unlink()
     with pytest.raises(data.DataError, match=r"each raw or \.gz$"):
@@ -209,7 +181,7 @@ def test_other_spellings_of_the_names(spelling, folder, arrays):
     for split, stem in ((dataset.train, "train"), (dataset.test, "t10k")):
         np.testing.assert_array_equal(split.images, arrays[f"{stem}-images-idx3-ubyte"])
         np.testing.assert_array_equal(split.labels, arrays[f"{stem}-labels-idx1-ubyte"])
-    assert dataset.provenance["content"] == "unknown IDX data"
+    assert dataset.provenance["content"] == "IDX files with uint8 pixels"
 
 
 @pytest.mark.parametrize("prefix", ["emnist-letters-", "EMNIST.digits.", "my-emnist_letters-"])
@@ -220,7 +192,7 @@ def test_emnist_is_turned_upright(prefix, folder, arrays):
     np.testing.assert_array_equal(dataset.train.images, arrays[NAMES[0]].transpose(0, 2, 1))
     np.testing.assert_array_equal(dataset.test.images, arrays[NAMES[2]].transpose(0, 2, 1))
     assert dataset.train.images.flags.c_contiguous
-    assert dataset.provenance["content"] == "unknown IDX data, transposed because the files are named EMNIST"
+    assert dataset.provenance["content"] == "IDX files with uint8 pixels, transposed because the files are named EMNIST"
     pixels = dataset.train.images.tobytes() + dataset.test.images.tobytes()
     assert dataset.provenance["sha256"] == hashlib.sha256(pixels).hexdigest()
 
@@ -282,7 +254,6 @@ def test_images_with_a_channel(folder, arrays):
 OTHER_ARRAYS = {
     "flat images": (0, idx_bytes(np.ones((12, 20))), "has uint8 elements of shape 12 x 20; images must be integers, "),
     "colour images": (0, idx_bytes(np.ones((12, 5, 4, 3))), ".*, so convert the colour images to grey"),
-    "images of rank 200": (0, header(*[1] * 200), "has uint8 elements of shape 1 x 1 x 1 x 1 x 1 x 1 x …; images must"),
     "labels for images": (0, LABELS, "has uint8 elements of shape 12; images must"),
     "images for labels": (1, IMAGES, "has uint8 elements of shape 12 x 5 x 4; labels must"),
     "flat images for labels": (1, idx_bytes(np.ones((12, 20))), "has uint8 elements of shape 12 x 20; labels must"),
@@ -330,28 +301,35 @@ def test_two_images_are_enough(folder):
     assert load(folder).provenance["counts"] == {"train": 2, "validation": 0, "test": 6}
 
 
-BOMBS = {
-    "2^40 pixels promised": header(2**30, 32, 32) + bytes(1000),
-    "2^40 pixels promised, packed": gzip.compress(header(2**30, 32, 32) + bytes(1000)),
-    "2^40 pixels promised and many there": gzip.compress(header(2**30, 32, 32) + bytes(10**8)),
-    "2^30 pixels promised, packed": gzip.compress(header(2**20, 32, 32) + bytes(1000)),
-    "2^28 pixels promised and 2^19 bytes there": gzip.compress(
-        header(2**18, 32, 32) + random.Random(0).randbytes(2**19)
-    ),
-    "2^96 pixels promised": header(2**32 - 1, 2**32 - 1, 2**32 - 1),
-    "far more there than promised": gzip.compress(header(2, 32, 32) + bytes(10**8)),
+PROMISES = {
+    "2^40 pixels": header(2**30, 32, 32) + bytes(1000),
+    "2^40 pixels, packed": gzip.compress(header(2**30, 32, 32) + bytes(1000)),
+    "2^96 pixels": header(2**32 - 1, 2**32 - 1, 2**32 - 1),
 }
 
 
-@pytest.mark.parametrize("bomb", BOMBS)
-def test_memory_is_not_allocated_for_what_a_header_promises(bomb, tmp_path):
+@pytest.mark.parametrize("promise", PROMISES)
+def test_memory_is_not_allocated_for_what_a_header_promises(promise, tmp_path):
     path = tmp_path / NAMES[0]
-    path.write_bytes(BOMBS[bomb])
+    path.write_bytes(PROMISES[promise])
     tracemalloc.start()
     try:
-        with pytest.raises(data.DataError, match=NAMES[0]):
-            idx.read_images(path)
+        with pytest.raises(data.DataError, match=f"{NAMES[0]} is cut short"):
+            idx.read_array(path)
         assert tracemalloc.get_traced_memory()[1] < 1 << 22  # the peak, in bytes
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_that_unpacks_to_more_than_fits_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch):
+    path = tmp_path / NAMES[0]
+    path.write_bytes(gzip.compress(header(2, 32, 32) + bytes(10**8)))
+    monkeypatch.setattr(idx, "MAX_BYTES", 10**6)
+    tracemalloc.start()
+    try:
+        with pytest.raises(data.DataError, match=f"{NAMES[0]} holds more than 1000000 bytes; use fewer or smaller"):
+            idx.read_array(path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 23
     finally:
         tracemalloc.stop()
 
@@ -374,14 +352,13 @@ def test_any_file_is_an_array_or_an_error(inner, outer, length, packed, tmp_path
     path = tmp_path_factory.getbasetemp() / "fuzzed"
     path.write_bytes(content)
     try:
-        array, digest = idx.read_images(path)
+        array = idx.read_array(path)
     except data.DataError:
         return
-    # The array is all of the file; its last dimension may be a channel.
+    # The array is all of the file.
     unpacked = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
     dtype = array.dtype.str[1:]
-    assert unpacked in (idx_bytes(array, dtype), idx_bytes(array[..., None], dtype))
-    assert digest == hashlib.sha256(unpacked).hexdigest()
+    assert unpacked == idx_bytes(array, dtype)
 
 
 @settings(max_examples=200, deadline=1000)
@@ -391,4 +368,4 @@ def test_any_bytes_are_an_array_or_an_error(content, tmp_path_factory):
     for body in (content, b"\0\0\x08\x01" + content, gzip.compress(b"\0\0\x08\x01" + content), b"\x1f\x8b" + content):
         path.write_bytes(body)
         with contextlib.suppress(data.DataError):
-            assert idx.read_labels(path)[0].ndim == 1
+            assert idx.read_array(path).size > 0

@@ -80,9 +80,9 @@ def test_one_value_is_no_black_and_white():
     assert scaled(images([200]))[:2] == ([200], [200])
     assert "pixels from 1 to 1, where 0 is black and 255 is white, too dark to train on" in error(images([1]))
     for dtype in ("u1", "i8", "f4", "?"):
-        assert error(images([0], dtype)) == "x_train in f has black pixels only; get the images again"
-    assert error(images([0]), images([1])) == "x_train in f has black pixels only; get the images again"
-    assert error(images([0]), pixel_max=15) == "x_train in f has black pixels only; get the images again"
+        assert error(images([0], dtype)).endswith(" pixels that are all black; get the images again")
+    black = "x_train in f has uint8 pixels that are all black; get the images again"
+    assert error(images([0]), images([1])) == error(images([0]), pixel_max=15) == black
     assert scaled(images([255]), images([0]))[:2] == ([255], [0])
 
 
@@ -141,7 +141,8 @@ def test_integers_of_any_type_are_from_0_to_255():
 
 def test_what_is_white_goes_before_two_values():
     assert scaled(images([0, 8]), pixel_max=16)[:2] == ([0, 128], [0, 128])
-    assert "where 0 is black and 15 is white" in error(images([0, 1], bool), pixel_max=15)
+    # Bools have no units.
+    assert scaled(images([0, 1], bool), pixel_max=15)[:3] == ([0, 255], [0, 255], (0, 1))
 
 
 RANGES = "where 0 is black and {} is white; "

@@ -10,7 +10,6 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -24,6 +23,7 @@ from tensorflow_datasets.image_classification.mnist import MNIST
 import vae_jax.data.prepare
 from vae_jax import data
 from vae_jax.data import preparation, tfds
+from vae_jax.errors import UserError
 
 IDX_NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
@@ -137,9 +137,9 @@ def test_small_set(prepared, small_mnist):
     }
 
 
-def test_without_permission_nothing_is_to_be_deleted(prepared, monkeypatch):
-    monkeypatch.setattr("os.access", lambda path, mode: False)
-    with pytest.raises(data.DataError, match=r"^cannot read \S+/dataset_info\.json: Permission denied$"):
+def test_without_permission_nothing_is_to_be_deleted(prepared, forbid):
+    forbid(prepared / "mnist" / "3.0.1" / "dataset_info.json")
+    with pytest.raises(UserError, match=r"^cannot read \S+/dataset_info\.json: Permission denied$"):
         data.load("mnist", data_dir=prepared)
 
 
@@ -222,8 +222,8 @@ DAMAGES = {
     "no features": (lambda folder: (folder / "features.json").unlink(), "cannot read"),
     "no count": (lambda folder: edit_info(folder, "shardLengths", "lengths"), "no count of images"),
     "no test split": (lambda folder: edit_info(folder, '"test"', '"other"'), "no count of images"),
-    "no JSON": (lambda folder: edit_info(folder, "{", ""), "no readable dataset_info.json"),
-    "no object": (lambda folder: (folder / "dataset_info.json").write_text("[]"), "no readable dataset_info.json"),
+    "no JSON": (lambda folder: edit_info(folder, "{", ""), "dataset_info.json is damaged"),
+    "no object": (lambda folder: (folder / "dataset_info.json").write_text("[]"), "has no object"),
 }
 
 
@@ -232,7 +232,7 @@ def test_damaged_set(damage, prepared):
     harm, message = DAMAGES[damage]
     folder = prepared / "mnist" / "3.0.1"
     harm(folder)
-    with pytest.raises(data.DataError, match=f"{folder}.*delete it and prepare it again$") as caught:
+    with pytest.raises(UserError, match=rf"{folder}.*delete (it|{folder}) and prepare it again$") as caught:
         data.load("mnist", data_dir=prepared)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -356,25 +356,6 @@ def test_no_network(tmp_path, monkeypatch, capsys):
     assert (status, out) == (1, "")
     assert re.fullmatch(r"prepare_data: cannot download http.*\(ConnectionError\); .*--from_dir=DIR\n", err)
     assert not (tmp_path / "tfds").exists()
-
-
-def test_network_that_does_not_answer(tmp_path, monkeypatch):
-    released = threading.Event()
-
-    def hang(url, **keywords):
-        released.wait(30)
-        raise requests.ConnectionError
-
-    assert preparation._PROBE_SECONDS <= 10
-    monkeypatch.setattr(preparation, "_PROBE_SECONDS", 0.05)
-    monkeypatch.setattr(requests, "get", hang)
-    start = time.monotonic()
-    try:
-        with pytest.raises(data.DataError, match=r"\(no answer in 0\.05 s\); .*--from_dir=DIR$"):
-            preparation.prepare("mnist", data_dir=tmp_path)
-        assert time.monotonic() - start < 2  # seconds, with a margin for a busy machine
-    finally:
-        released.set()
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):

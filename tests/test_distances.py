@@ -65,7 +65,7 @@ def test_frechet_of_features_is_that_of_their_moments():
 
 
 def coverage(real, fake, k=distances.NEIGHBOURS):
-    return distances.coverage(distances.Neighbours.of(real, k), fake, k)
+    return distances.coverage(real, distances.squared_radii(real, k), fake)
 
 
 def test_a_copy_of_the_neighbour_at_the_radius_is_at_the_radius():
@@ -77,22 +77,17 @@ def test_a_copy_of_the_neighbour_at_the_radius_is_at_the_radius():
         random = np.random.default_rng(num_points)
         real = random.normal(size=(num_points, 65)).astype(np.float32)
         assert coverage(real, random.permutation(real)) == 1, num_points
-        pair = distances.Neighbours.of(real[:2], 1)
         padded = random.permutation(np.concatenate([real[1:2], real[2:] + 1000]))
-        assert distances.coverage(pair, padded, 1) == 0.5, num_points  # the copied point, and not the other
+        assert coverage(real[:2], padded, 1) == 0.5, num_points  # the copied point, and not the other
 
 
-@pytest.mark.parametrize("rows", [1000, 64])
 @pytest.mark.parametrize("k", [5, 2])
 @pytest.mark.parametrize(("dims", "apart"), [(1, 0.5), (8, 0.3), (8, 1.0), (128, 0.6)])
-def test_coverage_against_prdc(rows, k, dims, apart, monkeypatch):
-    monkeypatch.setattr(distances, "ROWS", rows)
+def test_coverage_against_prdc(k, dims, apart):
     real, fake = made_up_features(4, dims=dims, apart=apart)
     expected = prdc.compute_prdc(np.float64(real), np.float64(fake), nearest_k=k)["coverage"]
     assert 0.05 < expected < 0.99
     assert coverage(real, fake, k) == pytest.approx(expected, abs=1e-12)
-    more = distances.Neighbours.of(real, k + 3)  # neighbours beyond the k-th make no radius
-    assert distances.coverage(more, fake, k) == pytest.approx(expected, abs=1e-12)
 
 
 def test_coverage_by_hand():
@@ -115,10 +110,4 @@ def test_copies_of_one_image_are_no_variety():
     squared = np.square(np.float64(real)[:, None] - np.float64(real)).sum(axis=2)
     radii = np.sort(squared, axis=1)[:, 5]
     assert coverage(real, fake) == np.mean(squared[0] < radii * (1 - 1e-9)) < 0.1
-    assert not np.any(distances.Neighbours.of(fake).squared)
-
-
-def test_a_neighbour_has_to_be_there():
-    points = np.zeros((3, 2), np.float32)
-    with pytest.raises(ValueError, match="3 points have no 3-th nearest neighbour"):
-        distances.Neighbours.of(points, 3)
+    assert not np.any(distances.squared_radii(fake))

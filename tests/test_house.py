@@ -139,7 +139,7 @@ def test_a_library_is_imported_in_its_room_only(library):
         "vae_jax.errors",
         "vae_jax.source",
         "vae_jax.config",
-        "vae_jax.measure.measurements",
+        "vae_jax.measure.entry",
         "vae_jax.workdir",
     ],
 )

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from test_instruments import made_up
 
+from scripts.probes import probes
 from vae_jax import data
 from vae_jax.data import Split
 from vae_jax.measure import instruments, judges, outliers, recipe, subsets
 from vae_jax.measure.judges import Judge, load_or_train
-from vae_jax.measure.probes import probes
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from scripts import non_digits
+from scripts.probes import Probe
 from vae_jax.measure import judges, recipe
-from vae_jax.measure.probes import Probe
 
 
 def test_the_table_has_a_line_for_each_kind(write_npz, monkeypatch, capsys):

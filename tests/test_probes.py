@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from scripts.probes import Probe, pairs_of_two_classes, probes, shuffle_patches
 from vae_jax.data import Split
 from vae_jax.measure import outliers
-from vae_jax.measure.probes import Probe, pairs_of_two_classes, probes, shuffle_patches
 
 
 def made_up(num=200, shape=(15, 22), classes=3):

@@ -27,6 +27,7 @@ _NAMED: dict[str, Callable[[str, Path | str | None], Source]] = {
 _FORMATS: dict[str, tuple[str, Callable[[Path, float], Source]]] = {"idx": ("DIR", idx.read), "npz": ("FILE", npz.read)}
 
 NAMES = tuple(_NAMED)
+_SPLITS = ("train", "validation", "test")
 
 
 def check_name(name: str) -> None:
@@ -44,12 +45,12 @@ def check_name(name: str) -> None:
 
 
 def _prefixed(name: str) -> str:
-    """Returns `"; did you mean npz:FILE?"` for the path of an .npz file or of a folder of IDX files, or ""."""
+    """Returns `"; did you mean npz:FILE?"` for the path of an .npz file, idx:DIR for that of a folder, or ""."""
     prefix, _, rest = name.partition(":")
     path = rest if prefix.lower() in _FORMATS else name
     if path.lower().endswith(".npz"):
         return f"; did you mean npz:{path}?"
-    return f"; did you mean idx:{path}?" if idx.is_folder(Path(os.path.expanduser(path))) else ""
+    return f"; did you mean idx:{path}?" if path and os.path.isdir(os.path.expanduser(path)) else ""
 
 
 def load(
@@ -58,7 +59,7 @@ def load(
     """Loads a data set, and splits off a validation set if it has none.
 
     Args:
-        name: one of `NAMES`, `idx:DIR` (a folder of four IDX files) or `npz:FILE` (arrays saved by NumPy).
+        name: one of `NAMES`, `idx:DIR` (four IDX files) or `npz:FILE` (arrays saved by NumPy).
         pixel_max: what is white in the user's own files; 0 for what `pixels.scale` takes it to be.
         validation_fraction: fraction of the train split that becomes the validation split, from 0 to 0.9. Ignored by
             `binarized_mnist`, which has a validation split.
@@ -82,26 +83,34 @@ def load(
     else:
         prefix, _, path = name.partition(":")
         splits, origin = _FORMATS[prefix][1](Path(os.path.expanduser(path)), pixel_max)
-    digests = _digests([splits[split] for split in ("train", "validation", "test") if split in splits])
+    digests = _digests([splits[split] for split in _SPLITS if split in splits])
     num_images = len(splits["train"].images)
     if "validation" not in splits:
         splits |= split_validation(splits["train"], validation_fraction)
-    counts = {split: len(splits[split].images) for split in ("train", "validation", "test")}
-    if counts["train"] < 2:
+    counts = {split: len(splits[split].images) for split in _SPLITS}
+    _check_usable(name, splits, num_images)
+    provenance = {"name": name, "pixel_range": [0, 255], **origin, **digests, "counts": counts}
+    return Dataset(name, **splits, provenance=provenance)
+
+
+def _check_usable(name: str, splits: dict[str, Split], num_images: int) -> None:
+    """Raises a DataError unless there are images to train and to test on, all of one size.
+
+    Of `num_images` a source has to train on, some are in the validation split now.
+    """
+    num_train = len(splits["train"].images)
+    if num_train < 2:
         raise DataError(
-            f"{name} leaves {counts['train']} of {num_images} train images after the validation split; "
+            f"{name} leaves {num_train} of {num_images} train images after the validation split; "
             "training needs 2 or more, so lower validation_fraction or add images"
         )
-    if counts["test"] == 0:
+    if len(splits["test"].images) == 0:
         raise DataError(f"{name} has no test images; evaluation needs 1 or more, so add some")
     train_size, test_size = (" x ".join(map(str, splits[split].images.shape[1:])) for split in ("train", "test"))
     if train_size != test_size:
         raise DataError(
             f"{name} has train images of {train_size} pixels and test images of {test_size}; give both the same size"
         )
-    return Dataset(
-        name, **splits, provenance={"name": name, "pixel_range": [0, 255], **origin, **digests, "counts": counts}
-    )
 
 
 def _digests(splits: list[Split]) -> dict[str, str | None]:

@@ -1,16 +1,14 @@
 """Reads images and labels that `numpy.savez` saved. Pickled objects are never loaded."""
 
-import os
-import stat
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from vae_jax.data import decoding, pixels
-from vae_jax.data.decoding import Header, Read
+from vae_jax.data import pixels
+from vae_jax.data.checks import MAX_BYTES, check_images, check_labels
 from vae_jax.data.splits import TEST_DIVISOR, DataError, Source, Split, split_test
+from vae_jax.files import exists
 
 # The names of the arrays of each split: images and, if there are any, labels. Arrays with other names are ignored.
 _LAYOUTS: list[dict[str, list[str]]] = [
@@ -39,12 +37,12 @@ def read(path: Path, pixel_max: float) -> Source:
     with _open(path) as archive:
         layout = _layout(path, archive)
         for images_name, *labels_names in layout.values():
-            images = _read_array(path, archive, images_name, decoding.read_images)
+            place = f"{images_name} in {path}"
+            images = files[place] = check_images(place, _read_array(place, archive, images_name))
             labels = None
             for name in labels_names:
-                labels = _read_array(path, archive, name, decoding.read_labels)
-                decoding.check_counts(f"{name} in {path}", images, labels)
-            files[f"{images_name} in {path}"] = images
+                place = f"{name} in {path}"
+                labels = check_labels(place, _read_array(place, archive, name), images)
             all_labels.append(labels)
     scaled = pixels.scale(files, pixel_max)
     splits = dict(zip(layout, map(Split, scaled.images, all_labels), strict=True))
@@ -62,18 +60,12 @@ def read(path: Path, pixel_max: float) -> Source:
 
 
 def _open(path: Path) -> zipfile.ZipFile:
-    try:
-        is_file = stat.S_ISREG(os.stat(path).st_mode)  # nobody may ever write to a pipe
-        if is_file:
-            open(path, "rb").close()
-    except PermissionError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from error
-    except (OSError, ValueError):  # the latter of a name that no file can have
-        is_file = False
-    if not is_file:
+    if not exists(path) or not path.is_file():
         raise DataError(f"{path} is not there, or is not a file; {_NEEDS}")
     try:
         return zipfile.ZipFile(path)
+    except PermissionError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
     except Exception as error:  # zipfile raises various errors on damaged files
         raise DataError(f"{path} is not a readable .npz file ({_summary(error)}); save it with numpy.savez") from error
 
@@ -88,24 +80,16 @@ def _layout(path: Path, archive: zipfile.ZipFile) -> dict[str, list[str]]:
     raise DataError(f"{path} has {f'the arrays {listed}' if found else 'no arrays'}; {_NEEDS}")
 
 
-def _read_array(
-    path: Path, archive: zipfile.ZipFile, name: str, read_array: Callable[[Header, Read], np.ndarray]
-) -> np.ndarray:
-    place = f"{name} in {path}"
+def _read_array(place: str, archive: zipfile.ZipFile, name: str) -> np.ndarray:
     info = archive.getinfo(f"{name}.npy")
+    if info.file_size > MAX_BYTES:
+        raise DataError(f"{place} has {info.file_size} bytes; use fewer or smaller images, up to {MAX_BYTES} bytes")
     try:
-        # NumPy writes only these two, and decoders of the others can fill the memory from a few bytes.
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise ValueError("unknown compression")
         with archive.open(info) as file:
-            # Later versions are for structured arrays, and their headers can be as long as the file.
-            if np.lib.format.read_magic(file) != (1, 0):
-                raise ValueError("not version 1.0 of the .npy format")
-            shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(file)
-            header = Header(place, dtype, shape, "F" if is_fortran else "C")
-            return read_array(header, file.read)
-    except DataError:
-        raise
+            array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
+            if file.read(1):  # the checksum is verified at the end of the stream only
+                raise ValueError("it goes on after its last element")
+            return array
     except Exception as error:  # zipfile, zlib and NumPy raise various errors on damaged files
         raise DataError(f"cannot read {place} ({_summary(error)}); save it again with numpy.savez") from error
 

@@ -30,16 +30,6 @@ class Scaled(NamedTuple):
     content: str  # what the pixels were, and how they were scaled
 
 
-class _Pixels(NamedTuple):
-    """The pixels of a file."""
-
-    place: str  # names them in error messages
-    images: np.ndarray
-    low: Any  # the least and the greatest, as NumPy scalars
-    high: Any
-    units: PixelRange
-
-
 def scale(files: dict[str, np.ndarray], pixel_max: float) -> Scaled:
     """Scales the images of some files to uint8.
 
@@ -47,20 +37,22 @@ def scale(files: dict[str, np.ndarray], pixel_max: float) -> Scaled:
 
     Args:
         files: images [N, H, W] of any real type, by what names them in error messages; the training images first.
-        pixel_max: what is white; 0 for what the type says: 255 for integers, 1 for floats and bools.
+        pixel_max: what is white in integers and floats; 0 for what the type says, 255 in integers and 1 in floats.
 
     Raises:
         DataError: pixels are negative, brighter than white or not finite, or all training images are dark.
     """
     two = None if pixel_max else _two_values([images for images in files.values() if images.dtype.kind != "f"])
-    every = [_Pixels(name, a, *_extremes(a), _units(a.dtype, pixel_max, two)) for name, a in files.items()]
-    train = every[0]
-    for pixels in every:
-        others = [other.high for other in every if other.images.dtype.kind == pixels.images.dtype.kind]
-        _check(pixels, brightest=max(others), is_train=pixels is train)
-    content = " and ".join(sorted({_describe(pixels.images.dtype, pixel_max, two) for pixels in every}))
-    pixel_range = PixelRange(white=pixel_max or 255) if train.images.dtype.kind == "f" else train.units
-    return Scaled([to_uint8(pixels.images, pixels.units) for pixels in every], pixel_range, content)
+    ends = {place: _extremes(images) for place, images in files.items()}
+    units, contents = zip(*(_units(images.dtype, pixel_max, two) for images in files.values()), strict=True)
+    for index, (place, images) in enumerate(files.items()):
+        alike = [ends[other][1] for other, a in files.items() if a.dtype.kind == images.dtype.kind]
+        found = f"{place} has {images.dtype.name} pixels"
+        _check(found, *ends[place], units[index], brightest=max(alike), is_train=index == 0)
+    is_float = next(iter(files.values())).dtype.kind == "f"
+    pixel_range = PixelRange(white=pixel_max or 255) if is_float else units[0]
+    scaled = [to_uint8(images, of_file) for images, of_file in zip(files.values(), units, strict=True)]
+    return Scaled(scaled, pixel_range, " and ".join(sorted(set(contents))))
 
 
 def to_uint8(images: np.ndarray, units: PixelRange) -> np.ndarray:
@@ -95,37 +87,33 @@ def _extremes(images: np.ndarray) -> tuple[Any, Any]:
         return numbers.min(), numbers.max()
 
 
-def _units(dtype: np.dtype, pixel_max: float, two: PixelRange | None) -> PixelRange:
-    if dtype.kind in "iu":
-        return two or PixelRange(white=pixel_max or 255)
+def _units(dtype: np.dtype, pixel_max: float, two: PixelRange | None) -> tuple[PixelRange, str]:
+    """Returns what black and white are in pixels of this type, and says what they were and how they are scaled."""
+    if dtype.kind == "b":
+        return PixelRange(white=1), "bool pixels, black and white"
+    if dtype.kind in "iu" and two:
+        return two, f"{dtype.name} pixels, black and white ({two.black} and {two.white})"
+    if dtype.kind in "iu" and pixel_max in (0, 255):
+        return BYTES, f"{dtype.name} pixels"
+    factor = f" / {format_value(pixel_max)}" if pixel_max else ""
     with np.errstate(over="ignore"):  # floats may have more digits in a message than in the file
-        return PixelRange(white=float(dtype.type(pixel_max or 1)) if dtype.kind == "f" else pixel_max or 1)
+        white = float(dtype.type(pixel_max or 1)) if dtype.kind == "f" else pixel_max
+    return PixelRange(white=white), f"{dtype.name} pixels times 255{factor}, rounded"
 
 
-def _check(pixels: _Pixels, brightest: Any, is_train: bool) -> None:
-    """Raises a DataError if pixels are out of range, or all training images are dark."""
-    _, images, low, high, (black, white) = pixels
-    found = f"{pixels.place} has {images.dtype.name} pixels from {_text(low)} to {_text(high)}"
-    units = f"where {_text(black)} is black and {_text(white)} is white"
+def _check(found: str, low: Any, high: Any, units: PixelRange, brightest: Any, is_train: bool) -> None:
+    """Raises a DataError if pixels from `low` to `high` are out of range, or those of all training images are dark."""
+    (black, white), pixels = units, f"{found} from {_text(low)} to {_text(high)}"
+    where = f"where {_text(black)} is black and {_text(white)} is white"
     remedy = f"pass what is white in these files, such as --pixel_max={_text(brightest)}"
     if not (low >= black and high < np.inf):  # true for NaN, too
-        raise DataError(f"{found}, {units}; rescale them to numbers from {_text(black)} to {_text(white)}")
+        raise DataError(f"{pixels}, {where}; rescale them to numbers from {_text(black)} to {_text(white)}")
     if high > white:
-        raise DataError(f"{found}, {units}; {remedy}, or clip them")
+        raise DataError(f"{pixels}, {where}; {remedy}, or clip them")
     if is_train and high <= black:
-        raise DataError(f"{pixels.place} has black pixels only; get the images again")
+        raise DataError(f"{found} that are all black; get the images again")
     if is_train and float(high) - black < _DARK * (white - black):
-        raise DataError(f"{found}, {units}, too dark to train on; {remedy}")
-
-
-def _describe(dtype: np.dtype, pixel_max: float, two: PixelRange | None) -> str:
-    """Says what the pixels were and how they were scaled, for the provenance."""
-    is_integer = dtype.kind in "iu"
-    if (two and is_integer) or (dtype.kind == "b" and not pixel_max):
-        values = f" ({two.black} and {two.white})" if two and is_integer else ""
-        return f"{dtype.name} pixels, black and white{values}"
-    factor = f" / {format_value(pixel_max)}" if pixel_max else ""
-    return f"{dtype.name} pixels" + ("" if is_integer and pixel_max in (0, 255) else f" times 255{factor}, rounded")
+        raise DataError(f"{pixels}, {where}, too dark to train on; {remedy}")
 
 
 def _text(number: Any) -> str:

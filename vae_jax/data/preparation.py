@@ -9,7 +9,6 @@ import io
 import lzma
 import os
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -83,7 +82,7 @@ def _builder_class(stock: Any) -> Any:
                 for i, image in enumerate(_read_amat(data_path)):
                     yield i, {"image": _png(image)}
             else:
-                images, labels = idx.read_images(data_path)[0], idx.read_labels(label_path)[0]
+                images, labels = idx.read_array(data_path), idx.read_array(label_path)
                 for i, (image, label) in enumerate(zip(images, labels.tolist(), strict=True)):
                     yield i, {"image": _png(image), "label": label}
 
@@ -112,20 +111,13 @@ def _check_reachable(url: str) -> None:
     """Raises a DataError if a URL cannot be downloaded, for which TFDS would retry for minutes."""
     import requests  # TFDS downloads with it, through the same proxies
 
-    problem = f"no answer in {_PROBE_SECONDS:g} s"
-
-    def probe() -> None:
-        nonlocal problem
-        try:
-            with requests.get(url, stream=True, timeout=_PROBE_SECONDS) as response:
-                problem = "" if response.ok else f"the server answered {response.status_code} {response.reason}"
-        except (OSError, ValueError) as error:  # the base classes of what requests raises
-            problem = type(error).__name__
-
-    # In a thread, because a DNS lookup has no timeout.
-    thread = threading.Thread(target=probe, daemon=True)
-    thread.start()
-    thread.join(_PROBE_SECONDS)
+    problem = ""
+    try:
+        with requests.get(url, stream=True, timeout=_PROBE_SECONDS) as response:
+            if not response.ok:
+                problem = f"the server answered {response.status_code} {response.reason}"
+    except (OSError, ValueError) as error:  # the base classes of what requests raises
+        problem = type(error).__name__
     if problem:
         raise DataError(
             f"cannot download {url} ({problem}); get the files elsewhere and pass their folder: --from_dir=DIR"

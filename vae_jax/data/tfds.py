@@ -1,7 +1,6 @@
 """Reads data sets of tensorflow-datasets (TFDS) without TensorFlow. `preparation` prepares them."""
 
 import contextlib
-import hashlib
 import io
 import os
 import re
@@ -11,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from vae_jax import files
 from vae_jax.data.splits import DataError, Source, Split
-from vae_jax.errors import UserError
-from vae_jax.files import read_bytes, read_json, write_bytes
+from vae_jax.errors import DamagedError, UserError
+from vae_jax.files import read_json
 
 NAMES = ("mnist", "fashion_mnist", "kmnist", "binarized_mnist")
 
@@ -21,8 +21,7 @@ NAMES = ("mnist", "fashion_mnist", "kmnist", "binarized_mnist")
 FILE_FORMAT = "array_record"
 
 _NUM_PIXELS = 28 * 28
-_CACHE_NAME = "vae_jax_decoded.bin"
-_DIGEST_BYTES = 32
+_CACHE_NAME = "vae_jax_decoded.safetensors"
 _CHUNK = 2000  # images per read; reading one by one takes five times as long
 
 
@@ -91,9 +90,8 @@ def count_images(folder: Path) -> dict[str, int]:
     """
     try:
         counts = {split["name"]: sum(map(int, split["shardLengths"])) for split in _info(folder)["splits"]}
-        return {
-            split: counts[split] for split in ("train", "validation", "test") if split in {*counts, "train", "test"}
-        }
+        names = ("train", "validation", "test") if "validation" in counts else ("train", "test")
+        return {name: counts[name] for name in names}
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise DataError(f"{folder} is damaged (no count of images); delete it and prepare it again") from error
 
@@ -115,30 +113,23 @@ def quiet() -> Iterator[None]:
 
 
 def _info(folder: Path) -> dict[str, Any]:
-    path = folder / "dataset_info.json"
-    if not os.access(path, os.R_OK):
-        raise DataError(f"cannot read {path}: Permission denied")
-    info = None
-    with contextlib.suppress(UserError):
-        info = read_json(path)
+    info = read_json(folder / "dataset_info.json", way_out=f"delete {folder} and prepare it again")
     if not isinstance(info, dict):
-        raise DataError(f"{folder} is damaged (no readable dataset_info.json); delete it and prepare it again")
+        raise DataError(f"{folder} is damaged (dataset_info.json has no object); delete it and prepare it again")
     return info
 
 
 def _cached_rows(folder: Path, counts: dict[str, int], has_labels: bool) -> np.ndarray:
     """Reads all splits as rows of pixels and, if there are any, the label: uint8[N, 784 or 785]."""
-    path, shape = folder / _CACHE_NAME, (sum(counts.values()), _NUM_PIXELS + has_labels)
-    with contextlib.suppress(UserError):
-        content = read_bytes(path, _DIGEST_BYTES + shape[0] * shape[1])
-        rows = np.frombuffer(content, np.uint8)[_DIGEST_BYTES:]
-        if rows.size == shape[0] * shape[1] and hashlib.sha256(rows.data).digest() == content[:_DIGEST_BYTES]:
-            return rows.reshape(shape)
+    path = folder / _CACHE_NAME
+    with contextlib.suppress(UserError, DamagedError, KeyError):
+        rows = files.read_arrays(path)[0]["rows"]
+        if rows.shape == (sum(counts.values()), _NUM_PIXELS + has_labels):
+            return rows
     rows = _decode(folder, counts, has_labels)
     # Without a cache, as in a read-only folder, the next read decodes again.
     with contextlib.suppress(UserError):
-        content = rows.tobytes()
-        write_bytes(path, hashlib.sha256(content).digest() + content)
+        files.write_arrays(path, {"rows": rows}, {})
     return rows
 
 

@@ -1,8 +1,4 @@
-"""A trained run to numbers: evaluation.json beside its parameters.
-
-This module is imported before training starts, and `parts` with the libraries that it needs, which takes seconds, once
-there is a run to evaluate.
-"""
+"""A trained run to numbers: evaluation.json beside its parameters."""
 
 import importlib
 import math
@@ -14,12 +10,12 @@ from typing import Any
 from vae_jax import environment, source
 from vae_jax.errors import UserError, one_line
 from vae_jax.files import read_json, write_json
-from vae_jax.measure import instruments
+from vae_jax.measure import instruments, parts
+from vae_jax.measure.marginal import NUM_SAMPLES
 from vae_jax.models import MODELS
 from vae_jax.training.runs import load_run
 from vae_jax.workdir import is_trained, read_config, read_identity
 
-NUM_SAMPLES = 500  # of the importance-sampled bound, per image
 SOURCES = (
     "environment.py", "measure", "model", "models.py", "training/runs.py", "training/step.py",
 )  # fmt: skip
@@ -49,8 +45,6 @@ def evaluate_run(
     """
     if not is_trained(folder):
         load_run(folder)  # raises an error that says why
-    from vae_jax.measure import parts
-
     numbers: dict[str, Any] = {}
     failures = []
     try:
@@ -70,8 +64,8 @@ def evaluate_run(
 
 
 def prepare() -> None:
-    """Imports in the background what an evaluation needs, so that it need not wait for that after training."""
-    threading.Thread(target=importlib.import_module, args=[f"{__name__}.parts"], daemon=True).start()
+    """Imports scikit-learn in the background, which takes seconds, so that no evaluation need wait for that."""
+    threading.Thread(target=importlib.import_module, args=["sklearn.mixture"], daemon=True).start()
 
 
 def is_current(folder: Path, num_likelihood_samples: int) -> bool:

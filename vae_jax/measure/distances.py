@@ -6,15 +6,9 @@ References:
     Naeem et al. 2020, "Reliable Fidelity and Diversity Metrics…" (arXiv:2002.09797), coverage.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
-
 import numpy as np
 
-from vae_jax.measure.subsets import chunks
-
 NEIGHBOURS = 5  # that make a radius, as Naeem et al. recommend
-ROWS = 1_000  # of a distance matrix at once
 # Share of a squared radius at which a point counts as on the radius: rounding of matrix products must not put a copy of
 # the neighbour that makes the radius inside.
 AT_RADIUS = 1 - 1e-10
@@ -55,38 +49,23 @@ def _half(covariance: np.ndarray) -> np.ndarray:
     return axes * np.sqrt(np.maximum(variances, 0))
 
 
-class Neighbours(NamedTuple):
-    """Points, and how far the nearest others are."""
-
-    points: np.ndarray  # float64[N, F]
-    squared: np.ndarray  # float64[N, K], ascending squared distances to the K nearest others
-
-    @classmethod
-    def of(cls, features: np.ndarray, k: int = NEIGHBOURS) -> "Neighbours":
-        """Finds the k nearest others of each of N > k points [N, F]."""
-        if len(features) <= k:
-            raise ValueError(f"{len(features)} points have no {k}-th nearest neighbour")
-        points = np.asarray(features, np.float64)
-        nearest = [np.partition(rows, k, axis=1)[:, : k + 1] for rows in _squared_distances(points, points)]
-        return cls(points, np.sort(np.concatenate(nearest), axis=1)[:, 1:])  # the nearest is the point itself
+def squared_radii(points: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
+    """Computes the squared distance of each of N > k points [N, F] from its k-th nearest other, float64[N]."""
+    return np.partition(_squared_distances(points, points), k, axis=1)[:, k]  # the nearest is the point itself
 
 
-def coverage(real: Neighbours, fakes: np.ndarray, k: int = NEIGHBOURS) -> float:
-    """Computes the share of real points whose ball, out to the k-th nearest other real one, holds a fake of [M, F].
+def coverage(real: np.ndarray, radii: np.ndarray, fakes: np.ndarray) -> float:
+    """Computes the share of real points [N, F] whose ball, of a squared radius float64[N], holds a fake of [M, F].
 
     A point on the radius is outside.
     """
-    radii, covered = AT_RADIUS * real.squared[:, k - 1], np.zeros(len(real.points), bool)
-    for rows in _squared_distances(np.asarray(fakes, np.float64), real.points):
-        covered |= (rows < radii).any(axis=0)
-    return float(covered.mean())
+    return float((_squared_distances(fakes, real) < AT_RADIUS * radii).any(axis=0).mean())
 
 
-def _squared_distances(a: np.ndarray, b: np.ndarray) -> Iterator[np.ndarray]:
-    """Rows of the matrix of squared distances of float64[A, F] and [B, F], some at a time."""
-    norms_b = np.square(b).sum(axis=1)
-    for rows in chunks(a, ROWS):
-        norms = np.square(rows).sum(axis=1)[:, None] + norms_b
-        squared = norms - 2 * rows @ b.T
-        # Points that float32 features cannot tell apart are one; otherwise copies of an image would lie 1e-7 apart.
-        yield np.where(squared > 1e-13 * norms, squared, 0)
+def _squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Squared distances of [A, F] and [B, F], float64[A, B]."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    norms = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1)
+    squared = norms - 2 * a @ b.T
+    # Points that float32 features cannot tell apart are one; otherwise copies of an image would lie 1e-7 apart.
+    return np.where(squared > 1e-13 * norms, squared, 0)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vae_jax import files, session, source
-from vae_jax.errors import DamagedError, MismatchError, UserError
+from vae_jax.errors import DamagedError, UserError
 from vae_jax.files import Arrays, exists
 from vae_jax.workdir import DataIdentity
 
@@ -35,24 +35,17 @@ class Instrument(NamedTuple):
 
 
 def load_or_train(
-    name: str,
-    data: DataIdentity,
-    seed: int,
-    shapes: Mapping[str, tuple[tuple[int, ...], Any]],
-    train: Callable[[], tuple[Arrays, float]],
-    folder: Path | None = None,
+    name: str, data: DataIdentity, seed: int, train: Callable[[], tuple[Arrays, float]], folder: Path | None = None
 ) -> Instrument:
     """Loads an instrument from a workdir, or copies it there from the user's cache, or trains it for both.
 
-    Training is announced on stderr. Threads and processes that need the same instrument wait for the first one to train
-    it. A damaged file, or one of another version of the code, is replaced. A cache that cannot be written is done
-    without.
+    Threads and processes that need the same instrument wait for the first one to train it. A damaged file, or one of
+    another version of the code, is replaced. A cache that cannot be written is done without.
 
     Args:
         name: of the data set, for messages.
         data: identity of the data set.
-        seed: that it is trained with.
-        shapes: the shape and dtype that each array must have.
+        seed: of the training.
         train: returns the arrays and the accuracy.
         folder: WORKDIR/instruments; None to use the cache alone.
 
@@ -67,10 +60,8 @@ def load_or_train(
         found, missing = None, dict[Path, str]()
         for path in paths:
             try:
-                found, accuracy = _read(path, identity, shapes)
+                found, accuracy = _read(path, identity)
                 break
-            except (DamagedError, MismatchError) as error:
-                missing[path] = f"{path} {error}"
             except UserError as error:
                 missing[path] = str(error)
         if found is None:
@@ -84,6 +75,18 @@ def load_or_train(
                     raise
                 session.say(f"{error}; set VAE_JAX_CACHE_DIR to keep the judge")
     return Instrument(found, accuracy, files.digest(found))
+
+
+def _read(path: Path, identity: Mapping[str, Any]) -> tuple[Arrays, float]:
+    if not exists(path):
+        raise UserError(f"{path} does not exist yet")
+    try:
+        found, header = files.read_arrays(path)
+    except DamagedError as error:
+        raise UserError(f"{path} {error}") from error
+    if header.get("identity") != identity:
+        raise UserError(f"{path} is of other data, another seed or another version")
+    return found, header["accuracy"]
 
 
 def digest(folder: Path, data: DataIdentity) -> str | None:
@@ -118,17 +121,3 @@ def _locked(path: Path) -> Iterator[None]:
             path.parent.mkdir(parents=True, exist_ok=True)
             fcntl.flock(stack.enter_context(open(path, "a")), fcntl.LOCK_EX)
         yield
-
-
-def _read(
-    path: Path, identity: Mapping[str, Any], shapes: Mapping[str, tuple[tuple[int, ...], Any]]
-) -> tuple[Arrays, float]:
-    if not exists(path):
-        raise MismatchError("does not exist yet")
-    found, header = files.read_arrays(path, shapes)
-    accuracy = header.get("accuracy")
-    if header.keys() != {"identity", "accuracy", "sha256"} or not isinstance(accuracy, float) or not 0 <= accuracy <= 1:
-        raise DamagedError("is damaged: its header is incomplete")
-    if header["identity"] != identity:
-        raise MismatchError("is of other data, another seed or another version")
-    return found, accuracy

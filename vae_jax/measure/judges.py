@@ -128,35 +128,26 @@ def load_or_train(dataset: Dataset, folder: Path | None = None, seed: int = 0) -
     assert dataset.train.labels is not None
     classes = np.unique(dataset.train.labels)
     network = Network(len(classes))
-    num_held = sum(_num_held_out(dataset)) or len(dataset.train.images)
-    shapes = recipe.param_shapes(network, dataset.train.images) | {"held_out": ((num_held,), np.dtype(np.float32))}
     train = partial(_trained, dataset, network, classes, seed)
-    found = instruments.load_or_train(dataset.name, identity_of(dataset), seed, shapes, train, folder)
+    found = instruments.load_or_train(dataset.name, identity_of(dataset), seed, train, folder)
     params = {name: array for name, array in found.arrays.items() if name != "held_out"}
     predict = partial(recipe.predict, network, flax.traverse_util.unflatten_dict(params, sep="/"))
     return Judge(predict, found.arrays["held_out"], found.accuracy, found.digest)
 
 
-def _num_held_out(dataset: Dataset) -> tuple[int, int]:
-    """Returns how many of the training and validation images are held out."""
-    most = limit(MAX_HELD_OUT, dataset.train.images.shape[1:])
-    return min(len(dataset.train.images) // HELD_OUT, most), min(len(dataset.validation.images), most)
-
-
 def _trained(dataset: Dataset, network: Network, classes: np.ndarray, seed: int) -> tuple[Arrays, float]:
     """Returns the parameters with the log odds of held-out images, and the share of test images whose class is told."""
     train, validation, test = dataset.train, dataset.validation, dataset.test
-    random = np.random.default_rng(seed)
-    order, (num_train, num_validation) = random.permutation(len(train.images)), _num_held_out(dataset)
-    held = [train.where(order[:num_train]), validation.where(subset(np.arange(len(validation.images)), num_validation))]
-    if num_train + num_validation == 0:
-        held = [train]
-    images, labels = _exposed(train, order[num_train:], classes, random)
+    random, shape = np.random.default_rng(seed), train.images.shape[1:]
+    order, most = random.permutation(len(train.images)), limit(MAX_HELD_OUT, shape)
+    num_held = min(len(order) // HELD_OUT, most)
+    held = np.concatenate([train.images[order[:num_held]], subset(validation.images, most)])
+    images, labels = _exposed(train, order[num_held:], classes, random)
     params = recipe.train(network, images, labels, seed, SCHEDULE)
-    _, logits = recipe.predict(network, params, np.concatenate([split.images for split in held]) / np.float32(255))
+    _, logits = recipe.predict(network, params, (held if len(held) else train.images) / np.float32(255))
     flat = flax.traverse_util.flatten_dict(params, sep="/")
     flat["held_out"] = np.sort(log_odds(logits)).astype(np.float32)
-    asked = test.where(subset(np.arange(len(test.images)), limit(MAX_IMAGES, test.images.shape[1:])))
+    asked = test.where(subset(np.arange(len(test.images)), limit(MAX_IMAGES, shape)))
     _, logits = recipe.predict(network, params, asked.images / np.float32(255))
     return flat, float(np.mean(classes[logits[:, :-1].argmax(axis=1)] == asked.labels))
 

@@ -18,10 +18,10 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.special import digamma
-from sklearn import neighbors
 from threadpoolctl import threadpool_limits
 
 from vae_jax.data import Dataset, Split
+from vae_jax.measure.entry import CODE_SD, SHARE, TEST_IMAGES, Measurement, for_each
 from vae_jax.measure.samples import principal_axes
 from vae_jax.measure.subsets import limit
 from vae_jax.training.runs import Codes, TrainedRun
@@ -31,6 +31,34 @@ MAX_NEIGHBOURS = 20_000  # training images whose codes vote
 COLLAPSED = 1e-6  # of the largest variance; a direction with less is left out
 SAME_POINT = 1e-6  # whitened sd; codes closer than this float32 rounding are one
 STEPS = (0.1, 0.3, 1.0)  # whitened sd in each dimension
+_STEPS = [{"name": f"step_{step}".replace(".", "_"), "length": str(step)} for step in STEPS]
+
+_WANG = "Wang et al. 2009, Divergence Estimation for Multidimensional Densities Via k-Nearest-Neighbor Distances"
+
+DISTRIBUTION = {
+    "posterior_width": Measurement("width of q(z | x)", CODE_SD, None, "posteriors",
+        "Root mean variance of q(z | x); 0 where a code is a point."),
+    "kl_prior_knn": Measurement("KL of all codes to N(0, I), includes scale", "nats", None, "latent_space",
+        "KL divergence of all codes from N(0, I), estimated by nearest neighbours; of point codes it is mostly their "
+        "scale, which nothing sets.", _WANG),
+    "negentropy": Measurement("KL of all codes to their own Gaussian", "nats", "lower", "latent_space",
+        "KL divergence of all codes from the Gaussian with their mean and covariance, estimated by nearest neighbours: "
+        "their shape without their scale. A collapsed model has none.", _WANG),
+}  # fmt: skip
+
+GEOMETRY = {
+    "knn_accuracy_whitened": Measurement("accuracy of 10 nearest whitened codes", SHARE, "higher", "latent_space",
+        "Share of test codes whose ten nearest training codes vote for their label, with codes whitened, so that every "
+        "direction in which they vary counts alike.", error=TEST_IMAGES),
+    "cycle_error": Measurement("cycle error", CODE_SD, "lower", "",
+        "Mean distance of a sample of the codes' own Gaussian from the code of its decode."),
+    **for_each(_STEPS, {
+        "{name}_change": Measurement("change of the decode over {length} sd", "variances of all decodes", "lower",
+            "manifold", "Mean squared change of the decode over a step of {length} standard deviations of all codes "
+            "in each dimension, from draws of q(z), over the variance of their decodes; 2 for decodes of two "
+            "independent codes. A model that was hardly trained has small ones."),
+    }),
+}  # fmt: skip
 
 Decode = Callable[[np.ndarray], np.ndarray]  # float[N, D] to mean pixels float32[N, H, W] in [0, 1]
 
@@ -78,8 +106,10 @@ def posterior_width(codes: Codes, white: Whitening) -> float:
 
 def knn_accuracy(train: np.ndarray, train_labels: np.ndarray, test: np.ndarray, test_labels: np.ndarray) -> float:
     """Computes the share of test codes float[N, K] whose ten nearest train codes float[M, K] vote for their label."""
+    from sklearn.neighbors import KNeighborsClassifier  # which takes seconds to import
+
     with warnings.catch_warnings(action="ignore"):  # there may be as many classes as codes
-        classifier = neighbors.KNeighborsClassifier(min(10, len(train))).fit(train, train_labels)
+        classifier = KNeighborsClassifier(min(10, len(train))).fit(train, train_labels)
         return float(classifier.score(test, test_labels))
 
 
@@ -108,13 +138,15 @@ def negentropy(samples: np.ndarray, reference: np.ndarray) -> float:
         samples: float[N, D], of q.
         reference: float[M, D], draws of N(0, I).
     """
+    from sklearn.neighbors import NearestNeighbors
+
     num_neighbors = min(5, len(samples) - 1, len(reference) - 1)
     if num_neighbors < 1:
         return np.nan
 
     def entropy(points: np.ndarray) -> float:  # whitened, without terms that depend on K and the neighbours only
         white = whitening(points).apply(points)
-        distance = neighbors.NearestNeighbors(n_neighbors=num_neighbors).fit(white).kneighbors()[0][:, -1]
+        distance = NearestNeighbors(n_neighbors=num_neighbors).fit(white).kneighbors()[0][:, -1]
         return float(digamma(len(white)) + white.shape[1] * np.log(np.maximum(distance, SAME_POINT)).mean())
 
     dims = whitening(samples).to_white.shape[1]

@@ -19,6 +19,7 @@ import numpy as np
 
 from vae_jax.config import DYNAMIC_FIELDS, Config
 from vae_jax.measure import marginal
+from vae_jax.measure.entry import ALEMI, KINGMA, NATS, SHARE, TEST_IMAGES, Measurement, for_each
 from vae_jax.measure.quadrature import exact_log_likelihood
 from vae_jax.measure.subsets import MAX_IMAGES, limit, subset
 from vae_jax.model.likelihoods import LIKELIHOODS, Reconstruction, pixel_mean
@@ -35,6 +36,63 @@ MIN_SHARE = 0.99  # of images with an exact value; 1 % that had none have moved 
 SAMPLED_BESIDE_EXACT = 100  # images whose bound is sampled where the exact value is known: it gives the gap
 HALF_LEVEL = 1 / 510  # half a grey level
 LEAST_VARIANCE = 1e-6  # of a pixel, about that of a byte's rounding
+
+
+_SCORES = [
+    {"prefix": "test_log_likelihood", "score": "log-likelihood", "caveat": ""},
+    {
+        "prefix": "test_not_a_likelihood",
+        "score": "score that is no likelihood",
+        "caveat": " It is no log-likelihood, because p(x | z) is not a density of these pixels.",
+    },
+]
+_BURDA = "Burda et al. 2016, Importance Weighted Autoencoders"
+
+MEASUREMENTS = {
+    "test_loss": Measurement("test loss", NATS, None, "training_curves",
+        "The run's own objective on the test images, comparable only between runs of one objective.",
+        error=TEST_IMAGES),
+    "test_distortion": Measurement("test distortion", NATS, "lower", "reconstructions",
+        "-log p(x | z) of the test images, at z drawn from q(z | x), or at the code where it is a point.",
+        ALEMI, error=TEST_IMAGES),
+    "mean_image_distortion": Measurement("distortion of the mean image", NATS, None, "",
+        "-log p(x) of the test images where each pixel is predicted by its mean over the training images: what a "
+        "model knows that looks at no image. A property of the data set and the likelihood."),
+    "test_noise_cost": Measurement("cost of the noise", NATS, "lower", "",
+        "Distortion at drawn codes minus distortion at mean codes of the test images, as a mean over eight draws; 0 "
+        "where a code is a point."),
+    "test_mse": Measurement("squared error", "per pixel", "lower", "reconstructions",
+        "Mean squared difference per pixel of the decode of the mean code from the grey test image in [0, 1], "
+        "which is not what a model trained on binary pixels sees."),
+    "test_rate": Measurement("test rate", NATS, None, "rate_distortion",
+        "KL divergence of q(z | x) from N(0, I), the most a code can say about its image.", ALEMI),
+    "test_elbo": Measurement("test ELBO", NATS, "higher", "rate_distortion",
+        "-(distortion + rate), a lower bound of log p(x) with KL weight 1.", KINGMA, error=TEST_IMAGES),
+    "test_kl_per_dimension": Measurement("KL per dimension", NATS, None, "kl_per_dimension",
+        "The rate of each latent dimension.", kind=list),
+    "test_active_units": Measurement("active units", "dimensions", None, "kl_per_dimension",
+        "Number of latent dimensions whose posterior mean has a variance above 0.01 over the test images.",
+        _BURDA, kind=int),
+    **for_each(_SCORES, {
+        "{prefix}_sampled": Measurement("sampled {score}", NATS, "higher", "",
+            "Importance-weighted lower bound of log p(x), some nats below it; where the exact value is known, that "
+            "minus the gap of at most 100 images.{caveat}", _BURDA),
+        "{prefix}_sampled_error": Measurement("error of the sampled {score}", NATS, "lower", "",
+            "Standard error of the importance-weighted bound over repeated draws, not its distance from "
+            "log p(x).{caveat}"),
+        "{prefix}_samples": Measurement("samples of the {score}", "samples per image", None, "",
+            "Number of importance samples per image.{caveat}", kind=int),
+        "{prefix}_exact": Measurement("exact {score}", NATS, "higher", "",
+            "log p(x) by quadrature, for one or two latent dimensions: the mean over the images that it resolves."
+            "{caveat}"),
+        "{prefix}_exact_share": Measurement("images of the exact {score}", SHARE, None, "",
+            "Share of images whose log p(x) the quadrature resolves; the exact value and the cost of inference are of "
+            "these images, and of none below 0.99.{caveat}"),
+    }),
+    "test_posterior_kl": Measurement("cost of inference", NATS, "lower", "",
+        "log p(x) - ELBO = KL divergence of q(z | x) from p(z | x): what amortized Gaussian inference costs.",
+        "Cremer et al. 2018, Inference Suboptimality in Variational Autoencoders"),
+}  # fmt: skip
 
 
 def is_density(config: Config, pixels: np.ndarray) -> bool:
@@ -54,7 +112,7 @@ def evaluation_pixels(run: TrainedRun, images: np.ndarray) -> np.ndarray:
 
 @np.errstate(all="ignore")  # codes of a bad run may overflow; the numbers are then not finite
 def evaluate_likelihood(
-    run: TrainedRun, images: np.ndarray, train_images: np.ndarray, *, num_samples: int = marginal.NUM_SAMPLES
+    run: TrainedRun, images: np.ndarray, train_images: np.ndarray, *, num_samples: int
 ) -> dict[str, Any]:
     """Computes all numbers of this module for a run, by name.
 
@@ -119,7 +177,7 @@ def mean_image_distortion(likelihood: str, pixels: np.ndarray, train_pixels: np.
 def _log_likelihoods(run: TrainedRun, pixels: np.ndarray, elbo: np.ndarray, num_samples: int) -> dict[str, Any]:
     name = "test_log_likelihood" if is_density(run.config, pixels) else "test_not_a_likelihood"
     has_exact, everyone = run.config.latent_dim <= 2, np.arange(len(pixels))
-    values = exact_log_likelihood(run, pixels).values if has_exact else np.full(len(pixels), np.nan)
+    values = exact_log_likelihood(run, pixels) if has_exact else np.full(len(pixels), np.nan)
     resolved = np.flatnonzero(~np.isnan(values))
     share = len(resolved) / len(pixels)
     known = share >= MIN_SHARE

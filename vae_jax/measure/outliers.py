@@ -2,8 +2,8 @@
 
 Outlier exposure (Hendrycks et al. 2019, arXiv:1812.04606) works for kinds of outliers that were left out if those that
 were not are many and near the data. Most of these are near: real images that are warped, torn, scribbled over, or
-overlaid with something that is no real image. What `probes` asks about is never among them: independent noise, permuted
-patches, inverted images, and two real images mixed or superposed as they are.
+overlaid with something that is no real image. What the judge is tested with is never among them: independent noise,
+permuted patches, inverted images, and two real images mixed or superposed as they are.
 
 Images are float32[N, H, W] in [0, 1]. Lengths are in pixels of an image of 28 x 28, and grow with larger ones.
 """

@@ -6,7 +6,6 @@ images are sooner than others. One with a posterior that is too narrow stays unr
 
 import math
 from functools import partial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,27 +29,21 @@ BORDER = 8.0  # nats below log p(x) that a cell at the border has at most
 FEW, MANY = 128, 1024  # images that are multiplied by the cells of a tile at once
 
 
-class LogLikelihood(NamedTuple):
-    """log p(x) of each image by quadrature; NaN where it is not resolved."""
-
-    values: np.ndarray  # float64[N], nats
-    errors: np.ndarray  # float64[N], nats; how far off the value would be with half the points along each axis
-
-
 @np.errstate(all="ignore")  # codes and decodes that are not finite
-def exact_log_likelihood(run: TrainedRun, pixels: np.ndarray) -> LogLikelihood:
-    """Computes log ∫ p(x | z) p(z) dz of each image by the midpoint rule, for one or two latent dimensions.
+def exact_log_likelihood(run: TrainedRun, pixels: np.ndarray) -> np.ndarray:
+    """Computes log ∫ p(x | z) p(z) dz of each image by the midpoint rule, float64[N] nats; NaN where unresolved.
 
-    An image is resolved if every other point along each axis, whichever these are, gives its value within `TOLERANCE`.
-    All points are then off by far less: by the fourth power of that for a Gaussian, by a quarter where the decoder has
-    kinks. Besides, its code and its mass lie within the grid, and float32 holds its log joint. Tiles that most images
-    need come first, until `marginal.MAX_PRODUCTS` are spent. For run and pixels see `marginal.importance_sampled`.
+    The latent space has one or two dimensions. An image is resolved if every other point along each axis, whichever
+    these are, gives its value within `TOLERANCE`. All points are then off by far less: by the fourth power of that for
+    a Gaussian, by a quarter where the decoder has kinks. Besides, its code and its mass lie within the grid, and
+    float32 holds its log joint. Tiles that most images need come first, until `marginal.MAX_PRODUCTS` are spent. For
+    run and pixels see `marginal.importance_sampled`.
     """
     dims, decodes = run.config.latent_dim, marginal.MAX_PRODUCTS / marginal.decoder_products(run) - CELLS
     if dims > 2:
         raise ValueError(f"quadrature needs latent_dim of 1 or 2, not {dims}")
     if decodes < 0:
-        return LogLikelihood(*np.full((2, len(pixels)), np.nan))
+        return np.full(len(pixels), np.nan)
     mean = run.encode(pixels).mean.astype(np.float64)
     low, high = _box(mean)
     side, tile_side = (round(cells ** (1 / dims)) for cells in (CELLS, TILE))
@@ -77,7 +70,7 @@ def exact_log_likelihood(run: TrainedRun, pixels: np.ndarray) -> LogLikelihood:
             sums[:, rows] = np.logaddexp(sums[:, rows], found)
             parts.append((corner, rows, largest))
         values, errors = np.where(narrow, _value(sums, step), (values, errors))
-    return LogLikelihood(*np.where(sound & (errors < TOLERANCE), (values, errors), np.nan))
+    return np.where(sound & (errors < TOLERANCE), values, np.nan)
 
 
 def _box(mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

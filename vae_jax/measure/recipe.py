@@ -2,10 +2,9 @@
 
 import math
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import flax.linen as nn
-import flax.traverse_util
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,15 +12,13 @@ import optax
 from jax import Array
 
 from vae_jax import environment
-from vae_jax.measure.subsets import block_means, chunks, subset
-from vae_jax.model import networks
+from vae_jax.measure.subsets import block_means, chunks
 from vae_jax.model.networks import Params, chunk_size, make_key
 from vae_jax.training.step import batches
 
 BATCH_SIZE = 128
 MAX_SHIFT = 2  # pixels, each way; without shifts the network memorizes 3,667 images
 MAX_SIDE = 64  # pixels; larger images are averaged over blocks first
-MAX_TRAIN = 60_000  # training images
 CHUNK = 256  # images that go through a network at once; patches of many more leave the caches, at twice the time
 
 
@@ -57,41 +54,26 @@ def train(network: nn.Module, images: np.ndarray, labels: np.ndarray, seed: int,
 
     Args:
         network: maps float32[B, H, W] in [0, 1] to features and logits float32[B, C].
-        images: uint8[N, H, W], of which at most `MAX_TRAIN` are used.
+        images: uint8[N, H, W], no larger than `shrunk` leaves them.
         labels: int[N] from 0 to C - 1.
         seed: of the initial parameters, the order of the images and their shifts.
         schedule: of the training.
     """
-    chosen = subset(np.arange(len(images)), MAX_TRAIN)
-    images, labels = shrunk(images, chosen), labels[chosen]
     init_key, train_key = jax.random.split(make_key(seed))
     steps_per_epoch = math.ceil(len(images) / BATCH_SIZE)
     num_epochs = max(schedule.min_epochs, math.ceil(schedule.min_steps / steps_per_epoch))
     decay = schedule.learning_rate, num_epochs * steps_per_epoch
-    init = _init_state.lower(network, decay, images.shape[1:], init_key).compile(networks.QUICK_COMPILATION)
-    state = init(init_key)
+    params = jax.jit(network.init)(init_key, jnp.zeros((1, *images.shape[1:])))["params"]
+    state = params, _optimizer(decay).init(params)
     images, labels = jax.device_put((images, labels.astype(np.int32)))
     for epoch in range(num_epochs):
         state = _train_epoch(network, decay, images, labels, state, jax.random.fold_in(train_key, epoch))
     return cast(Params, jax.device_get(state[0]))
 
 
-def param_shapes(network: nn.Module, images: np.ndarray) -> dict[str, tuple[tuple[int, ...], Any]]:
-    """Returns the shape and dtype of each parameter for images like these, by its path, such as `logits/bias`."""
-    image = jax.ShapeDtypeStruct(shrunk(images[:1]).shape, np.float32)
-    params = cast(Params, jax.eval_shape(network.init, make_key(0), image))["params"]
-    return {name: (leaf.shape, leaf.dtype) for name, leaf in flax.traverse_util.flatten_dict(params, sep="/").items()}
-
-
 def _optimizer(decay: tuple[float, int]) -> optax.GradientTransformationExtraArgs:
     """Adam, whose learning rate decays to 0 in so many steps."""
     return optax.adam(optax.cosine_decay_schedule(*decay))
-
-
-@partial(jax.jit, static_argnames=("network", "decay", "image_shape"))
-def _init_state(network: nn.Module, decay: tuple[float, int], image_shape: tuple[int, ...], key: Array) -> _State:
-    params = network.init(key, jnp.zeros((1, *image_shape)))["params"]
-    return params, _optimizer(decay).init(params)
 
 
 @partial(jax.jit, static_argnames=("network", "decay"), donate_argnames="state")

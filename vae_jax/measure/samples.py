@@ -10,17 +10,24 @@ References:
     Ghosh et al. 2020, "From Variational to Deterministic Autoencoders" (arXiv:1903.12436), ex-post density estimation.
 """
 
+import math
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import sklearn.exceptions
-import sklearn.mixture
 from threadpoolctl import threadpool_limits
 
 from vae_jax.data import Dataset
 from vae_jax.measure import recipe
-from vae_jax.measure.distances import NEIGHBOURS, Neighbours, coverage, frechet_distance, frechet_from_moments, moments
+from vae_jax.measure.distances import (
+    NEIGHBOURS,
+    coverage,
+    frechet_distance,
+    frechet_from_moments,
+    moments,
+    squared_radii,
+)
+from vae_jax.measure.entry import SHARE, Measurement, for_each
 from vae_jax.measure.judges import Judge
 from vae_jax.measure.subsets import MAX_IMAGES, limit, subset
 from vae_jax.training.runs import TrainedRun, in_chunks
@@ -31,7 +38,48 @@ FULL_DIMS = 128  # latent dimensions up to which the mixture has full covariance
 NEIGHBOUR_IMAGES = 2_000  # of each side that are compared in pairs, at most
 NUM_PAIRS = 1_000  # of test images, between whose codes the midpoints lie, at most
 
-Numbers = dict[str, float | None]
+SAMPLERS = {
+    "prior": "N(0, I) samples",
+    "standardized": "samples of N(0, I) in standardized codes",
+    "gaussian": "samples of the codes' own Gaussian",
+    "mixture": "samples of the codes' own mixture",
+    "aggregate": "decodes of training codes",
+}
+"""The distributions codes are sampled from, by the prefix of their numbers' names, with what is sampled."""
+GAPS = ("prior", "standardized")  # samplers that know nothing of how the dimensions hang together
+
+_SAMPLES = [{"sampler": sampler, "samples": samples} for sampler, samples in SAMPLERS.items()]
+_SQUARED = "squared feature distance"
+_HENDRYCKS = "Hendrycks et al. 2019, Deep Anomaly Detection with Outlier Exposure"
+
+MEASUREMENTS = {
+    "reconstruction_implausible": Measurement("implausible reconstructions", SHARE, "lower", "plausibility",
+        "Share of decodes of the mean codes of test images that the judge rejects.", _HENDRYCKS),
+    "midpoint_implausible": Measurement("implausible midpoints", SHARE, "lower", "interpolations",
+        "Share of decodes halfway between two test codes that the judge rejects.", _HENDRYCKS),
+    "midpoint_implausible_excess": Measurement("excess of implausible midpoints", SHARE, "lower", "interpolations",
+        "Share of implausible midpoints minus that of the run's own reconstructions, which rewards bad "
+        "reconstructions: to be read beside them."),
+    **for_each(_SAMPLES, {
+        "{sampler}_frechet": Measurement("Fréchet distance of {samples}", _SQUARED, "lower", "ladder",
+            "Squared Fréchet distance of {samples} from the test images, in the features of the judge.",
+            "Heusel et al. 2017, GANs Trained by a Two Time-Scale Update Rule, with another network"),
+        "{sampler}_coverage": Measurement("coverage of {samples}", SHARE, "higher", "ladder",
+            "Share of test images that have {samples} in their 5-neighbour ball.",
+            "Naeem et al. 2020, Reliable Fidelity and Diversity Metrics for Generative Models"),
+        "{sampler}_implausible": Measurement("implausible {samples}", SHARE, "lower", "plausibility",
+            "Share of {samples} that the judge rejects.", _HENDRYCKS),
+    }),
+    **for_each([each for each in _SAMPLES if each["sampler"] in GAPS], {
+        "{sampler}_gap": Measurement("gap of {samples}", _SQUARED, "lower", "ladder",
+            "Squared Fréchet distance of {samples} minus that of decodes of training codes: what is lost by not "
+            "knowing the codes. Samples that are bad wherever they come from have a small one."),
+    }),
+    "classifier_accuracy": Measurement("accuracy of the judge", SHARE, None, "",
+        "Share of the test images whose class the judge tells; a property of the data set and not of the run."),
+    "frechet_floor": Measurement("floor of the Fréchet distance", _SQUARED, None, "",
+        "Fréchet distance of as many training images from the test images, below which no sampler can be expected."),
+}  # fmt: skip
 
 
 @threadpool_limits.wrap(limits=1)  # on matrices this small, threads mostly wait for each other
@@ -73,7 +121,7 @@ def codes_to_fit(
     Returns:
         The codes, and the random numbers of each sampler by its name.
     """
-    names = ("prior", "gaussian", "mixture", "aggregate", "standardized")
+    names = ("prior", "gaussian", "mixture", "aggregate", "standardized")  # in the order of their seeds
     codes_random, *randoms = np.random.default_rng(seed).spawn(1 + len(names))
     mean, logvar = run.encode(subset(train_images, limit(MAX_IMAGES, train_images.shape[1:])))
     if logvar is not None:
@@ -88,8 +136,6 @@ def _draw_gaussian(z: np.ndarray, num_samples: int, random: np.random.Generator)
 
 def _draw_mixture(z: np.ndarray, num_samples: int, random: np.random.Generator) -> np.ndarray:
     fitted = fit_mixture(z, random)
-    if fitted.mixture is None:
-        return np.tile(fitted.mean, (num_samples, 1))
     draws, _ = fitted.mixture.sample(num_samples)
     return fitted.mean + fitted.scale * random.permutation(draws)  # scikit-learn sorts them by component
 
@@ -99,18 +145,28 @@ class Fitted(NamedTuple):
 
     mean: np.ndarray  # float64[D], of the codes
     scale: np.ndarray  # float64[D], their standard deviation
-    mixture: sklearn.mixture.GaussianMixture | None  # of (codes - mean) / scale; None if all codes are one point
+    mixture: Any  # scikit-learn's, of (codes - mean) / scale
+
+    def components(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Returns weights [K], means [K, D], and factors F of covariances F Fᵀ: [K, D, D], or [K, D] of diagonals."""
+        covariances = self.mixture.covariances_
+        if covariances.ndim == 3:
+            factors = np.linalg.cholesky(covariances) * self.scale[:, None]
+        else:
+            factors = np.sqrt(covariances) * self.scale
+        return self.mixture.weights_, self.mean + self.scale * self.mixture.means_, factors
 
 
 def fit_mixture(z: np.ndarray, random: np.random.Generator) -> Fitted:
     """Fits 10 Gaussians, of full covariances up to `FULL_DIMS` dimensions, to at most 5,000 of the codes [N, D]."""
+    import sklearn.exceptions  # which takes seconds to import
+    import sklearn.mixture
+
     z = z[random.choice(len(z), min(len(z), MIXTURE_CODES), replace=False)]
     # In standard deviations of each dimension, one ridge fits all; a collapsed dimension keeps its only value.
     mean, scale = z.mean(axis=0), z.std(axis=0)
     standard = (z - mean) / np.where(scale > 0, scale, 1)
     distinct = len(np.unique(standard, axis=0))
-    if distinct == 1:
-        return Fitted(mean, scale, None)
     mixture = sklearn.mixture.GaussianMixture(
         min(NUM_COMPONENTS, distinct),
         covariance_type="full" if z.shape[1] <= FULL_DIMS else "diag",
@@ -119,7 +175,7 @@ def fit_mixture(z: np.ndarray, random: np.random.Generator) -> Fitted:
     )
     # What EM gains after 100 iterations does not show in samples.
     with warnings.catch_warnings(action="ignore", category=sklearn.exceptions.ConvergenceWarning):
-        mixture.fit(standard)
+        mixture.fit(np.resize(standard, (max(2, len(standard)), z.shape[1])))  # a single code is taken twice
     return Fitted(mean, scale, mixture)
 
 
@@ -150,22 +206,26 @@ class Reference(NamedTuple):
     """The test images that samples are compared with, in features."""
 
     moments: tuple[np.ndarray, np.ndarray]
-    neighbours: Neighbours  # at most NEIGHBOUR_IMAGES
+    points: np.ndarray  # float32[N, F], at most NEIGHBOUR_IMAGES
+    radii: np.ndarray  # float64[N], squared distances to the nearest other ones
 
     @classmethod
     def of(cls, features: np.ndarray) -> "Reference | None":
         """Takes features float32[R, F]; None if they are too few for neighbours."""
         if len(features) <= NEIGHBOURS:
             return None
-        return cls(moments(features), Neighbours.of(subset(features, NEIGHBOUR_IMAGES)))
+        points = subset(features, NEIGHBOUR_IMAGES)
+        return cls(moments(features), points, squared_radii(points))
 
 
 @threadpool_limits.wrap(limits=1)  # on matrices this small, threads mostly wait for each other
 @np.errstate(all="ignore")  # decodes of a bad run may not be finite
-def evaluate_samples(run: TrainedRun, dataset: Dataset, judge: Judge, samplers: dict[str, np.ndarray]) -> Numbers:
+def evaluate_samples(
+    run: TrainedRun, dataset: Dataset, judge: Judge, samplers: dict[str, np.ndarray]
+) -> dict[str, float]:
     """Compares the decodes of each sampler's codes float32[M, D] with at most 10,000 test images.
 
-    A number is None if a pixel is not finite or there are too few images. `frechet_floor` is the distance of M training
+    A number is NaN if a pixel is not finite or there are too few images. `frechet_floor` is the distance of M training
     images from the test images, which no sampler is expected to beat. A gap is what a sampler loses beside the codes
     themselves.
     """
@@ -173,7 +233,7 @@ def evaluate_samples(run: TrainedRun, dataset: Dataset, judge: Judge, samplers: 
     images = subset(dataset.test.images, limit(MAX_IMAGES, shape))
     features = judge.features(images / np.float32(255))
     reference = Reference.of(features)
-    numbers: Numbers = {
+    numbers = {
         "classifier_accuracy": judge.accuracy,
         "frechet_floor": _floor(features, dataset, judge, samplers),
     }
@@ -182,40 +242,34 @@ def evaluate_samples(run: TrainedRun, dataset: Dataset, judge: Judge, samplers: 
     middle = midpoints(codes, limit(NUM_PAIRS, shape), np.random.default_rng(0))
     between = _implausible(judge, decode_shrunk(run, middle, shape))
     numbers |= {"reconstruction_implausible": own, "midpoint_implausible": between}
-    numbers["midpoint_implausible_excess"] = _minus(between, own)
+    numbers["midpoint_implausible_excess"] = between - own
     for sampler, z in samplers.items():  # decodes of one at a time, which bounds the memory
         measured = _compare(reference, judge, decode_shrunk(run, z, shape))
         numbers |= {f"{sampler}_{name}": value for name, value in measured.items()}
-    for sampler in ("prior", "standardized"):
-        numbers[f"{sampler}_gap"] = _minus(numbers[f"{sampler}_frechet"], numbers["aggregate_frechet"])
+    for sampler in GAPS:
+        numbers[f"{sampler}_gap"] = numbers[f"{sampler}_frechet"] - numbers["aggregate_frechet"]
     return numbers
 
 
-def _floor(features: np.ndarray, dataset: Dataset, judge: Judge, samplers: dict[str, np.ndarray]) -> float | None:
+def _floor(features: np.ndarray, dataset: Dataset, judge: Judge, samplers: dict[str, np.ndarray]) -> float:
     """The Fréchet distance of as many training images as there are samples."""
     num_samples = max(len(z) for z in samplers.values())
     others = judge.features(subset(dataset.train.images, num_samples) / np.float32(255))
-    if min(len(features), len(others)) < 2:
-        return None
-    return frechet_distance(features, others)
+    return frechet_distance(features, others) if min(len(features), len(others)) > 1 else math.nan
 
 
-def _implausible(judge: Judge, images: np.ndarray) -> float | None:
-    """The share of images that are implausible; None if a pixel is not finite."""
-    return judge.implausible(images) if np.isfinite(images).all() else None
+def _implausible(judge: Judge, images: np.ndarray) -> float:
+    """The share of images that are implausible; NaN if a pixel is not finite."""
+    return judge.implausible(images) if np.isfinite(images).all() else math.nan
 
 
-def _minus(a: float | None, b: float | None) -> float | None:
-    return None if a is None or b is None else a - b
-
-
-def _compare(reference: Reference | None, judge: Judge, images: np.ndarray) -> Numbers:
+def _compare(reference: Reference | None, judge: Judge, images: np.ndarray) -> dict[str, float]:
     """The numbers of one sampler's images."""
     features, scores = judge.look(images)
     is_finite = bool(np.isfinite(images).all())
-    rejected = float(np.mean(scores < judge.threshold)) if is_finite else None
-    numbers: Numbers = {"frechet": None, "coverage": None, "implausible": rejected}
+    rejected = float(np.mean(scores < judge.threshold)) if is_finite else math.nan
+    numbers = {"frechet": math.nan, "coverage": math.nan, "implausible": rejected}
     if reference is not None and len(features) > 1 and is_finite and np.isfinite(features).all():
         numbers["frechet"] = frechet_from_moments(*reference.moments, *moments(features))
-        numbers["coverage"] = coverage(reference.neighbours, subset(features, NEIGHBOUR_IMAGES))
+        numbers["coverage"] = coverage(reference.points, reference.radii, subset(features, NEIGHBOUR_IMAGES))
     return numbers

@@ -140,7 +140,7 @@ def _kl(codes: Codes) -> list[float] | None:
 
 @threadpool_limits.wrap(limits=1)  # on matrices this small, threads mostly wait for each other
 def _samplers(run: TrainedRun, train_images: np.ndarray) -> dict[str, Any] | None:
-    """The Gaussian and the mixture of `evaluation.samples.draw_samplers`, as means and factors F of covariances F Fᵀ.
+    """The Gaussian and the mixture of `samples.draw_samplers`, as means and factors F of covariances F Fᵀ.
 
     A factor is [D, D], or the [D] of its diagonal where the latent space is larger than a full covariance is fitted in.
     None if a code is not finite.
@@ -148,23 +148,16 @@ def _samplers(run: TrainedRun, train_images: np.ndarray) -> dict[str, Any] | Non
     z, random = codes_to_fit(run, train_images, SEED)
     if not np.isfinite(z).all():
         return None
-    full = z.shape[1] <= FULL_DIMS
-    if full:
+    if z.shape[1] <= FULL_DIMS:
         center, variances, axes = principal_axes(z)
         factor = axes * np.sqrt(variances)
     else:
         center, factor = z.mean(axis=0), z.std(axis=0)
-    mean, scale, mixture = fit_mixture(z, random["mixture"])
-    if mixture is None:
-        fitted = _sampler([1.0], mean[None], (np.diag(scale) if full else scale)[None])
-    else:
-        covariances = mixture.covariances_
-        factors = np.linalg.cholesky(covariances) * scale[:, None] if full else np.sqrt(covariances) * scale
-        fitted = _sampler(mixture.weights_, mean + scale * mixture.means_, factors)
-    return {"gaussian": _sampler([1.0], center[None], factor[None]), "mixture": fitted}
+    gaussian = np.ones(1), center[None], factor[None]
+    return {"gaussian": _sampler(*gaussian), "mixture": _sampler(*fit_mixture(z, random["mixture"]).components())}
 
 
-def _sampler(weights: Any, means: np.ndarray, factors: np.ndarray) -> dict[str, Any]:
+def _sampler(weights: np.ndarray, means: np.ndarray, factors: np.ndarray) -> dict[str, Any]:
     """Components of a mixture: weights [K], means [K, D] and factors [K, D, D] or [K, D]."""
     return {
         "weights": [float(weight) for weight in weights],

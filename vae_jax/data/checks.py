@@ -1,0 +1,70 @@
+"""What the arrays in a user's files must be: images and labels, or a DataError that says how to make them so."""
+
+import numpy as np
+
+from vae_jax.data.splits import DataError
+
+MAX_BYTES = 1 << 31  # per array, because data sets are held in memory
+_MAX_LABEL = 65535  # the judge has one output for each label up to the largest
+
+
+def check_images(place: str, array: np.ndarray) -> np.ndarray:
+    """Returns images of any real type as [N, H, W].
+
+    Args:
+        place: names the array in messages.
+        array: of shape N x H x W or N x H x W x 1.
+
+    Raises:
+        DataError: the array is something else, or is empty.
+    """
+    shape = array.shape
+    if array.dtype.kind not in "biuf" or not (len(shape) == 3 or shape[3:] == (1,)):
+        these = "the colour images to grey" if shape[3:] in ((3,), (4,)) else "them"
+        raise DataError(
+            f"{place} has {_describe(array)}; images must be integers, floats or bools of shape N x H x W or "
+            f"N x H x W x 1, so convert {these}"
+        )
+    _check_not_empty(place, array)
+    return array.reshape(shape[:3])
+
+
+def check_labels(place: str, array: np.ndarray, images: np.ndarray, *, columns: tuple[int, ...] = (1,)) -> np.ndarray:
+    """Returns the labels of images as int32[N].
+
+    Args:
+        place: names the array in messages.
+        array: integers of shape N or N x C with C in `columns`; of several columns, the first is taken.
+        images: [N, ...].
+        columns: numbers of columns that the array may have.
+
+    Raises:
+        DataError: the array is something else, is empty, has labels out of range, or not one for each image.
+    """
+    shape = array.shape
+    if array.dtype.kind not in "iu" or not (len(shape) == 1 or (len(shape) == 2 and shape[1] in columns)):
+        is_text = array.dtype.kind in "US"
+        shapes = " or ".join(["N", *(f"N x {count}" for count in columns)])
+        way = "number the classes, as numpy.unique(labels, return_inverse=True)[1] does" if is_text else "convert them"
+        raise DataError(f"{place} has {_describe(array)}; labels must be integers of shape {shapes}, so {way}")
+    _check_not_empty(place, array)
+    labels = array.reshape(shape[0], -1)[:, 0]
+    low, high = labels.min(), labels.max()
+    if low < 0 or high > _MAX_LABEL:
+        raise DataError(f"{place} has labels from {low} to {high}; renumber them from 0 to at most {_MAX_LABEL}")
+    if len(images) != len(labels):
+        raise DataError(
+            f"{place} has {len(labels)} labels for {len(images)} images; get images and labels from one data set"
+        )
+    return labels.astype(np.int32)
+
+
+def _check_not_empty(place: str, array: np.ndarray) -> None:
+    if array.size == 0:
+        raise DataError(f"{place} is empty: it has {_describe(array)}; get the file again")
+
+
+def _describe(array: np.ndarray) -> str:
+    """Describes type and shape, as in `uint8 elements of shape 12 x 28 x 28`."""
+    kind = "text" if array.dtype.kind in "US" else f"{array.dtype.name} elements"
+    return f"{kind} of shape {' x '.join(map(str, array.shape)) or '()'}"
