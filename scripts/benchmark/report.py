@@ -44,7 +44,7 @@ def write(folder: Path, tables: Sequence[Table]) -> None:
 
 def _picture(tables: dict[str, Any]) -> bytes:
     """Draws a bar per contestant, with the spread of its ratio to the first."""
-    from vae_jax.report.figures import rendering, style
+    from vae_jax.report.figures import style
 
     with style.in_style():
         figure, axes = style.new_figure(len(tables), 1, 8, 1 + 1.6 * len(tables))
@@ -57,4 +57,4 @@ def _picture(tables: dict[str, Any]) -> bytes:
             ax.invert_yaxis()
             ax.set_title(name)
         axes[-1, 0].set_xlabel("time, as a multiple of the first row's (median, least and greatest of the rounds)")
-        return rendering.render(figure)["png"]
+        return style.render(figure)["png"]

@@ -116,7 +116,7 @@ def _picture(found: Mapping[str, Sequence[Point]]) -> bytes:
     """Draws time and memory against each axis, as multiples of the first point's, beside the proportional line."""
     from matplotlib.ticker import LogLocator
 
-    from vae_jax.report.figures import rendering, style
+    from vae_jax.report.figures import style
 
     with style.in_style():
         figure, axes = style.new_figure(1, len(found), 2.6 * len(found), 2.9)
@@ -139,4 +139,4 @@ def _picture(found: Mapping[str, Sequence[Point]]) -> bytes:
             ax.minorticks_off()
         axes[0, 0].set_ylabel("multiple of the first point's")
         axes[0, 0].legend()
-        return rendering.render(figure)["png"]
+        return style.render(figure)["png"]

@@ -1,27 +1,22 @@
 """Figures of an experiment's trained runs: WORKDIR/figures/NAME.png (300 dpi) and NAME.pdf.
 
 A figure is one function under `@figure`; its docstring is its title and caption. The modules `numbers`, `latents`,
-`density`, `decodes` and `overview` hold them; `plots`, `planes` and `images` draw arrays on matplotlib's axes.
+`maps`, `decodes` and `overview` hold them; `plots`, `planes` and `images` draw arrays on matplotlib's axes.
 """
 
-from vae_jax.report.figures import backend  # isort: skip  # before anything that imports matplotlib
-
-import contextlib
-import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from vae_jax.claims.results import Results
 from vae_jax.config import Experiment
-from vae_jax.report.figures import decodes, density, latents, numbers, overview
+from vae_jax.report.figures import decodes, latents, maps, numbers, overview
 from vae_jax.report.figures.inputs import Inputs
 from vae_jax.report.figures.panels import FIGURES
-from vae_jax.report.figures.rendering import render
-from vae_jax.report.figures.style import in_style
+from vae_jax.report.figures.style import in_style, render
 from vae_jax.workdir import Picture, UserError, is_trained, remove, run_dir, write_bytes
 
-__all__ = ["FIGURES", "Drawn", "backend", "decodes", "density", "draw", "latents", "numbers", "overview"]
+__all__ = ["FIGURES", "Drawn", "decodes", "draw", "latents", "maps", "numbers", "overview"]
 
 
 class Drawn(NamedTuple):
@@ -51,14 +46,13 @@ def draw(
     drawn = Drawn([], [])
     fitting = [n for n, entry in FIGURES.items() if entry.when and n not in experiment.figures and entry.when(trained)]
     names = [*fitting, *experiment.figures]
-    with _few_collections():
-        for index, name in enumerate(names):
-            progress(index, len(names), name)
-            try:
-                drawn.pictures.extend(_draw_one(name, inputs) if trained else [])
-            except Exception as error:
-                reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-                drawn.failures.append((name, " ".join(reason.split())))
+    for index, name in enumerate(names):
+        progress(index, len(names), name)
+        try:
+            drawn.pictures.extend(_draw_one(name, inputs) if trained else [])
+        except Exception as error:
+            reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            drawn.failures.append((name, " ".join(reason.split())))
     progress(len(drawn.pictures), len(names), "")
     for name in {*FIGURES, *names} - {picture.name for picture in drawn.pictures}:
         for suffix in ("png", "pdf"):
@@ -66,24 +60,12 @@ def draw(
     return drawn
 
 
-@contextlib.contextmanager
-def _few_collections() -> Iterator[None]:
-    """Keeps what exists already out of garbage collections, which embedding a font in a PDF sets off by the dozen."""
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-
-
 def _draw_one(name: str, inputs: Inputs) -> list[Picture]:
     """Draws and writes a figure, if the runs have something to show in it."""
     entry = FIGURES[name]
     with in_style():
         drawing = entry.draw(inputs)
-        if drawing is None:
-            return []
-        pictures = render(drawing.figure)
-    for suffix, content in pictures.items():
+        files = render(drawing.figure) if drawing else {}
+    for suffix, content in files.items():
         write_bytes(inputs.workdir / "figures" / f"{name}.{suffix}", content)
-    return [Picture(name, entry.title, f"{entry.caption} {drawing.facts}".strip())]
+    return [Picture(name, entry.title, f"{entry.caption} {drawing.facts}".strip())] if drawing else []

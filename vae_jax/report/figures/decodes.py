@@ -12,9 +12,9 @@ from vae_jax.config import Config
 from vae_jax.data import Split
 from vae_jax.measure.samples import draw_samplers
 from vae_jax.report.figures import images
-from vae_jax.report.figures.grids import by_dataset
+from vae_jax.report.figures.grids import grouped
 from vae_jax.report.figures.inputs import Inputs, setting_of, shrunk, spaced, values_of
-from vae_jax.report.figures.panels import Drawing, draw_panels, figure, finish, is_wide, seed_of, wrap
+from vae_jax.report.figures.panels import Drawing, broken, draw_panels, figure, finish, is_wide, seed_of
 from vae_jax.report.figures.plots import format_number
 from vae_jax.report.figures.style import new_figure
 
@@ -40,17 +40,18 @@ def reconstructions(inputs: Inputs) -> Drawing | None:
     What is blurred or changed did not fit through the latent space.
     """
     chosen = inputs.choose()
-    groups = by_dataset(chosen.configs)
+    groups = grouped(chosen.configs, lambda config: config.dataset)
     heights = [0.62 * (len(group) + 1) + 0.6 for group in groups]
     drawn, axes = new_figure(len(groups), 1, 8, sum(heights), height_ratios=heights)
     for ax, group in zip(axes.flat, groups, strict=True):
         originals, labels = one_per_class(inputs.dataset(group[0]).test, MAX_CLASSES)
-        rows = {"original": shrunk(originals / np.float32(255), count := len(originals) * (len(group) + 1))}
+        rows = {"original": shrunk(originals / np.float32(255))}
         for config in group:
+            name = [broken(inputs.label(config, ["dataset"]), 24), inputs.note(config)]
             run = inputs.run(config)
-            rows[_row_name(inputs, config)] = shrunk(run.decode(run.encode(originals).mean), count)
+            rows["\n".join(filter(None, name))] = shrunk(run.decode(run.encode(originals).mean))
         names = None if labels is None else [str(label) for label in labels]
-        images.image_grid(np.stack(list(rows.values())), ax, list(rows), names)
+        images.image_grid(ax, np.stack(list(rows.values())), list(rows), names)
         if len(groups) > 1:
             ax.set_title(inputs.value(group[0], "dataset"))
     return finish(drawn, chosen.note, seed_of(inputs, chosen.configs))
@@ -82,7 +83,7 @@ def manifold(inputs: Inputs) -> Drawing | None:
         columns, rows = (
             [format_number(value, 1) if index in ends else "" for index, value in enumerate(values)] for values in z
         )
-        images.image_grid(_decode_plane(inputs, config, z), ax, rows[::-1], columns, "z₁", "z₂")
+        images.image_grid(ax, _decode_plane(inputs, config, z), rows[::-1], columns, "z₁", "z₂")
 
     return draw_panels(inputs, chosen, {"N(0, I)": of_prior, "own codes": of_codes}, (3.6, 3.6))
 
@@ -111,9 +112,9 @@ def samples(inputs: Inputs) -> Drawing | None:
     side = SAMPLES_SIDE if is_wide(inputs, chosen) else CELL_SAMPLES_SIDE
 
     def draw(config: Config, ax: Axes) -> None:
-        images.image_grid(decode_prior(inputs, config, side), ax)
+        images.image_grid(ax, decode_prior(inputs, config, side))
 
-    return draw_panels(inputs, chosen, draw, (3.4, 3.6))
+    return draw_panels(inputs, chosen, {"": draw}, (3.4, 3.6))
 
 
 @figure
@@ -143,9 +144,9 @@ def samplers(inputs: Inputs) -> Drawing | None:
         draws = draw_samplers(inputs.run(config), inputs.dataset(config).train.images, rows * columns, seed=0)
         decoded = inputs.decode(config, np.stack(list(draws.values())))
         sheets = [images.mosaic(each.reshape(rows, columns, *each.shape[1:])) for each in decoded]
-        images.image_grid(np.stack(sheets)[:, None], ax, [SAMPLER_NAMES[name] for name in draws], gap=6)
+        images.image_grid(ax, np.stack(sheets)[:, None], [SAMPLER_NAMES[name] for name in draws], gap=6)
 
-    return draw_panels(inputs, chosen, draw, size)
+    return draw_panels(inputs, chosen, {"": draw}, size)
 
 
 @figure
@@ -164,13 +165,12 @@ def interpolations(inputs: Inputs) -> Drawing | None:
         codes, half = inputs.run(config).encode(ends).mean, len(ends) // 2
         pairs = [(start, start + half) for start in range(half)] or [(0, 0)]
         z = np.stack([(1 - t) * codes[start] + t * codes[end] for start, end in pairs])
-        paths = inputs.decode(config, z, count := len(pairs) * (steps + 2))
-        originals = shrunk(ends / np.float32(255), count)
+        paths, originals = inputs.decode(config, z), shrunk(ends / np.float32(255))
         tiles = [[originals[start], *path, originals[end]] for (start, end), path in zip(pairs, paths, strict=True)]
         names = None if labels is None else [f"{labels[start]} → {labels[end]}" for start, end in pairs]
-        images.image_grid(np.array(tiles), ax, names, breaks=(1, steps + 1))
+        images.image_grid(ax, np.array(tiles), names, breaks=(1, steps + 1))
 
-    return draw_panels(inputs, chosen, draw, size)
+    return draw_panels(inputs, chosen, {"": draw}, size)
 
 
 @figure
@@ -193,9 +193,9 @@ def traversals(inputs: Inputs) -> Drawing | None:
             z[row, :, dimension] += values * sd[dimension]
         names = [f"z{dimension + 1}".translate(SUBSCRIPTS) for dimension in dimensions]
         steps = [f"{format_number(value, 0)} sd" if value in (-3, 0, 3) else "" for value in values]
-        images.image_grid(inputs.decode(config, z), ax, names, steps)
+        images.image_grid(ax, inputs.decode(config, z), names, steps)
 
-    return draw_panels(inputs, chosen, draw, (3.8, 3.6))
+    return draw_panels(inputs, chosen, {"": draw}, (3.8, 3.6))
 
 
 def one_per_class(split: Split, most: int) -> tuple[np.ndarray, list[int] | None]:
@@ -223,12 +223,6 @@ def _decode_plane(inputs: Inputs, config: Config, z: np.ndarray) -> np.ndarray:
     return inputs.decode(config, np.stack(np.meshgrid(z[0], z[1][::-1]), axis=-1))
 
 
-def _row_name(inputs: Inputs, config: Config) -> str:
-    """Returns a setting in lines between its fields, and whether the run diverged."""
-    text = "\n".join(filter(None, [inputs.label(config, ["dataset"]), inputs.note(config)]))
-    return wrap(text, 24)
-
-
 def _by_kl_weight(inputs: Inputs, configs: Sequence[Config], sheet: Callable[[Config], np.ndarray]) -> Drawing | None:
     """Draws the sheet float[r, c, H, W] of each run that has a KL weight: a column per weight, a row per setting.
 
@@ -241,20 +235,17 @@ def _by_kl_weight(inputs: Inputs, configs: Sequence[Config], sheet: Callable[[Co
     weights = spaced(every, MAX_CELLS, inputs.base.kl_weight)
     rows = inputs.choose(weighted, MAX_CELLS, without=["kl_weight"])
     first_seeds = {setting_of(config): config for config in reversed(weighted)}
-    groups = by_dataset(rows.configs)
+    groups = grouped(rows.configs, lambda config: config.dataset)
     size = min(2.0, 9 / len(weights))
     heights = [0.6 + size * len(group) for group in groups]
     drawn, axes = new_figure(len(groups), 1, 1.2 + size * len(weights), sum(heights), height_ratios=heights)
     for ax, group in zip(axes.flat, groups, strict=True):
         places = [[first_seeds.get(setting_of(replace(c, kl_weight=w))) for w in weights] for c in group]
-        cells, mosaics = [c for line in places for c in line if c is not None], {}
-        for config in cells:
-            tiles = sheet(config)
-            mosaics[config] = images.mosaic(shrunk(tiles, len(cells) * math.prod(tiles.shape[:2])))
+        mosaics = {c: images.mosaic(sheet(c)) for line in places for c in line if c is not None}
         blank = np.full_like(next(iter(mosaics.values())), np.nan)
         tiles = np.array([[blank if c is None else mosaics[c] for c in line] for line in places])
         names = [inputs.label(config, ["kl_weight"]).replace(", ", "\n") for config in group]
         gap = math.ceil(blank.shape[1] / 15)
-        images.image_grid(tiles, ax, names, [f"{weight:g}" for weight in weights], "kl_weight", gap=gap)
+        images.image_grid(ax, tiles, names, [f"{weight:g}" for weight in weights], "kl_weight", gap=gap)
     shown = f"{len(weights)} of {len(every)} KL weights" if len(weights) < len(every) else ""
     return finish(drawn, ", ".join(filter(None, [rows.note, shown])))

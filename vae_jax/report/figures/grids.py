@@ -1,12 +1,11 @@
 """Rows and columns of settings."""
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
 
 from vae_jax.config import Config, varying_fields
 from vae_jax.models import MODEL_FIELDS, MODELS
-from vae_jax.report.figures.inputs import Inputs, setting_of, values_of
+from vae_jax.report.figures.inputs import Inputs, values_of
 
 MAX_COLUMNS = 4  # of settings that differ in one way, which make no grid
 
@@ -48,19 +47,11 @@ def arrange(inputs: Inputs, configs: Sequence[Config]) -> list[list[Config | Non
     return [line[start : start + width] for start in range(0, len(line), width)] if line else []
 
 
-def lines_of(configs: Sequence[Config]) -> list[list[Config]]:
-    """Groups runs that differ only in their model or in fields of some models: a baseline and its variants."""
-    lines: dict[tuple[Any, ...], list[Config]] = {}
+def grouped(configs: Sequence[Config], key: Callable[[Config], Hashable]) -> list[list[Config]]:
+    """Groups runs that are alike in something, such as their data set, in order of first appearance."""
+    groups: dict[Hashable, list[Config]] = {}
     for config in configs:
-        lines.setdefault(setting_of(config, ("model", *MODEL_FIELDS)), []).append(config)
-    return list(lines.values())
-
-
-def by_dataset(configs: Sequence[Config]) -> list[list[Config]]:
-    """Groups runs by the data set they see, in order of first appearance."""
-    groups: dict[str, list[Config]] = {}
-    for config in configs:
-        groups.setdefault(config.dataset, []).append(config)
+        groups.setdefault(key(config), []).append(config)
     return list(groups.values())
 
 
