@@ -27,7 +27,6 @@ from vae_jax.report import figures
 from vae_jax.report.figures import (
     FIGURES,
     decodes,
-    grids,
     images,
     inputs,
     latents,
@@ -202,7 +201,7 @@ def test_settings_that_fit_are_all_shown_models_of_a_setting_side_by_side():
     assert [(c.latent_dim, c.model, c.kl_weight, c.seed) for c in chosen.configs] == [
         (2, "ae", 1, 5), (2, "vae", 1, 5), (2, "vae", 4, 5), (3, "ae", 1, 5), (3, "vae", 1, 5), (3, "vae", 4, 5),
     ]  # fmt: skip
-    assert [len(group) for group in grids.grouped(chosen.configs, lambda config: config.latent_dim)] == [3, 3]
+    assert [len(group) for group in inputs.grouped(chosen.configs, lambda config: config.latent_dim)] == [3, 3]
     assert make_inputs(None, []).choose().configs == []
 
 
@@ -285,8 +284,8 @@ def arranged(grid, base=SMALL):
     configs = expand(base, grid)
     shown = make_inputs(None, configs, base)
     chosen = shown.choose().configs
-    names = grids.names_of(shown, chosen)
-    lines = grids.arrange(shown, chosen)
+    names = panels.names_of(shown, chosen)
+    lines = panels.arrange(shown, chosen)
     return [
         [config and (config.model, config.latent_dim, config.kl_weight) for config in line] for line in lines
     ], names
@@ -310,7 +309,7 @@ def test_one_model_is_not_named_beside_what_was_swept():
 def test_what_is_not_trained_is_an_empty_place_in_its_row_and_column():
     configs = expand(SMALL, {"latent_dim": (2, 8), "kl_weight": (0.5, 4.0)})[1:]  # 2 at 0.5 is missing
     shown = make_inputs(None, configs)
-    assert grids.arrange(shown, shown.choose().configs) == [[None, configs[0]], list(configs[1:])]
+    assert panels.arrange(shown, shown.choose().configs) == [[None, configs[0]], list(configs[1:])]
 
 
 @pytest.mark.parametrize(("count", "widths"), [(1, [1]), (4, [4]), (5, [3, 3]), (7, [4, 4]), (12, [4, 4, 4])])
@@ -323,7 +322,7 @@ def test_one_row_of_settings_is_broken_into_even_ones(count, widths):
 def test_two_shared_fields_make_a_grid():
     configs = expand(SMALL, {"activation": ("relu", "tanh"), "latent_dim": (2, 8, 16)})
     shown = make_inputs(None, configs)
-    lines = grids.arrange(shown, shown.choose().configs)
+    lines = panels.arrange(shown, shown.choose().configs)
     assert [[(c.latent_dim, c.activation) for c in line] for line in lines] == [
         [(dim, activation) for activation in ("relu", "tanh")] for dim in (2, 8, 16)
     ]
@@ -689,32 +688,28 @@ def test_a_traversal_moves_one_dimension_and_the_one_that_varies_most_first(draw
         assert np.count_nonzero(np.abs(np.delete(z[row], dimension, axis=1)) > 1e-6) == 0
 
 
-def test_sheets_by_kl_weight_have_axes_for_each_data_set_and_the_first_seed_in_each_cell(tmp_path, drawn):
-    calls, sheets = drawn(images, "image_grid"), drawn(images, "mosaic")
-    grid = {"dataset": ("tiny", "wide"), "kl_weight": (4.0, 0.5), "seed": (0, 1)}
-    configs = expand(SMALL, grid)[:-2]  # wide at 0.5 is not trained
+def test_by_kl_weight_each_panel_decodes_the_same_codes_of_a_run_that_is_judged_or_only_shown(tmp_path, drawn):
+    calls = drawn(images, "image_grid")
+    configs = expand(SMALL, {"dataset": ("tiny",), "model": ("ae", "vae"), "kl_weight": (0.5, 4.0), "seed": (0, 1)})
     for config in configs:
         write_run(tmp_path, config)
-    shown = make_inputs(tmp_path, configs)
-    drawing = decodes.samples_by_kl_weight(shown)
-    decodes.manifold_by_kl_weight(shown)
-    assert len(drawing.figure.axes) == 2
-    (_, tiny, rows, columns, name), (_, wide, *_), _, _ = calls
-    assert (rows, columns, name) == (["VAE\ndataset tiny"], ["0.5", "4"], "kl_weight")
-    assert tiny.shape == (1, 2, 6 * 4 + 5, 6 * 4 + 5)
-    assert wide.shape == (1, 2, 6 * 30 + 5, 6 * 34 + 5)
-    assert np.isnan(wide[0, 0]).all()
-    run = shown.run(configs[2])
-    assert (run.config.kl_weight, run.config.seed) == (0.5, 0)
+    judged, shown = [c for c in configs if c.kl_weight != 4], [c for c in configs if c.kl_weight == 4 and c.seed == 0]
+    shown_beside = dataclasses.replace(make_inputs(tmp_path, judged), shown=shown)
+    drawing = decodes.samples_by_kl_weight(shown_beside)
+    decodes.manifold_by_kl_weight(shown_beside)
+    assert [ax.get_title() for ax in drawing.figure.axes] == ["VAE, kl_weight 0.5", "VAE, kl_weight 4"]
+    assert [call[1].shape for call in calls] == [(6, 6, 4, 4)] * 2 + [(7, 7, 4, 4)] * 2
     z = np.random.default_rng(0).standard_normal((36, 2), np.float32)
-    tiles = [args[0] for args in sheets if args[0].shape[2:] == (4, 4)]  # at 0.5 and 4, of samples and of manifolds
-    np.testing.assert_allclose(tiles[0].reshape(36, 4, 4), run.decode(z), atol=1e-6)
-    np.testing.assert_array_equal(tiny[0, 0], images.mosaic(tiles[0]))
     low, high = scipy.stats.norm.ppf([0.5 / 7, 6.5 / 7])
-    corners = run.decode(np.array([[low, high], [high, low]], np.float32))  # top left, bottom right
-    manifold = next(each for each in tiles if each.shape[:2] == (7, 7))
-    np.testing.assert_allclose([manifold[0, 0], manifold[-1, -1]], corners, atol=1e-6)
-    assert decodes.samples_by_kl_weight(make_inputs(tmp_path, configs[:2])) is None
+    corners = np.array([[low, high], [high, low]], np.float32)  # top left, bottom right
+    for weight, (_, tiles), (_, atlas) in zip((0.5, 4.0), calls[:2], calls[2:], strict=True):
+        run = shown_beside.run(
+            next(config for config in configs if config.uses("kl_weight") and config.kl_weight == weight)
+        )
+        assert run.config.seed == 0
+        np.testing.assert_allclose(tiles.reshape(36, 4, 4), run.decode(z), atol=1e-6)
+        np.testing.assert_allclose([atlas[0, 0], atlas[-1, -1]], run.decode(corners), atol=1e-6)
+    assert decodes.samples_by_kl_weight(make_inputs(tmp_path, judged)) is None
 
 
 # Numbers.

@@ -1,6 +1,5 @@
 """Figures of decoded images: reconstructions, samples, manifolds, interpolations, traversals."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -12,8 +11,7 @@ from vae_jax.config import Config
 from vae_jax.data import Split
 from vae_jax.measure.samples import draw_samplers
 from vae_jax.report.figures import images
-from vae_jax.report.figures.grids import grouped
-from vae_jax.report.figures.inputs import Inputs, setting_of, shrunk, spaced, values_of
+from vae_jax.report.figures.inputs import Inputs, grouped, shrunk, spaced, values_of
 from vae_jax.report.figures.panels import Drawing, broken, draw_panels, figure, finish, is_wide, seed_of
 from vae_jax.report.figures.plots import format_number
 from vae_jax.report.figures.style import new_figure
@@ -21,14 +19,12 @@ from vae_jax.report.figures.style import new_figure
 MAX_CLASSES = 26  # columns of reconstructions
 NUM_PATHS = 5
 MANIFOLD_SIDE, SMALL_MANIFOLD_SIDE = 11, 7
-SAMPLES_SIDE = 8
+SAMPLES_SIDE, SMALL_SAMPLES_SIDE = 8, 6
 SAMPLER_NAMES = {
     "prior": "N(0, I)", "standardized": "standardized", "gaussian": "Gaussian", "mixture": "mixture",
     "aggregate": "codes of\nimages",
 }  # fmt: skip
-# Sheets by KL weight: rows and columns of cells, and images along the side of a cell.
-MAX_CELLS = 8
-CELL_MANIFOLD_SIDE, CELL_SAMPLES_SIDE = 7, 6
+MAX_CELLS = 32  # settings that are compared by their KL weight
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
@@ -97,7 +93,7 @@ def manifold_by_kl_weight(inputs: Inputs) -> Drawing | None:
     large, neighbours look alike, because the codes say little about an image.
     """
     flat = [config for config in (*inputs.configs, *inputs.shown) if config.latent_dim == 2]
-    return _by_kl_weight(inputs, flat, lambda config: decode_prior_plane(inputs, config, CELL_MANIFOLD_SIDE))
+    return _by_kl_weight(inputs, flat, decode_prior_plane, SMALL_MANIFOLD_SIDE)
 
 
 @figure
@@ -109,7 +105,7 @@ def samples(inputs: Inputs) -> Drawing | None:
     leave holes.
     """
     chosen = inputs.choose()
-    side = SAMPLES_SIDE if is_wide(inputs, chosen) else CELL_SAMPLES_SIDE
+    side = SAMPLES_SIDE if is_wide(inputs, chosen) else SMALL_SAMPLES_SIDE
 
     def draw(config: Config, ax: Axes) -> None:
         images.image_grid(ax, decode_prior(inputs, config, side))
@@ -125,8 +121,7 @@ def samples_by_kl_weight(inputs: Inputs) -> Drawing | None:
     dimensions. As the weight grows the codes fill the prior and samples come to look like the data, until they all
     turn into one blur.
     """
-    every = [*inputs.configs, *inputs.shown]
-    return _by_kl_weight(inputs, every, lambda config: decode_prior(inputs, config, CELL_SAMPLES_SIDE))
+    return _by_kl_weight(inputs, [*inputs.configs, *inputs.shown], decode_prior, SMALL_SAMPLES_SIDE)
 
 
 @figure
@@ -223,29 +218,15 @@ def _decode_plane(inputs: Inputs, config: Config, z: np.ndarray) -> np.ndarray:
     return inputs.decode(config, np.stack(np.meshgrid(z[0], z[1][::-1]), axis=-1))
 
 
-def _by_kl_weight(inputs: Inputs, configs: Sequence[Config], sheet: Callable[[Config], np.ndarray]) -> Drawing | None:
-    """Draws the sheet float[r, c, H, W] of each run that has a KL weight: a column per weight, a row per setting.
-
-    Data sets have axes of their own, since their images may differ in size. The first seed stands for a setting.
-    """
+def _by_kl_weight(
+    inputs: Inputs, configs: Sequence[Config], decode: Callable[[Inputs, Config, int], np.ndarray], side: int
+) -> Drawing | None:
+    """Draws what the decoder of each run makes of a grid of codes, side by side by KL weight."""
     weighted = [config for config in configs if config.uses("kl_weight")]
-    every = values_of(weighted, "kl_weight")
-    if len(every) < 2:
-        return None
-    weights = spaced(every, MAX_CELLS, inputs.base.kl_weight)
-    rows = inputs.choose(weighted, MAX_CELLS, without=["kl_weight"])
-    first_seeds = {setting_of(config): config for config in reversed(weighted)}
-    groups = grouped(rows.configs, lambda config: config.dataset)
-    size = min(2.0, 9 / len(weights))
-    heights = [0.6 + size * len(group) for group in groups]
-    drawn, axes = new_figure(len(groups), 1, 1.2 + size * len(weights), sum(heights), height_ratios=heights)
-    for ax, group in zip(axes.flat, groups, strict=True):
-        places = [[first_seeds.get(setting_of(replace(c, kl_weight=w))) for w in weights] for c in group]
-        mosaics = {c: images.mosaic(sheet(c)) for line in places for c in line if c is not None}
-        blank = np.full_like(next(iter(mosaics.values())), np.nan)
-        tiles = np.array([[blank if c is None else mosaics[c] for c in line] for line in places])
-        names = [inputs.label(config, ["kl_weight"]).replace(", ", "\n") for config in group]
-        gap = math.ceil(blank.shape[1] / 15)
-        images.image_grid(ax, tiles, names, [f"{weight:g}" for weight in weights], "kl_weight", gap=gap)
-    shown = f"{len(weights)} of {len(every)} KL weights" if len(weights) < len(every) else ""
-    return finish(drawn, ", ".join(filter(None, [rows.note, shown])))
+    every = replace(inputs, configs=[*inputs.configs, *inputs.shown])  # whose KL weights are named
+
+    def draw(config: Config, ax: Axes) -> None:
+        images.image_grid(ax, decode(every, config, side))
+
+    several = len(values_of(weighted, "kl_weight")) > 1
+    return draw_panels(every, every.choose(weighted, MAX_CELLS), {"": draw}, (2.2, 2.3)) if several else None

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -158,6 +158,14 @@ def spaced(values: Sequence[Any], most: int, keep: Any = None) -> list[Any]:
         indices.remove(min(replaceable, key=lambda index: abs(index - kept)))
         indices.append(kept)
     return [values[index] for index in sorted(indices)]
+
+
+def grouped(configs: Sequence[Config], key: Callable[[Config], Hashable]) -> list[list[Config]]:
+    """Groups runs that are alike in something, such as their data set, in order of first appearance."""
+    groups: dict[Hashable, list[Config]] = {}
+    for config in configs:
+        groups.setdefault(key(config), []).append(config)
+    return list(groups.values())
 
 
 def setting_of(config: Config, without: Sequence[str] = ()) -> tuple[Any, ...]:

@@ -8,8 +8,7 @@ from matplotlib.axes import Axes
 from vae_jax.config import FIELDS, Config
 from vae_jax.models import MODEL_FIELDS
 from vae_jax.report.figures import planes
-from vae_jax.report.figures.grids import grouped
-from vae_jax.report.figures.inputs import Chosen, Inputs, setting_of
+from vae_jax.report.figures.inputs import Chosen, Inputs, grouped, setting_of
 from vae_jax.report.figures.panels import Drawing, draw_panels, figure, share_legend
 
 MAX_ELLIPSES = 60

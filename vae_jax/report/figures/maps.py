@@ -11,8 +11,7 @@ from vae_jax.measure.instruments import FOLDER
 from vae_jax.measure.judges import THRESHOLD, is_classifiable, load_or_train
 from vae_jax.measure.samples import decode_shrunk
 from vae_jax.report.figures import planes
-from vae_jax.report.figures.grids import grouped
-from vae_jax.report.figures.inputs import Inputs
+from vae_jax.report.figures.inputs import Inputs, grouped
 from vae_jax.report.figures.latents import limit_of
 from vae_jax.report.figures.panels import Drawing, draw_panels, figure
 

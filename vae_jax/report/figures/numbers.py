@@ -14,9 +14,8 @@ from matplotlib.ticker import LogLocator, NullLocator
 from vae_jax.config import FIELDS, Config
 from vae_jax.measure.measurements import MEASUREMENTS
 from vae_jax.report.figures import plots
-from vae_jax.report.figures.grids import grouped, names_of
-from vae_jax.report.figures.inputs import Chosen, Inputs, is_number, setting_of, spaced, values_of
-from vae_jax.report.figures.panels import Drawing, figure, finish, label_once, share_legend
+from vae_jax.report.figures.inputs import Chosen, Inputs, grouped, is_number, setting_of, spaced, values_of
+from vae_jax.report.figures.panels import Drawing, figure, finish, label_once, names_of, share_legend
 from vae_jax.report.figures.style import SERIES_COLORS, SERIES_LINES, Look, new_figure, ordered_colors
 from vae_jax.workdir import read_metrics, run_dir
 

@@ -1,7 +1,7 @@
 """Plots of a latent plane: codes, posteriors, and maps of a value. Arrays in, on matplotlib's axes.
 
-In shapes, N is the number of codes. `classes` are all labels of the data set, so that a class has one colour in every
-panel.
+`codes` are float[N, 2], the means of posteriors, `labels` int[N] or None, and `classes` all labels of the data set, so
+that a class has one colour in every panel. Axes end at `limit` to all four sides.
 """
 
 from collections.abc import Sequence
@@ -31,18 +31,8 @@ def latent_codes(
 ) -> None:  # fmt: skip
     """Plots codes as dots in the colours of their classes, some as the number of their class, and N(0, I).
 
-    Codes beyond the limit are counted.
-
-    Args:
-        ax: axes to draw on.
-        codes: float[N, 2], the means of the posteriors.
-        labels: int[N], or None.
-        limit: of both axes.
-        axis_labels: of the two axes.
-        classes: see above.
-        prior_dims: 2 draws N(0, I) as circles at one and two standard deviations, 1 draws N(0, 1) on the first axis as
-            lines.
-        frame: half the side of a square around 0, and what it shows.
+    Codes beyond the limit are counted. A prior of one dimension is drawn as lines across the first axis, of two as
+    circles. `frame` is half the side of a square around 0, and what it shows.
     """
     colors = _class_colors(len(codes), labels, classes)
     ax.scatter(codes[:, 0], codes[:, 1], s=3, c=colors, alpha=0.5, linewidths=0, rasterized=True)
@@ -63,15 +53,8 @@ def posterior_ellipses(
 ) -> None:  # fmt: skip
     """Plots posteriors as ellipses of one standard deviation in the colours of their classes, and N(0, I).
 
-    Args:
-        ax: axes to draw on.
-        codes: float[N, 2], the means of the posteriors.
-        logvar: float[N, 2]; None draws points.
-        labels: int[N], or None.
-        limit: half the side of the plane that is shown.
-        center: float[2], the middle of the plane that is shown.
-        classes: see above.
-        window: the middle and half the side of a square that another panel enlarges, which is marked.
+    `logvar` is float[N, 2], or None for points. The axes end at the limit from the center, float[2]. `window` is the
+    middle and half the side of a square that another panel enlarges, which is marked.
     """
     colors, sd = _class_colors(len(codes), labels, classes), np.zeros_like(codes)
     if logvar is not None:
@@ -98,16 +81,10 @@ def plane_map(
     ax: Axes, values: np.ndarray, level: float, ends: tuple[float, float], codes: np.ndarray,
     labels: np.ndarray | None, limit: float,
 ) -> None:  # fmt: skip
-    """Shows values over the plane, with codes on it, some as the number of their class, and N(0, I).
+    """Shows values float[R, C] over the plane, row 0 at the top, with codes on it, and N(0, I).
 
-    Args:
-        ax: axes to draw on. `level_bar` adds the scale, once for panels that share it.
-        values: float[R, C], row 0 at the top.
-        level: of a solid line.
-        ends: the values of the darkest and of the brightest colour.
-        codes: float[N, 2].
-        labels: int[N], or None.
-        limit: of both axes.
+    A solid line marks the level. `ends` are the values of the darkest and of the brightest colour, whose scale
+    `level_bar` adds, once for panels that share it.
     """
     extent = (-limit, limit, -limit, limit)
     ax.imshow(np.ma.masked_invalid(values), cmap="cividis", extent=extent, vmin=ends[0], vmax=ends[1])
