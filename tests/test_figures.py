@@ -751,7 +751,7 @@ def test_a_loss_that_is_not_the_distortion_has_a_curve_of_its_own(tmp_path, draw
 
 def looks_of(grid):
     configs = expand(SMALL, grid)
-    return numbers._looks(make_inputs(None, configs), configs)
+    return panels.looks_of(make_inputs(None, configs), configs)
 
 
 def test_a_grid_has_hues_for_its_longer_side_and_dashes_for_its_shorter_one():
@@ -868,13 +868,14 @@ def test_the_ladder_has_its_rungs_for_each_dimension_and_model(drawn):
     assert numbers.ladder(make_inputs(None, configs, values={})) is None
 
 
-def test_kl_bars_are_sorted_in_each_run_from_three_dimensions_on(drawn):
-    calls = drawn(plots, "bars")
+def test_kls_are_sorted_in_each_run_from_three_dimensions_on(drawn):
+    calls = drawn(plots, "sweep_curve")
     configs = expand(Config(), {"latent_dim": (2, 3), "kl_weight": (0.5, 1.0, 4.0), "seed": (0, 1)})
     numbers.kl_per_dimension(make_inputs(None, configs))
-    ((_, values, *_),) = calls
+    ((_, ranks, values, *_),) = calls
+    assert ranks == ["1", "2", "3"]
     assert list(values) == ["VAE, kl_weight 0.5", "VAE, kl_weight 1", "VAE, kl_weight 4"]
-    np.testing.assert_allclose(values["VAE, kl_weight 4"], [[1, 0.75, 0.1], [1.75, 1, 0.1]])
+    np.testing.assert_allclose(values["VAE, kl_weight 4"], np.transpose([[1, 0.75, 0.1], [1.75, 1, 0.1]]))
     assert numbers.kl_per_dimension(make_inputs(None, [c for c in configs if c.latent_dim == 2])) is None
 
 
@@ -1042,7 +1043,7 @@ import hashlib, sys
 from vae_jax.report.figures import numbers, plots, style
 with style.in_style():
     figure, axes = style.new_figure(1, 1, 4, 3)
-    plots.bars(axes[0, 0], {"AE": numbers.np.eye(3)}, "dimension", "KL", {"AE": style.Look("red", "-", "o")})
+    plots.training_curve(axes[0, 0], {"AE": numbers.np.eye(3)}, "KL", {"AE": style.Look("red", "-", "o")})
     print(hashlib.sha256(b"".join(style.render(figure).values())).hexdigest())
 assert "matplotlib.pyplot" not in sys.modules
 """

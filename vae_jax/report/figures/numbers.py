@@ -15,8 +15,8 @@ from vae_jax.config import FIELDS, Config
 from vae_jax.measure.measurements import MEASUREMENTS
 from vae_jax.report.figures import plots
 from vae_jax.report.figures.inputs import Chosen, Inputs, grouped, is_number, setting_of, spaced, values_of
-from vae_jax.report.figures.panels import Drawing, figure, finish, label_once, names_of, share_legend
-from vae_jax.report.figures.style import SERIES_COLORS, SERIES_LINES, Look, new_figure, ordered_colors
+from vae_jax.report.figures.panels import Drawing, figure, finish, label_once, looks_of, share_legend
+from vae_jax.report.figures.style import Look, new_figure
 from vae_jax.workdir import read_metrics, run_dir
 
 MAX_VALUES = 10  # rows or columns of a heat map
@@ -36,7 +36,7 @@ def training_curves(inputs: Inputs) -> Drawing | None:
     """
     chosen = inputs.choose()
     groups = grouped(chosen.configs, lambda config: config.dataset)
-    looks = _looks(inputs, chosen.configs)
+    looks = looks_of(inputs, chosen.configs)
     drawn, axes = new_figure(2 * len(groups), len(TERMS), 3.2 * len(TERMS), 5 * len(groups))
     for (index, group), (column, term) in itertools.product(enumerate(groups), enumerate(TERMS)):
         name = f"{inputs.value(group[0], 'dataset')}\n" if len(groups) > 1 else ""
@@ -152,7 +152,7 @@ def heat_maps(inputs: Inputs) -> Drawing | None:
     names = [f"{dim}" for dim in dims], [f"{weight:g}" for weight in weights]
     for ax, (label, number) in zip(axes.flat, maps, strict=True):
         cells, better = measured[number][label], MEASUREMENTS[number].better
-        plots.heat_map(ax, cells, *names, "kl_weight", "latent_dim", axis_label(number, 20), better)
+        plots.heat_map(ax, cells, *names, "kl_weight", "latent_dim", _axis_label(number, 20), better)
         if len(labels) > 1:
             ax.set_title(label)
     few, all_ = (math.prod(map(len, values.values())) for values in (shown, every))
@@ -169,7 +169,7 @@ def ladder(inputs: Inputs) -> Drawing | None:
     """
     chosen = inputs.choose([config for config in inputs.configs if config in inputs.numbers])
     dims = values_of(chosen.configs, "latent_dim")
-    looks = _looks(inputs, chosen.configs, without=["latent_dim"])
+    looks = looks_of(inputs, chosen.configs, without=["latent_dim"])
     drawn, axes = new_figure(2, max(1, len(dims)), max(5.0, 3.2 * len(dims)), 4.8)
     for (row, number), (column, dim) in itertools.product(enumerate(("frechet", "coverage")), enumerate(dims)):
         rungs = [_measured(inputs, chosen, {"latent_dim": [dim]}, f"{sampler}_{number}") for sampler in RUNGS.values()]
@@ -205,12 +205,13 @@ def kl_per_dimension(inputs: Inputs) -> Drawing | None:
         return None
     chosen = inputs.choose(list(kls))
     groups = sorted(grouped(chosen.configs, lambda config: config.latent_dim), key=lambda group: group[0].latent_dim)
-    looks = _looks(inputs, chosen.configs, without=["latent_dim"])
+    looks = looks_of(inputs, chosen.configs, without=["latent_dim"])
     drawn, axes = new_figure(len(groups), 1, 8, 2.2 * len(groups))
     for ax, group in zip(axes.flat, groups, strict=True):
         seeds = {inputs.label(c, ["latent_dim"]): [kls[run] for run in inputs.seeds(c) if run in kls] for c in group}
-        series = {label: np.array(rows) for label, rows in seeds.items()}
-        plots.bars(ax, series, "dimension, by KL", "KL\n(nats per image)", looks)
+        series = {label: np.array(rows).T for label, rows in seeds.items()}
+        ranks = [f"{rank}" for rank in range(1, group[0].latent_dim + 1)]
+        plots.sweep_curve(ax, ranks, series, "dimension, by KL", "KL\n(nats per image)", looks)
         ax.set_title(f"latent_dim {group[0].latent_dim}")
     top = max(ax.get_ylim()[1] for ax in axes.flat)
     for ax in axes.flat:
@@ -218,7 +219,7 @@ def kl_per_dimension(inputs: Inputs) -> Drawing | None:
     return _finish(inputs, chosen, drawn, looks)
 
 
-def axis_label(name: str, width: int = 26) -> str:
+def _axis_label(name: str, width: int = 26) -> str:
     """Returns a measurement's label and unit, in lines of at most `width` characters where words allow it."""
     unit = [f"({MEASUREMENTS[name].unit})"] if MEASUREMENTS[name].unit else []
     label = MEASUREMENTS[name].label.replace("(0, I)", "(0,\N{NO-BREAK SPACE}I)")
@@ -236,9 +237,9 @@ def _against(inputs: Inputs, name: str, numbers: Sequence[str]) -> Drawing | Non
     x = values if is_number(name) else [texts[value] for value in values]
     rows = math.ceil(len(panels) / 2)
     drawn, axes = new_figure(rows, 2, 8, 2.5 * rows)
-    looks = _looks(inputs, chosen.configs, without=[name])
+    looks = looks_of(inputs, chosen.configs, without=[name])
     for ax, (number, lines) in zip(axes.flat, panels.items(), strict=False):
-        plots.sweep_curve(ax, x, lines, name, axis_label(number), looks)
+        plots.sweep_curve(ax, x, lines, name, _axis_label(number), looks)
     label_once(axes)
     return _finish(inputs, chosen, drawn, looks)
 
@@ -275,25 +276,6 @@ def _curves(inputs: Inputs, settings: Sequence[Config], split: str, term: str) -
         if values and (term != "loss" or values != [row.get(f"{split}_distortion") for row in epochs]):
             curves.setdefault(inputs.label(config), []).append(_pad(values, config.num_epochs))
     return {label: np.array(seeds) for label, seeds in curves.items()}
-
-
-def _looks(inputs: Inputs, configs: Sequence[Config], without: Sequence[str] = ()) -> dict[str, Look]:
-    """Returns a look by label of each setting; settings that differ only in fields of `without` look alike.
-
-    Where settings make a grid, its longer side is hues, from dark to light if they are many, and its shorter one
-    dashes; otherwise series differ in both.
-    """
-    names = names_of(inputs, configs, without)
-    places = {inputs.label(config, without): names[config] for config in configs}
-    sides = [list(dict.fromkeys(side)) for side in zip(*places.values(), strict=True)] or [[], []]
-    hue = 0 if len(sides[0]) > len(sides[1]) else 1
-    dash = 1 - hue if len(sides[1 - hue]) > 1 else hue
-    is_long = len(sides[hue]) > (len(SERIES_COLORS) if dash == hue else 2)
-    colors = list(ordered_colors(range(len(sides[hue])))) if is_long else SERIES_COLORS
-    return {
-        label: Look(colors[sides[hue].index(place[hue])], *SERIES_LINES[sides[dash].index(place[dash]) % 4])
-        for label, place in places.items()
-    }
 
 
 def _finish(inputs: Inputs, chosen: Chosen, drawn: Figure, looks: Mapping[str, Look]) -> Drawing:

@@ -1,4 +1,4 @@
-"""What a figure is, and its layout: a panel per run, in rows and columns of settings, one legend for all."""
+"""What a figure is, and its layout: a panel per run, in rows and columns of settings; looks and one legend for all."""
 
 import math
 import re
@@ -15,7 +15,7 @@ from matplotlib.ticker import FixedLocator
 from vae_jax.config import Config, varying_fields
 from vae_jax.models import MODEL_FIELDS, MODELS
 from vae_jax.report.figures.inputs import Chosen, Inputs, values_of
-from vae_jax.report.figures.style import new_figure
+from vae_jax.report.figures.style import SERIES_COLORS, SERIES_LINES, Look, new_figure, ordered_colors
 
 MAX_COLUMNS = 4  # of settings that differ in one way, which make no grid
 PAGE = (10.0, 12.0)  # inches, the largest figure of panels
@@ -162,6 +162,25 @@ def _column_fields(configs: Sequence[Config], without: Sequence[str] = ()) -> fr
         return MODEL_FIELDS
     # Rows are latent dimensions wherever something else can be columns.
     return MODEL_FIELDS | {max(reversed(varying), key=lambda n: (n != "latent_dim", len(values_of(configs, n))))}
+
+
+def looks_of(inputs: Inputs, configs: Sequence[Config], without: Sequence[str] = ()) -> dict[str, Look]:
+    """Returns a look by label of each setting; settings that differ only in fields of `without` look alike.
+
+    Where settings make a grid, its longer side is hues, from dark to light if they are many, and its shorter one
+    dashes; otherwise series differ in both.
+    """
+    names = names_of(inputs, configs, without)
+    places = {inputs.label(config, without): names[config] for config in configs}
+    sides = [list(dict.fromkeys(side)) for side in zip(*places.values(), strict=True)] or [[], []]
+    hue = 0 if len(sides[0]) > len(sides[1]) else 1
+    dash = 1 - hue if len(sides[1 - hue]) > 1 else hue
+    is_long = len(sides[hue]) > (len(SERIES_COLORS) if dash == hue else 2)
+    colors = list(ordered_colors(range(len(sides[hue])))) if is_long else SERIES_COLORS
+    return {
+        label: Look(colors[sides[hue].index(place[hue])], *SERIES_LINES[sides[dash].index(place[dash]) % 4])
+        for label, place in places.items()
+    }
 
 
 def label_once(axes: np.ndarray) -> None:

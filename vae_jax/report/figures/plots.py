@@ -1,4 +1,4 @@
-"""Plots of numbers: curves, bars, the rate-distortion plane and heat maps. Arrays in, on matplotlib's axes.
+"""Plots of numbers: curves, the rate-distortion plane and heat maps. Arrays in, on matplotlib's axes.
 
 In shapes, S is the number of seeds. Values that are not finite are left out. `looks` has a look per label.
 """
@@ -38,7 +38,7 @@ def sweep_curve(
     Rising numbers `x` that span more than a factor of four have a logarithmic axis, on which 0 stands left of the
     smallest positive one. Texts `x` stand evenly spaced.
     """
-    texts = [value if isinstance(value, str) else f"{value:g}" for value in x]
+    texts, crowded = [value if isinstance(value, str) else f"{value:g}" for value in x], 40  # characters
     points = np.arange(len(x)) if isinstance(x[0], str) else np.asarray(x)
     for label, each in values.items():
         mean, sd = _mean_sd(each, axis=1)
@@ -47,26 +47,12 @@ def sweep_curve(
         # From `linthresh` on this is a logarithmic axis; below, it has a place for 0.
         ax.set_xscale("symlog", linthresh=points[points > 0].min())
         ax.xaxis.set_minor_locator(NullLocator())
+        crowded = 12
     step = math.ceil(len(x) / MAX_TICKS)
-    ax.set_xticks(points[::step], texts[::step], rotation=30 if sum(map(len, texts[::step])) > 40 else 0)
+    ax.set_xticks(points[::step], texts[::step], rotation=30 if sum(map(len, texts[::step])) > crowded else 0)
     if all(np.all(each[np.isfinite(each)] % 1 == 0) for each in values.values()):
         ax.yaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))  # there is no half of a dimension
     ax.set(xlabel=xlabel, ylabel=ylabel)
-
-
-def bars(ax: Axes, values: Mapping[str, np.ndarray], xlabel: str, ylabel: str, looks: Mapping[str, Look]) -> None:
-    """Plots the mean over seeds of float[S, D] by label as bars at 1 to D, with error bars of ± one standard deviation.
-
-    Bars of zero height keep their place.
-    """
-    width = 0.8 / len(values)
-    for index, (label, each) in enumerate(values.items()):
-        mean, sd = _mean_sd(each, axis=0)
-        places = np.arange(1, len(mean) + 1) + (index - (len(values) - 1) / 2) * width
-        error = {"elinewidth": 1, "ecolor": "0.5"}  # grey is seen on a bar and above it
-        ax.bar(places, mean, width, yerr=sd, color=looks[label].color, capsize=2, error_kw=error)
-    ax.set(xlabel=xlabel, ylabel=ylabel, xlim=(0.4, max(each.shape[1] for each in values.values()) + 0.6))
-    ax.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
 
 
 def rate_distortion(
