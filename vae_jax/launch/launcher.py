@@ -118,7 +118,7 @@ def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, 
             is_beside = True
             progress.say(f"{error.reason}: evaluating nothing, drawing what is finished")
         stack.callback(progress.close)
-        stack.enter_context(compilation.cache(options.compilation_cache))
+        compilation.use_cache(options.compilation_cache)
         before = check_workdir(workdir, experiment)
         if not is_beside:
             record, failed = _train(experiment, workdir, options, text, before, stop, progress)
@@ -180,9 +180,10 @@ def _train(
 def _first_report(experiment: Experiment, workdir: Path, options: Options, progress: session.Progress) -> None:
     """Writes the page of the runs that are evaluated so far, without figures."""
     from vae_jax.claims import results
-    from vae_jax.report import page
+    from vae_jax.report import made, page
 
     found = results.collect(workdir, experiment.configs, experiment.shown)
+    made.forget(workdir)
     path = page.write(experiment, workdir, found, [], options.data_dir, options.language)
     progress.say(f"First report, of one seed and without figures: {path.resolve().as_uri()}")
 
@@ -191,7 +192,10 @@ def _draw(
     experiment: Experiment, workdir: Path, options: Options, found: "Results", stop: Stop, progress: session.Progress,
     finish: Callable[[], None] | None,
 ) -> list[tuple[str, str]]:  # fmt: skip
-    """Draws figures, calls `finish`, if it is given, writes the page; returns the figures that failed and why."""
+    """Draws figures, calls `finish`, if it is given, writes the page; returns the figures that failed and why.
+
+    Where nothing would change, what is there is kept.
+    """
     # Whose libraries take long to import, which training must not wait for.
     from vae_jax.claims import verdicts
     from vae_jax.report import figures, made, page
@@ -201,16 +205,21 @@ def _draw(
         progress.drawing(done, total, name)
 
     verdicts.write_tables(workdir / "tables", verdicts.judge(found), verdicts.describe_others(found))
-    before_now = made.Made(workdir, made.digest(experiment, workdir, found), options.figures == "again")
-    drawn = figures.draw(experiment, found, workdir, options.data_dir, show, before_now)
+    # A page that is written beside a launch lacks the launch's time.
+    now = made.digest(experiment, workdir, found, options.language, finish is None)
+    if options.figures == "due" and made.is_current(workdir, now):
+        progress.say("Pictures and report are those of these runs already; --figures=again makes them again")
+        if finish:
+            finish()
+        return []
+    made.forget(workdir)
+    drawn = figures.draw(experiment, found, workdir, options.data_dir, show)
     if finish:
         finish()
-    # A page that was written beside a launch lacks the launch's time.
-    facts = [options.language, finish is None, *(picture.name for picture in drawn.pictures)]
-    if before_now.find("report.html") != facts:
-        page.write(experiment, workdir, found, drawn.pictures, options.data_dir, options.language)
-        before_now.add("report.html", ["report.html"], facts)
-    before_now.write()
+    page.write(experiment, workdir, found, drawn.pictures, options.data_dir, options.language)
+    if not drawn.failures:
+        paths = [f"figures/{picture.name}.{suffix}" for picture in drawn.pictures for suffix in ("png", "pdf")]
+        made.record(workdir, now, [*paths, "report.html"])
     return drawn.failures
 
 

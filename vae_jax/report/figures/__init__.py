@@ -1,14 +1,10 @@
 """Figures of an experiment's trained runs: WORKDIR/figures/NAME.png (300 dpi) and NAME.pdf.
 
 A figure is one function under `@figure`; its docstring is its title and caption. The modules `numbers`, `latents`,
-`density`, `decodes` and `overview` hold them; `plots`, `planes` and `images` draw arrays on matplotlib's axes.
+`maps`, `decodes` and `overview` hold them; `plots`, `planes` and `images` draw arrays on matplotlib's axes.
 """
 
-from vae_jax.report.figures import backend  # isort: skip  # before anything that imports matplotlib
-
-import contextlib
-import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,15 +12,13 @@ from vae_jax.claims.results import Results
 from vae_jax.config import Experiment
 from vae_jax.errors import UserError
 from vae_jax.files import remove, write_bytes
-from vae_jax.report.figures import decodes, density, latents, numbers, overview
+from vae_jax.report.figures import decodes, latents, maps, numbers, overview
 from vae_jax.report.figures.inputs import Inputs
 from vae_jax.report.figures.panels import FIGURES
-from vae_jax.report.figures.rendering import render
-from vae_jax.report.figures.style import in_style
-from vae_jax.report.made import Made
+from vae_jax.report.figures.style import in_style, render
 from vae_jax.workdir import Picture, is_trained, run_dir
 
-__all__ = ["FIGURES", "Drawn", "backend", "decodes", "density", "draw", "latents", "numbers", "overview"]
+__all__ = ["FIGURES", "Drawn", "decodes", "draw", "latents", "maps", "numbers", "overview"]
 
 
 class Drawn(NamedTuple):
@@ -40,14 +34,13 @@ def draw(
     workdir: Path,
     data_dir: str | None = None,
     progress: Callable[[int, int, str], object] = lambda *_: None,
-    made: Made | None = None,
 ) -> Drawn:
     """Draws an experiment's figures from its trained runs, and before them those that fit its grid unasked.
 
     A figure that fails does not stop the others. Files of a figure that is not drawn are removed, so that none of an
     earlier launch is taken for one of this. `progress` is called before each figure with the number of figures done,
     the number of all, and its name, and after the last with the number of those that there are now and without a name;
-    what it raises ends the drawing. Figures that are `made` already are not drawn again; None draws all.
+    what it raises ends the drawing.
     """
     every = [config for config in results.configs if is_trained(run_dir(workdir, config))]
     trained, shown = ([c for c in every if (c in results.shown) == is_shown] for is_shown in (False, True))
@@ -55,14 +48,13 @@ def draw(
     drawn = Drawn([], [])
     fitting = [n for n, entry in FIGURES.items() if entry.when and n not in experiment.figures and entry.when(trained)]
     names = [*fitting, *experiment.figures]
-    with _few_collections():
-        for index, name in enumerate(names):
-            progress(index, len(names), name)
-            try:
-                drawn.pictures.extend(_drawn_before(name, made) or _draw_one(name, inputs, made) if trained else [])
-            except Exception as error:
-                reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-                drawn.failures.append((name, " ".join(reason.split())))
+    for index, name in enumerate(names):
+        progress(index, len(names), name)
+        try:
+            drawn.pictures.extend(_draw_one(name, inputs) if trained else [])
+        except Exception as error:
+            reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            drawn.failures.append((name, " ".join(reason.split())))
     progress(len(drawn.pictures), len(names), "")
     for name in {*FIGURES, *names} - {picture.name for picture in drawn.pictures}:
         for suffix in ("png", "pdf"):
@@ -70,34 +62,12 @@ def draw(
     return drawn
 
 
-@contextlib.contextmanager
-def _few_collections() -> Iterator[None]:
-    """Keeps what exists already out of garbage collections, which embedding a font in a PDF sets off by the dozen."""
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-
-
-def _drawn_before(name: str, made: Made | None) -> list[Picture]:
-    """The figure, if it is drawn already."""
-    facts = made.find(name) if made else None
-    return [Picture(name, *facts)] if facts and len(facts) == 2 and all(isinstance(text, str) for text in facts) else []
-
-
-def _draw_one(name: str, inputs: Inputs, made: Made | None) -> list[Picture]:
+def _draw_one(name: str, inputs: Inputs) -> list[Picture]:
     """Draws and writes a figure, if the runs have something to show in it."""
     entry = FIGURES[name]
     with in_style():
         drawing = entry.draw(inputs)
-        if drawing is None:
-            return []
-        pictures = render(drawing.figure)
-    files = {f"figures/{name}.{suffix}": content for suffix, content in pictures.items()}
-    for path, content in files.items():
-        write_bytes(inputs.workdir / path, content)
-    picture = Picture(name, entry.title, f"{entry.caption} {drawing.facts}".strip())
-    if made:
-        made.add(name, list(files), picture[1:])
-    return [picture]
+        files = render(drawing.figure) if drawing else {}
+    for suffix, content in files.items():
+        write_bytes(inputs.workdir / "figures" / f"{name}.{suffix}", content)
+    return [Picture(name, entry.title, f"{entry.caption} {drawing.facts}".strip())] if drawing else []

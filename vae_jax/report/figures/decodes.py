@@ -1,6 +1,5 @@
 """Figures of decoded images: reconstructions, samples, manifolds, interpolations, traversals."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -8,28 +7,25 @@ import numpy as np
 import scipy.stats
 from matplotlib.axes import Axes
 
-from vae_jax.claims.results import setting_of
+from vae_jax.claims.results import grouped
 from vae_jax.config import Config
 from vae_jax.data import Split
 from vae_jax.measure.samples import draw_samplers
 from vae_jax.report.figures import images
-from vae_jax.report.figures.grids import by_dataset
 from vae_jax.report.figures.inputs import Inputs, shrunk, spaced, values_of
-from vae_jax.report.figures.panels import Drawing, draw_panels, figure, finish, is_wide, seed_of, wrap
+from vae_jax.report.figures.panels import Drawing, broken, draw_panels, figure, finish, is_wide, seed_of
 from vae_jax.report.figures.plots import format_number
 from vae_jax.report.figures.style import new_figure
 
 MAX_CLASSES = 26  # columns of reconstructions
 NUM_PATHS = 5
 MANIFOLD_SIDE, SMALL_MANIFOLD_SIDE = 11, 7
-SAMPLES_SIDE = 8
+SAMPLES_SIDE, SMALL_SAMPLES_SIDE = 8, 6
 SAMPLER_NAMES = {
     "prior": "N(0, I)", "standardized": "standardized", "gaussian": "Gaussian", "mixture": "mixture",
     "aggregate": "codes of\nimages",
 }  # fmt: skip
-# Sheets by KL weight: rows and columns of cells, and images along the side of a cell.
-MAX_CELLS = 8
-CELL_MANIFOLD_SIDE, CELL_SAMPLES_SIDE = 7, 6
+MAX_CELLS = 32  # settings that are compared by their KL weight
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
@@ -41,17 +37,18 @@ def reconstructions(inputs: Inputs) -> Drawing | None:
     What is blurred or changed did not fit through the latent space.
     """
     chosen = inputs.choose()
-    groups = by_dataset(chosen.configs)
+    groups = grouped(chosen.configs, lambda config: config.dataset)
     heights = [0.62 * (len(group) + 1) + 0.6 for group in groups]
     drawn, axes = new_figure(len(groups), 1, 8, sum(heights), height_ratios=heights)
     for ax, group in zip(axes.flat, groups, strict=True):
         originals, labels = one_per_class(inputs.dataset(group[0]).test, MAX_CLASSES)
-        rows = {"original": shrunk(originals / np.float32(255), count := len(originals) * (len(group) + 1))}
+        rows = {"original": shrunk(originals / np.float32(255))}
         for config in group:
+            name = [broken(inputs.label(config, ["dataset"]), 24), inputs.note(config)]
             run = inputs.run(config)
-            rows[_row_name(inputs, config)] = shrunk(run.decode(run.encode(originals).mean), count)
+            rows["\n".join(filter(None, name))] = shrunk(run.decode(run.encode(originals).mean))
         names = None if labels is None else [str(label) for label in labels]
-        images.image_grid(np.stack(list(rows.values())), ax, list(rows), names)
+        images.image_grid(ax, np.stack(list(rows.values())), list(rows), names)
         if len(groups) > 1:
             ax.set_title(inputs.value(group[0], "dataset"))
     return finish(drawn, chosen.note, seed_of(inputs, chosen.configs))
@@ -83,7 +80,7 @@ def manifold(inputs: Inputs) -> Drawing | None:
         columns, rows = (
             [format_number(value, 1) if index in ends else "" for index, value in enumerate(values)] for values in z
         )
-        images.image_grid(_decode_plane(inputs, config, z), ax, rows[::-1], columns, "z₁", "z₂")
+        images.image_grid(ax, _decode_plane(inputs, config, z), rows[::-1], columns, "z₁", "z₂")
 
     return draw_panels(inputs, chosen, {"N(0, I)": of_prior, "own codes": of_codes}, (3.6, 3.6))
 
@@ -97,7 +94,7 @@ def manifold_by_kl_weight(inputs: Inputs) -> Drawing | None:
     large, neighbours look alike, because the codes say little about an image.
     """
     flat = [config for config in (*inputs.configs, *inputs.shown) if config.latent_dim == 2]
-    return _by_kl_weight(inputs, flat, lambda config: decode_prior_plane(inputs, config, CELL_MANIFOLD_SIDE))
+    return _by_kl_weight(inputs, flat, decode_prior_plane, SMALL_MANIFOLD_SIDE)
 
 
 @figure
@@ -109,12 +106,12 @@ def samples(inputs: Inputs) -> Drawing | None:
     leave holes.
     """
     chosen = inputs.choose()
-    side = SAMPLES_SIDE if is_wide(inputs, chosen) else CELL_SAMPLES_SIDE
+    side = SAMPLES_SIDE if is_wide(inputs, chosen) else SMALL_SAMPLES_SIDE
 
     def draw(config: Config, ax: Axes) -> None:
-        images.image_grid(decode_prior(inputs, config, side), ax)
+        images.image_grid(ax, decode_prior(inputs, config, side))
 
-    return draw_panels(inputs, chosen, draw, (3.4, 3.6))
+    return draw_panels(inputs, chosen, {"": draw}, (3.4, 3.6))
 
 
 @figure
@@ -125,8 +122,7 @@ def samples_by_kl_weight(inputs: Inputs) -> Drawing | None:
     dimensions. As the weight grows the codes fill the prior and samples come to look like the data, until they all
     turn into one blur.
     """
-    every = [*inputs.configs, *inputs.shown]
-    return _by_kl_weight(inputs, every, lambda config: decode_prior(inputs, config, CELL_SAMPLES_SIDE))
+    return _by_kl_weight(inputs, [*inputs.configs, *inputs.shown], decode_prior, SMALL_SAMPLES_SIDE)
 
 
 @figure
@@ -144,9 +140,9 @@ def samplers(inputs: Inputs) -> Drawing | None:
         draws = draw_samplers(inputs.run(config), inputs.dataset(config).train.images, rows * columns, seed=0)
         decoded = inputs.decode(config, np.stack(list(draws.values())))
         sheets = [images.mosaic(each.reshape(rows, columns, *each.shape[1:])) for each in decoded]
-        images.image_grid(np.stack(sheets)[:, None], ax, [SAMPLER_NAMES[name] for name in draws], gap=6)
+        images.image_grid(ax, np.stack(sheets)[:, None], [SAMPLER_NAMES[name] for name in draws], gap=6)
 
-    return draw_panels(inputs, chosen, draw, size)
+    return draw_panels(inputs, chosen, {"": draw}, size)
 
 
 @figure
@@ -165,13 +161,12 @@ def interpolations(inputs: Inputs) -> Drawing | None:
         codes, half = inputs.run(config).encode(ends).mean, len(ends) // 2
         pairs = [(start, start + half) for start in range(half)] or [(0, 0)]
         z = np.stack([(1 - t) * codes[start] + t * codes[end] for start, end in pairs])
-        paths = inputs.decode(config, z, count := len(pairs) * (steps + 2))
-        originals = shrunk(ends / np.float32(255), count)
+        paths, originals = inputs.decode(config, z), shrunk(ends / np.float32(255))
         tiles = [[originals[start], *path, originals[end]] for (start, end), path in zip(pairs, paths, strict=True)]
         names = None if labels is None else [f"{labels[start]} → {labels[end]}" for start, end in pairs]
-        images.image_grid(np.array(tiles), ax, names, breaks=(1, steps + 1))
+        images.image_grid(ax, np.array(tiles), names, breaks=(1, steps + 1))
 
-    return draw_panels(inputs, chosen, draw, size)
+    return draw_panels(inputs, chosen, {"": draw}, size)
 
 
 @figure
@@ -194,9 +189,9 @@ def traversals(inputs: Inputs) -> Drawing | None:
             z[row, :, dimension] += values * sd[dimension]
         names = [f"z{dimension + 1}".translate(SUBSCRIPTS) for dimension in dimensions]
         steps = [f"{format_number(value, 0)} sd" if value in (-3, 0, 3) else "" for value in values]
-        images.image_grid(inputs.decode(config, z), ax, names, steps)
+        images.image_grid(ax, inputs.decode(config, z), names, steps)
 
-    return draw_panels(inputs, chosen, draw, (3.8, 3.6))
+    return draw_panels(inputs, chosen, {"": draw}, (3.8, 3.6))
 
 
 def one_per_class(split: Split, most: int) -> tuple[np.ndarray, list[int] | None]:
@@ -224,38 +219,15 @@ def _decode_plane(inputs: Inputs, config: Config, z: np.ndarray) -> np.ndarray:
     return inputs.decode(config, np.stack(np.meshgrid(z[0], z[1][::-1]), axis=-1))
 
 
-def _row_name(inputs: Inputs, config: Config) -> str:
-    """Returns a setting in lines between its fields, and whether the run diverged."""
-    text = "\n".join(filter(None, [inputs.label(config, ["dataset"]), inputs.note(config)]))
-    return wrap(text, 24)
-
-
-def _by_kl_weight(inputs: Inputs, configs: Sequence[Config], sheet: Callable[[Config], np.ndarray]) -> Drawing | None:
-    """Draws the sheet float[r, c, H, W] of each run that has a KL weight: a column per weight, a row per setting.
-
-    Data sets have axes of their own, since their images may differ in size. The first seed stands for a setting.
-    """
+def _by_kl_weight(
+    inputs: Inputs, configs: Sequence[Config], decode: Callable[[Inputs, Config, int], np.ndarray], side: int
+) -> Drawing | None:
+    """Draws what the decoder of each run makes of a grid of codes, side by side by KL weight."""
     weighted = [config for config in configs if config.uses("kl_weight")]
-    every = values_of(weighted, "kl_weight")
-    if len(every) < 2:
-        return None
-    weights = spaced(every, MAX_CELLS, inputs.base.kl_weight)
-    rows = inputs.choose(weighted, MAX_CELLS, without=["kl_weight"])
-    first_seeds = {setting_of(config): config for config in reversed(weighted)}
-    groups = by_dataset(rows.configs)
-    size = min(2.0, 9 / len(weights))
-    heights = [0.6 + size * len(group) for group in groups]
-    drawn, axes = new_figure(len(groups), 1, 1.2 + size * len(weights), sum(heights), height_ratios=heights)
-    for ax, group in zip(axes.flat, groups, strict=True):
-        places = [[first_seeds.get(setting_of(replace(c, kl_weight=w))) for w in weights] for c in group]
-        cells, mosaics = [c for line in places for c in line if c is not None], {}
-        for config in cells:
-            tiles = sheet(config)
-            mosaics[config] = images.mosaic(shrunk(tiles, len(cells) * math.prod(tiles.shape[:2])))
-        blank = np.full_like(next(iter(mosaics.values())), np.nan)
-        tiles = np.array([[blank if c is None else mosaics[c] for c in line] for line in places])
-        names = [inputs.label(config, ["kl_weight"]).replace(", ", "\n") for config in group]
-        gap = math.ceil(blank.shape[1] / 15)
-        images.image_grid(tiles, ax, names, [f"{weight:g}" for weight in weights], "kl_weight", gap=gap)
-    shown = f"{len(weights)} of {len(every)} KL weights" if len(weights) < len(every) else ""
-    return finish(drawn, ", ".join(filter(None, [rows.note, shown])))
+    every = replace(inputs, configs=[*inputs.configs, *inputs.shown])  # whose KL weights are named
+
+    def draw(config: Config, ax: Axes) -> None:
+        images.image_grid(ax, decode(every, config, side))
+
+    several = len(values_of(weighted, "kl_weight")) > 1
+    return draw_panels(every, every.choose(weighted, MAX_CELLS), {"": draw}, (2.2, 2.3)) if several else None

@@ -19,7 +19,7 @@ from vae_jax.training.runs import Codes, TrainedRun, dataset_of, load_run
 from vae_jax.workdir import run_dir
 
 MAX_PANELS = 12  # settings in one figure
-MAX_PIXELS = 1 << 22  # of the images of one picture: a figure 10 inches wide has 9 million pixels
+MAX_SIDE = 128  # pixels of a decoded image that a figure can show
 MAX_CODES = 5000  # test images that are encoded for a figure
 BATCH = 256  # codes that are decoded at once, or fewer: of one size, so that a decoder compiles once for all figures
 
@@ -71,16 +71,12 @@ class Inputs:
             self._codes[config] = self.run(config).encode(self.test(config, MAX_CODES).images)
         return self._codes[config]
 
-    def decode(self, config: Config, z: np.ndarray, count: int | None = None) -> np.ndarray:
-        """Decodes codes float[..., D] to mean pixels float32[..., H, W], fewer if `count` images show no more of them.
-
-        None counts the codes.
-        """
+    def decode(self, config: Config, z: np.ndarray) -> np.ndarray:
+        """Decodes codes float[..., D] to mean pixels float32[..., h, w], as `shrunk` leaves them."""
         flat = z.reshape(-1, z.shape[-1])
-        size, count = chunk_size(BATCH, self.dataset(config).test.images.shape[1:]), count or len(flat)
+        size = chunk_size(BATCH, self.dataset(config).test.images.shape[1:])
         batches = np.resize(flat, (-(-len(flat) // size), size, flat.shape[1]))  # fills the last one up
-        parts = [shrunk(self.run(config).decode(batch), count) for batch in batches]
-        decoded = np.concatenate(parts)[: len(flat)]
+        decoded = np.concatenate([shrunk(self.run(config).decode(batch)) for batch in batches])[: len(flat)]
         return decoded.reshape(*z.shape[:-1], *decoded.shape[1:])
 
     def seeds(self, setting: Config) -> list[Config]:
@@ -143,10 +139,10 @@ class Inputs:
         return "" if diverged is None else f"diverged in epoch {diverged}"
 
 
-def shrunk(images: np.ndarray, count: int) -> np.ndarray:
-    """Averages images [..., H, W] over blocks until so many of them have no more than `MAX_PIXELS` pixels."""
-    side = math.ceil(math.sqrt(count * math.prod(images.shape[-2:]) / MAX_PIXELS))
-    return images if side <= 1 else block_means(images, side, side)
+def shrunk(images: np.ndarray) -> np.ndarray:
+    """Averages images [..., H, W] over blocks until they have at most `MAX_SIDE` pixels a side."""
+    block = math.ceil(max(images.shape[-2:]) / MAX_SIDE)
+    return images if block == 1 else block_means(images, block, block)
 
 
 def spaced(values: Sequence[Any], most: int, keep: Any = None) -> list[Any]:

@@ -1,7 +1,5 @@
 """The picture that stands for a whole experiment."""
 
-from matplotlib.axes import Axes
-
 from vae_jax.config import FIELDS, Config
 from vae_jax.models import MODELS
 from vae_jax.report.figures import images, latents
@@ -22,32 +20,27 @@ def hero(inputs: Inputs) -> Drawing | None:
     from N(0, I). The prior's points are the same for all.
     """
     flat = [config for config in inputs.configs if config.latent_dim == 2]
+
+    def differences(config: Config) -> int:
+        return sum(config.uses(name) and getattr(config, name) != getattr(inputs.base, name) for name in FIELDS)
+
     shown = [
-        min((config for config in flat if config.model == model), key=lambda config: _differences(inputs, config))
+        min((config for config in flat if config.model == model), key=differences)
         for model in MODELS
         if any(config.model == model for config in flat)
     ]
     if not shown:
         return None
     drawn, axes = new_figure(len(shown), 3, 9, 2.9 * len(shown) + 0.3)
-    titles = ("codes of test images", "a grid over N(0, I), decoded", "draws from N(0, I), decoded")
-    for row, config in zip(axes, shown, strict=True):
-        codes, plane, samples = row
+    for (codes, plane, samples), config in zip(axes, shown, strict=True):
         latents.draw_codes(inputs, config, codes)
-        images.image_grid(decode_prior_plane(inputs, config, SIDE), plane)
-        images.image_grid(decode_prior(inputs, config, SIDE), samples)
-        _name(codes, inputs, config)
+        images.image_grid(plane, decode_prior_plane(inputs, config, SIDE))
+        images.image_grid(samples, decode_prior(inputs, config, SIDE))
+        name = MODELS[config.model].title
+        codes.set_ylabel(name, fontsize="x-large", weight="bold", rotation=0, ha="right", va="center")
+        codes.set_xlabel("")
+    titles = ("codes of test images", "a grid over N(0, I), decoded", "draws from N(0, I), decoded")
     for ax, title in zip(axes[0], titles, strict=True):
         ax.set_title(title)
     settings = f"Shown: {'; '.join(map(inputs.label, shown))}." if any(map(inputs.fields, shown)) else ""
     return finish(drawn, "", " ".join(filter(None, [settings, seed_of(inputs, shown)])))
-
-
-def _differences(inputs: Inputs, config: Config) -> int:
-    """Counts the fields in which a run differs from the experiment's base."""
-    return sum(config.uses(name) and getattr(config, name) != getattr(inputs.base, name) for name in FIELDS)
-
-
-def _name(ax: Axes, inputs: Inputs, config: Config) -> None:
-    ax.set_ylabel(MODELS[config.model].title, fontsize="x-large", weight="bold", rotation=0, ha="right", va="center")
-    ax.set_xlabel("")

@@ -1,23 +1,24 @@
-"""What a figure is, and its layout: a panel per run, in rows and columns of settings, one legend for all."""
+"""What a figure is, and its layout: a panel per run, in rows and columns of settings; looks and one legend for all."""
 
-import textwrap
+import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
-from vae_jax.config import Config
-from vae_jax.report.figures.grids import arrange, names_of
-from vae_jax.report.figures.inputs import Chosen, Inputs
-from vae_jax.report.figures.style import new_figure
+from vae_jax.config import Config, varying_fields
+from vae_jax.models import MODEL_FIELDS, MODELS
+from vae_jax.report.figures.inputs import Chosen, Inputs, values_of
+from vae_jax.report.figures.style import SERIES_COLORS, SERIES_LINES, Look, new_figure, ordered_colors
 
+MAX_COLUMNS = 4  # of settings that differ in one way, which make no grid
 PAGE = (10.0, 12.0)  # inches, the largest figure of panels
-SMALL = 2.2  # inches, the width below which a panel is kept simple
-NO_BREAK_SPACE = "\u00a0"
 
 
 class Drawing(NamedTuple):
@@ -25,7 +26,7 @@ class Drawing(NamedTuple):
 
     figure: Figure
     facts: str
-    """Sentences computed from the runs that are shown; they follow the caption."""
+    """Sentences about the runs that are shown; they follow the caption."""
 
 
 class Entry(NamedTuple):
@@ -78,81 +79,131 @@ def is_wide(inputs: Inputs, chosen: Chosen) -> bool:
     return max(map(len, arrange(inputs, chosen.configs)), default=1) <= 2
 
 
-def draw_panels(
-    inputs: Inputs, chosen: Chosen, draw: Draw | Mapping[str, Draw], size: tuple[float, float], facts: str = ""
-) -> Drawing | None:
+def draw_panels(inputs: Inputs, chosen: Chosen, draws: Mapping[str, Draw], size: tuple[float, float]) -> Drawing | None:
     """Makes a figure with a panel per run, arranged as a grid of settings. None if there is no run.
 
     Args:
         inputs: what is drawn from.
         chosen: the runs.
-        draw: draws a run on the axes of its panel, and may return a note on it. Several, by name, have rows of their
-            own, one below the other.
+        draws: each draws a run on the axes of its panel, and may return a note on it. Several have rows of their own,
+            one below the other, with their names beside them.
         size: width and height of a panel in inches; many panels are smaller.
-        facts: for the caption.
     """
     if not chosen.configs:
         return None
     lines, names = arrange(inputs, chosen.configs), names_of(inputs, chosen.configs)
-    draws = draw if isinstance(draw, Mapping) else {"": draw}
-    places = [(part, line) for line in lines for part in draws]
-    scale = min(1.0, PAGE[0] / (len(lines[0]) * size[0]), PAGE[1] / (len(places) * size[1]))
+    rows = [(part, line) for line in lines for part in draws]
+    scale = min(1.0, PAGE[0] / (len(lines[0]) * size[0]), PAGE[1] / (len(rows) * size[1]))
     width, height = scale * size[0], scale * size[1]
-    drawn, axes = new_figure(len(places), len(lines[0]), len(lines[0]) * width, len(places) * height)
-    panels = {
-        (index, column): (part, config)
-        for index, (part, line) in enumerate(places)
+    drawn, axes = new_figure(len(rows), len(lines[0]), len(lines[0]) * width, len(rows) * height)
+    panels = [
+        (axes[row, column], row, part, config)
+        for row, (part, line) in enumerate(rows)
         for column, config in enumerate(line)
         if config is not None
-    }
-    notes = {place: draws[part](config, axes[place]) for place, (part, config) in panels.items()}
-    _label_once({place: axes[place] for place in panels}, small=width < SMALL)
+    ]
+    notes = [draws[part](config, ax) for ax, _, part, config in panels]
+    label_once(axes)
     sides = list(dict.fromkeys(side for side, _ in names.values()))
-    broken = len(sides) == 1 and len(lines) > 1  # each panel has its own title
-    for (row, column), (part, config) in panels.items():
-        ax, first, (side, title) = axes[row, column], part == next(iter(draws)), names[config]
-        titled = first if broken else not any((above, column) in panels for above in range(row))
-        texts = [title if titled else "", notes[row, column], inputs.note(config) if first else ""]
-        ax.set_title(wrap("\n".join(filter(None, texts)), int(9.5 * width)), fontsize=9.5 if width < SMALL else None)
-        if not any((row, left) in panels for left in range(column)):
-            named = [wrap(side, int(11 * height)) if len(sides) > 1 else "", part, ax.get_ylabel()]
-            ax.set_ylabel("\n".join(filter(None, named)))
-    facts = " ".join(filter(None, [facts, seed_of(inputs, chosen.configs)]))
-    return finish(drawn, chosen.note, facts, sides[0] if len(sides) == 1 else "")
+    titled, named = set[str](), set[int]()  # columns and rows
+    for (ax, row, part, config), note in zip(panels, notes, strict=True):
+        side, title = names[config]
+        texts = ["" if title in titled else title, note, inputs.note(config) if part == next(iter(draws)) else ""]
+        ax.set_title("\n".join(broken(text, 9.5 * width) for text in texts if text))
+        if row not in named:
+            beside = [broken(side, 11 * height) if len(sides) > 1 else "", part, ax.get_ylabel()]
+            ax.set_ylabel("\n".join(filter(None, beside)))
+        titled.add(title)
+        named.add(row)
+    return finish(drawn, chosen.note, seed_of(inputs, chosen.configs), sides[0] if len(sides) == 1 else "")
 
 
-def _label_once(panels: Mapping[tuple[int, int], Axes], small: bool) -> None:
+def names_of(inputs: Inputs, configs: Sequence[Config], without: Sequence[str] = ()) -> dict[Config, tuple[str, str]]:
+    """Returns the names of the row and of the column in which a grid of settings has each run.
+
+    Columns are models and the fields of single models, such as `VAE, kl_weight 4`; rows are what all models share, such
+    as `latent_dim 8`. Where that makes one column, the shared field with most values becomes the columns.
+    Fields of `without` are in no name.
+    """
+    across = _column_fields(configs, without)
+    several = len({config.model for config in inputs.configs}) > 1
+    names = {}
+    for config in configs:
+        fields = inputs.fields(config, without)
+        model = [] if several or not across & set(fields) else ["model"]
+        column = inputs.label(config, [*model, *without, *(name for name in fields if name not in across)])
+        names[config] = (inputs.label(config, ["model", *without, *across]), column)
+    return names
+
+
+def arrange(inputs: Inputs, configs: Sequence[Config]) -> list[list[Config | None]]:
+    """Arranges runs in the rows and columns of `names_of`, None where there is no run; a long single row is broken."""
+    names, across = names_of(inputs, configs), _column_fields(configs)
+    order = {name: values_of(configs, name) for name in varying_fields(configs) if name in across}
+
+    def place(config: Config) -> list[int]:
+        at = [values.index(getattr(config, name)) if config.uses(name) else -1 for name, values in order.items()]
+        return [list(MODELS).index(config.model), *at]
+
+    rows = list(dict.fromkeys(row for row, _ in names.values()))
+    if len(rows) > 1:
+        columns = list(dict.fromkeys(names[config][1] for config in sorted(configs, key=place)))
+        runs = {name: config for config, name in reversed(names.items())}
+        return [[runs.get((row, column)) for column in columns] for row in rows]
+    width = math.ceil(len(configs) / max(1, math.ceil(len(configs) / MAX_COLUMNS)))  # 5 are 3 and 2
+    line: list[Config | None] = [*configs, *[None] * (-len(configs) % max(1, width))]
+    return [line[start : start + width] for start in range(0, len(line), width)] if line else []
+
+
+def _column_fields(configs: Sequence[Config], without: Sequence[str] = ()) -> set[str]:
+    """Returns the fields that, beside the model, make the columns."""
+    varying = [name for name in varying_fields(configs) if name not in ("model", "seed", *without)]
+    if len({config.model for config in configs}) > 1 or MODEL_FIELDS & set(varying) or not varying:
+        return MODEL_FIELDS
+    # Rows are latent dimensions wherever something else can be columns.
+    return MODEL_FIELDS | {max(reversed(varying), key=lambda n: (n != "latent_dim", len(values_of(configs, n))))}
+
+
+def looks_of(inputs: Inputs, configs: Sequence[Config], without: Sequence[str] = ()) -> dict[str, Look]:
+    """Returns a look by label of each setting; settings that differ only in fields of `without` look alike.
+
+    Where settings make a grid, its longer side is hues, from dark to light if they are many, and its shorter one
+    dashes; otherwise series differ in both.
+    """
+    names = names_of(inputs, configs, without)
+    places = {inputs.label(config, without): names[config] for config in configs}
+    sides = [list(dict.fromkeys(side)) for side in zip(*places.values(), strict=True)] or [[], []]
+    hue = 0 if len(sides[0]) > len(sides[1]) else 1
+    dash = 1 - hue if len(sides[1 - hue]) > 1 else hue
+    is_long = len(sides[hue]) > (len(SERIES_COLORS) if dash == hue else 2)
+    colors = list(ordered_colors(range(len(sides[hue])))) if is_long else SERIES_COLORS
+    return {
+        label: Look(colors[sides[hue].index(place[hue])], *SERIES_LINES[sides[dash].index(place[dash]) % 4])
+        for label, place in places.items()
+    }
+
+
+def label_once(axes: np.ndarray) -> None:
     """Leaves what all panels of a row have beside them at its left only, and what a column has at its bottom only.
 
-    Small panels have no names of axes and few ticks.
+    That is the name of an axis, and texts in place of ticks. `Axes.label_outer` also removes what differs.
     """
-    for ax in panels.values() if small else ():
-        if not ax.images:
-            ax.set(xlabel="", ylabel="")
-            ax.locator_params(nbins=3, steps=[1, 2, 5, 10])
-    rows, columns = {row for row, _ in panels}, {column for _, column in panels}
-    for row in rows:
-        first, *others = [ax.yaxis for (r, _), ax in panels.items() if r == row]
-        _label_first(first, others)
-    for column in columns:
-        *above, last = [ax.xaxis for (_, c), ax in panels.items() if c == column]
-        _label_first(last, above)
-
-
-def _label_first(first: Axis, others: Sequence[Axis]) -> None:
-    """Removes from axes what the first of them says, too: its name, and texts in place of ticks."""
-
-    def texts(axis: Axis) -> list[str]:
-        return [text.get_text() for text in axis.get_ticklabels()]
-
-    if all(axis.get_label_text() == first.get_label_text() for axis in others):
+    lines = [[ax.yaxis for ax in row if ax.has_data()] for row in axes]
+    lines += [[ax.xaxis for ax in column[::-1] if ax.has_data()] for column in axes.T]
+    for first, *others in filter(None, lines):
+        alike = all(axis.get_label_text() == first.get_label_text() for axis in others)
+        ticks = _tick_texts(first)
         for axis in others:
-            axis.set_label_text("")
-    # Ticks at numbers belong to the scale of their own panel.
-    named = all(isinstance(axis.get_major_locator(), FixedLocator) for axis in (first, *others))
-    if named and all(texts(axis) == texts(first) for axis in others):
-        for axis in others:
-            axis.set_tick_params(labelleft=False, labelbottom=False)
+            axis.set_label_text("" if alike else axis.get_label_text())
+        if ticks and all(_tick_texts(axis) == ticks for axis in others):
+            for axis in others:
+                axis.set_tick_params(labelleft=False, labelbottom=False)
+
+
+def _tick_texts(axis: Axis) -> list[str]:
+    """Returns the texts in place of ticks; none for ticks at numbers, which belong to the scale of their own panel."""
+    is_fixed = isinstance(axis.get_major_locator(), FixedLocator)
+    return [text.get_text() for text in axis.get_ticklabels()] if is_fixed else []
 
 
 def seed_of(inputs: Inputs, shown: Sequence[Config]) -> str:
@@ -162,39 +213,22 @@ def seed_of(inputs: Inputs, shown: Sequence[Config]) -> str:
     return f"Of {most} seeds, seed {seeds.pop()} is drawn." if len(seeds) == 1 and most > 1 else ""
 
 
-def wrap(text: str, width: int) -> str:
-    """Breaks each line of a text between fields, so that it has at most so many characters where that is possible."""
-    glued = text.replace(" ", NO_BREAK_SPACE).replace(f",{NO_BREAK_SPACE}", ", ")
-    glued = glued.replace("(0, I)", f"(0,{NO_BREAK_SPACE}I)")
-    lines = [line for part in glued.split("\n") for line in textwrap.wrap(part, max(width, 1), break_long_words=False)]
-    return "\n".join(lines).replace(NO_BREAK_SPACE, " ")
+def broken(text: str, width: float) -> str:
+    """Breaks a text between fields, but not within `N(0, I)`, if it has more characters than this."""
+    return text if len(text) <= width else re.sub(r", (?!I\))", ",\n", text)
 
 
-def handles_of(drawn: Figure) -> list[Artist]:
-    """Returns what the legends of all panels show, each label once."""
-    handles: dict[str, Artist] = {}
+def share_legend(drawn: Figure, handles: Sequence[Artist] = (), title: str | None = None) -> None:
+    """Writes a legend beneath all panels, where no curve runs into it: of these artists, and of labels in panels."""
+    entries = {str(handle.get_label()): handle for handle in handles}
     for ax in drawn.axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
-            handles.setdefault(label, handle)
-    return list(handles.values())
-
-
-def share_legend(drawn: Figure, handles: Sequence[Artist], columns: int = 4) -> None:
-    """Replaces the legends of all panels by one beneath them, which no curve can run into.
-
-    It fills its columns, at most so many, from top to bottom.
-    """
-    title = ""
-    for ax in drawn.axes:
-        if (legend := ax.get_legend()) is not None:
-            title = legend.get_title().get_text() or title
-            legend.remove()
-    labels = [str(handle.get_label()) for handle in handles]
-    for ncols in range(min(columns, len(labels)), 0, -1):
-        legend = drawn.legend(
-            handles, labels, loc="outside lower center", ncols=ncols, title=title or None, handletextpad=0.5,
-            columnspacing=1.2,
-        )  # fmt: skip
-        if ncols == 1 or legend.get_window_extent().width < drawn.bbox.width:
-            return
-        legend.remove()
+            entries.setdefault(label, handle)
+    inches = sum(0.55 + 0.08 * len(label) for label in entries)  # of all in one row
+    width, height = drawn.get_size_inches()
+    columns = max(1, int(len(entries) * width / max(inches, width)))
+    drawn.set_figheight(height + 0.2 * math.ceil(len(entries) / columns) + (0.4 if title else 0.2))
+    drawn.legend(
+        entries.values(), entries.keys(), loc="outside lower center", ncols=columns, title=title, handletextpad=0.5,
+        columnspacing=1.2,
+    )  # fmt: skip

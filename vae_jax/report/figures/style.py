@@ -1,18 +1,17 @@
-"""The look of every figure, whatever matplotlib's settings are, and the check of what is drawn.
+"""The look of every figure, whatever matplotlib's settings are, and its files.
 
 Figures are made without pyplot: they need no display and can be drawn in any thread.
 """
 
 import contextlib
+import io
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
@@ -37,17 +36,20 @@ class Look(NamedTuple):
     marker: str
 
 
-# matplotlib's own defaults, without what chooses a backend.
-_DEFAULTS: dict[Any, Any] = {name: value for name, value in matplotlib.rcParamsDefault.items() if name != "backend"}
 # No figure is wider than 10 inches. Printed 7 inches wide, it has no text smaller than 6.5 points.
 _LOOK: dict[Any, Any] = {
     "figure.constrained_layout.h_pad": 0.08, "figure.constrained_layout.w_pad": 0.12,
-    "savefig.dpi": DPI, "pdf.fonttype": 42, "lines.markersize": 4.5,
+    "savefig.bbox": "tight", "pdf.fonttype": 42, "lines.markersize": 4.5,
     "font.size": 10.5, "axes.titlesize": 11, "figure.titlesize": 11, "xtick.labelsize": 9.5, "ytick.labelsize": 9.5,
     "legend.fontsize": 9.5, "legend.title_fontsize": 9.5, "legend.frameon": False,
     "axes.spines.top": False, "axes.spines.right": False,
     "text.parse_math": False,  # the name of a data set may hold dollar signs
 }  # fmt: skip
+# What would tell when and with what a file was made.
+_METADATA: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+}
 _lock = threading.RLock()  # rcParams are global
 
 
@@ -57,49 +59,31 @@ def in_style() -> Iterator[None]:
     with _lock, warnings.catch_warnings(), matplotlib.rc_context():
         # The name of a data set may be in a script that the font does not have.
         warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
-        matplotlib.rcParams.update(_DEFAULTS | _LOOK)
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_LOOK)
         yield
 
 
-@in_style()
 def new_figure(
     rows: int, columns: int, width: float, height: float, height_ratios: Sequence[float] | None = None
 ) -> tuple[Figure, np.ndarray]:
     """Makes an empty figure of this size in inches, and returns it with its axes, object[rows, columns]."""
     # A constrained layout can cut off titles of axes that have a fixed aspect; a compressed one does not.
     figure = Figure(figsize=(width, height), layout="compressed")
-    FigureCanvasAgg(figure)
     return figure, figure.subplots(rows, columns, squeeze=False, height_ratios=height_ratios)
 
 
-def new_axes(width: float, height: float) -> Axes:
-    """Makes a figure with one axes of about this size in inches, and returns the axes."""
-    return new_figure(1, 1, width, height)[1][0, 0]
-
-
-def series_looks(count: int) -> list[Look]:
-    """Returns looks of series that have no order: they differ in colour, line and marker."""
-    return [
-        Look(SERIES_COLORS[index % len(SERIES_COLORS)], *SERIES_LINES[index % len(SERIES_LINES)])
-        for index in range(count)
-    ]
+def render(figure: Figure) -> dict[str, bytes]:
+    """Renders a figure as PNG and PDF, by suffix, without empty margins; equal figures give equal bytes."""
+    figure.draw_without_rendering()  # finds the layout, once for both files
+    figure.set_layout_engine("none")
+    files = {suffix: io.BytesIO() for suffix in _METADATA}
+    for suffix, file in files.items():
+        figure.savefig(file, format=suffix, dpi=DPI, metadata=_METADATA[suffix])
+    return {suffix: file.getvalue() for suffix, file in files.items()}
 
 
 def ordered_colors(values: ArrayLike) -> np.ndarray:
     """Returns a colour float[4] per value, from dark to light by rank; equal values have one colour."""
     distinct, ranks = np.unique(values, return_inverse=True)
     return matplotlib.colormaps["cividis"](np.linspace(0, 0.85, len(distinct)))[ranks]
-
-
-def as_array(name: str, value: ArrayLike, *shape: int | str) -> np.ndarray:
-    """Converts a value to float64; ValueError unless it has this shape, where a letter stands for any size but 0."""
-    array = np.asarray(value, float)
-    fits = array.ndim == len(shape) and array.size > 0
-    if not fits or any(want not in (size, str(want)) for want, size in zip(shape, array.shape, strict=True)):
-        raise ValueError(f"{name} must have shape [{', '.join(map(str, shape))}], not {list(array.shape)}")
-    return array
-
-
-def as_arrays(name: str, values: Mapping[str, ArrayLike], *shape: int | str) -> dict[str, np.ndarray]:
-    """Converts and checks an array per label, as `as_array` does."""
-    return {label: as_array(f"{name}[{label!r}]", value, *shape) for label, value in values.items()}
