@@ -19,7 +19,7 @@ import numpy as np
 
 from vae_jax.config import DYNAMIC_FIELDS, Config
 from vae_jax.measure import marginal
-from vae_jax.measure.entry import ALEMI, KINGMA, NATS, SHARE, TEST_IMAGES, Measurement, for_each
+from vae_jax.measure.entry import ALEMI, KINGMA, NATS, SHARE, TEST_IMAGES, Measurement
 from vae_jax.measure.quadrature import exact_log_likelihood
 from vae_jax.measure.subsets import MAX_IMAGES, limit, subset
 from vae_jax.model.likelihoods import LIKELIHOODS, Reconstruction, pixel_mean
@@ -38,14 +38,6 @@ HALF_LEVEL = 1 / 510  # half a grey level
 LEAST_VARIANCE = 1e-6  # of a pixel, about that of a byte's rounding
 
 
-_SCORES = [
-    {"prefix": "test_log_likelihood", "score": "log-likelihood", "caveat": ""},
-    {
-        "prefix": "test_not_a_likelihood",
-        "score": "score that is no likelihood",
-        "caveat": " It is no log-likelihood, because p(x | z) is not a density of these pixels.",
-    },
-]
 _BURDA = "Burda et al. 2016, Importance Weighted Autoencoders"
 
 MEASUREMENTS = {
@@ -73,22 +65,19 @@ MEASUREMENTS = {
     "test_active_units": Measurement("active units", "dimensions", None, "kl_per_dimension",
         "Number of latent dimensions whose posterior mean has a variance above 0.01 over the test images.",
         _BURDA, kind=int),
-    **for_each(_SCORES, {
-        "{prefix}_sampled": Measurement("sampled {score}", NATS, "higher", "",
-            "Importance-weighted lower bound of log p(x), some nats below it; where the exact value is known, that "
-            "minus the gap of at most 100 images.{caveat}", _BURDA),
-        "{prefix}_sampled_error": Measurement("error of the sampled {score}", NATS, "lower", "",
-            "Standard error of the importance-weighted bound over repeated draws, not its distance from "
-            "log p(x).{caveat}"),
-        "{prefix}_samples": Measurement("samples of the {score}", "samples per image", None, "",
-            "Number of importance samples per image.{caveat}", kind=int),
-        "{prefix}_exact": Measurement("exact {score}", NATS, "higher", "",
-            "log p(x) by quadrature, for one or two latent dimensions: the mean over the images that it resolves."
-            "{caveat}"),
-        "{prefix}_exact_share": Measurement("images of the exact {score}", SHARE, None, "",
-            "Share of images whose log p(x) the quadrature resolves; the exact value and the cost of inference are of "
-            "these images, and of none below 0.99.{caveat}"),
-    }),
+    "test_log_likelihood_sampled": Measurement("sampled log-likelihood", NATS, "higher", "",
+        "Importance-weighted lower bound of log p(x), some nats below it; where the exact value is known, that minus "
+        "the gap of at most 100 images. Like all log-likelihoods, of runs whose p(x | z) is a density of their pixels.",
+        _BURDA),
+    "test_log_likelihood_sampled_error": Measurement("error of the sampled log-likelihood", NATS, "lower", "",
+        "Standard error of the importance-weighted bound over repeated draws, not its distance from log p(x)."),
+    "test_log_likelihood_samples": Measurement("samples of the log-likelihood", "samples per image", None, "",
+        "Number of importance samples per image.", kind=int),
+    "test_log_likelihood_exact": Measurement("exact log-likelihood", NATS, "higher", "",
+        "log p(x) by quadrature, for one or two latent dimensions: the mean over the images that it resolves."),
+    "test_log_likelihood_exact_share": Measurement("images of the exact log-likelihood", SHARE, None, "",
+        "Share of images whose log p(x) the quadrature resolves; the exact value and the cost of inference are of "
+        "these images, and of none below 0.99."),
     "test_posterior_kl": Measurement("cost of inference", NATS, "lower", "",
         "log p(x) - ELBO = KL divergence of q(z | x) from p(z | x): what amortized Gaussian inference costs.",
         "Cremer et al. 2018, Inference Suboptimality in Variational Autoencoders"),
@@ -117,10 +106,10 @@ def evaluate_likelihood(
     """Computes all numbers of this module for a run, by name.
 
     A model without a posterior variance has a loss, distortions and a squared error, and no other number.
-    `test_log_likelihood_…` becomes `test_not_a_likelihood_…` if p(x | z) is not a density of the pixels. The exact
-    log-likelihood and all that is held against it are means over the images that the quadrature resolves, and NaN if
-    these are less than `MIN_SHARE`. At most 10,000 of the test images uint8[N, H, W] are used, for the log-likelihood
-    at most `marginal.affordable_images`, which is fewer for large decoders only.
+    Log-likelihoods, and what is held against them, are of runs whose p(x | z) is a density of their pixels: of others
+    they would mean nothing and take most of the time. The exact one is a mean over the images that the quadrature
+    resolves, and NaN if these are less than `MIN_SHARE`. At most 10,000 of the test images
+    uint8[N, H, W] are used, for the log-likelihood at most `marginal.affordable_images`, fewer for large decoders only.
     """
     images = subset(images, limit(MAX_IMAGES, images.shape[1:]))
     train_images = subset(train_images, limit(MAX_IMAGES, train_images.shape[1:]))
@@ -139,6 +128,8 @@ def evaluate_likelihood(
         return numbers
     elbo = -np.asarray(terms.distortion + terms.rate)
     numbers |= {"test_rate": terms.rate.mean(), **_with_error("test_elbo", elbo), **rate_parts(run, pixels)}
+    if not is_density(run.config, pixels):
+        return numbers
     most = marginal.affordable_images(run)
     return numbers | _log_likelihoods(run, subset(pixels, most), subset(elbo, most), num_samples)
 
@@ -175,7 +166,6 @@ def mean_image_distortion(likelihood: str, pixels: np.ndarray, train_pixels: np.
 
 
 def _log_likelihoods(run: TrainedRun, pixels: np.ndarray, elbo: np.ndarray, num_samples: int) -> dict[str, Any]:
-    name = "test_log_likelihood" if is_density(run.config, pixels) else "test_not_a_likelihood"
     has_exact, everyone = run.config.latent_dim <= 2, np.arange(len(pixels))
     values = exact_log_likelihood(run, pixels) if has_exact else np.full(len(pixels), np.nan)
     resolved = np.flatnonzero(~np.isnan(values))
@@ -186,14 +176,14 @@ def _log_likelihoods(run: TrainedRun, pixels: np.ndarray, elbo: np.ndarray, num_
     sampled = marginal.importance_sampled(run, pixels[chosen], num_samples)
     exact, gap = values[rows].mean(), (values[chosen] - sampled.values).mean()
     numbers = {
-        f"{name}_samples": num_samples,
-        f"{name}_sampled": exact - gap if known else sampled.values.mean(),
-        f"{name}_sampled_error": sampled.error,
+        "test_log_likelihood_samples": num_samples,
+        "test_log_likelihood_sampled": exact - gap if known else sampled.values.mean(),
+        "test_log_likelihood_sampled_error": sampled.error,
     }
     if has_exact:
         numbers |= {
-            f"{name}_exact": exact,
-            f"{name}_exact_share": share,
+            "test_log_likelihood_exact": exact,
+            "test_log_likelihood_exact_share": share,
             # log p(x) - ELBO(x) = KL(q(z|x) || p(z|x)): what amortized, Gaussian inference costs.
             "test_posterior_kl": (values - elbo)[rows].mean(),
         }
