@@ -8,7 +8,8 @@ import pytest
 
 from vae_jax import data
 from vae_jax.config import ConfigError
-from vae_jax.data import bundled, splits
+from vae_jax.data import sources, splits
+from vae_jax.data.sources import bundled
 
 
 def sha256(array):
@@ -166,7 +167,7 @@ def test_own_files_in_the_home_folder(tmp_path, monkeypatch):
 
 
 def fake_source(monkeypatch, **splits):
-    monkeypatch.setitem(data._NAMED, "mnist", lambda name, data_dir: (splits, {"source": "fake", "version": None}))
+    monkeypatch.setitem(sources.NAMED, "mnist", lambda name, data_dir: (splits, {"source": "fake", "version": None}))
 
 
 def split(num_images, labels=None, shape=(3, 2)):

@@ -22,7 +22,8 @@ from tensorflow_datasets.image_classification.mnist import MNIST
 
 import vae_jax.data.prepare
 from vae_jax import data
-from vae_jax.data import preparation, tfds
+from vae_jax.data import preparation
+from vae_jax.data.sources import tfds
 from vae_jax.errors import UserError
 
 IDX_NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -274,7 +275,7 @@ def test_script_help_and_flag_errors(capsys):
         (): "--dataset must be one of mnist, ",
         ("--dataset=kmnits",): "did you mean 'kmnist'?",
         ("--dataset=mnist_5k",): "--dataset must be one of mnist, ",
-        ("--datset=mnist",): "unknown flag --datset; did you mean --dataset?",
+        ("--datset=mnist",): "unknown flag --datset; did you mean '--dataset'?",
         ("--dataset",): "Missing value for flag --dataset",
         ("--dataset=mnist", "kmnist"): "'kmnist' is not a flag",
     }.items():

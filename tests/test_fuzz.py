@@ -36,7 +36,8 @@ from test_instruments import made_up
 from vae_jax import data, session, workdir
 from vae_jax.claims import results
 from vae_jax.config import Config, Experiment, Options
-from vae_jax.data import preparation, tfds
+from vae_jax.data import preparation
+from vae_jax.data.sources import tfds
 from vae_jax.errors import UserError
 from vae_jax.files import write_json
 from vae_jax.launch import sweeps

@@ -2,7 +2,8 @@
 
 from test_data_tfds import run_script, small_mnist  # noqa: F401  # a fixture
 
-from vae_jax.data import preparation, tfds
+from vae_jax.data import preparation
+from vae_jax.data.sources import tfds
 
 
 def test_ctrl_c_leaves_one_line_and_nothing_half_prepared(capsys, monkeypatch, small_mnist, tmp_path):  # noqa: F811

@@ -1,32 +1,22 @@
 """Loads named data sets into memory, as uint8 images and integer labels.
 
-Each source of data is a module with a function `read`, and one entry below. Importing this package is cheap: sources
-import the libraries they need when they are read.
+Each source of data is a module of `sources`.
 """
 
 import hashlib
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from vae_jax.config import FIELDS
-from vae_jax.data import bundled, idx, npz, tfds
-from vae_jax.data.splits import DataError, Dataset, Source, Split, split_validation
+from vae_jax.data.sources import FORMATS, NAMED
+from vae_jax.data.splits import DataError, Dataset, Split, split_validation
 from vae_jax.fields import ConfigError, check_value, nearest
 
 __all__ = ["NAMES", "DataError", "Dataset", "Split", "check_name", "load"]
 
-# Published data sets, read by name; `data_dir` is for tensorflow-datasets.
-_NAMED: dict[str, Callable[[str, Path | str | None], Source]] = {
-    bundled.NAME: lambda name, data_dir: bundled.read(),
-    **dict.fromkeys(tfds.NAMES, tfds.read),
-}
-# The user's own files, named PREFIX:PATH: the kind of path, and the function that reads it.
-_FORMATS: dict[str, tuple[str, Callable[[Path, float], Source]]] = {"idx": ("DIR", idx.read), "npz": ("FILE", npz.read)}
-
-NAMES = tuple(_NAMED)
+NAMES = tuple(NAMED)
 _SPLITS = ("train", "validation", "test")
 
 
@@ -36,9 +26,9 @@ def check_name(name: str) -> None:
     A path without its prefix is suggested with it.
     """
     prefix, _, path = name.partition(":")
-    if name in _NAMED or (prefix in _FORMATS and path.strip()):
+    if name in NAMED or (prefix in FORMATS and path.strip()):
         return
-    known = [*NAMES, *(f"{prefix}:{kind}" for prefix, (kind, _) in _FORMATS.items())]
+    known = [*NAMES, *(f"{prefix}:{kind}" for prefix, (kind, _) in FORMATS.items())]
     raise ConfigError(
         f"dataset must be {', '.join(known[:-1])} or {known[-1]}, not {name!r}{_prefixed(name) or nearest(name, known)}"
     )
@@ -47,7 +37,7 @@ def check_name(name: str) -> None:
 def _prefixed(name: str) -> str:
     """Returns `"; did you mean npz:FILE?"` for the path of an .npz file, idx:DIR for that of a folder, or ""."""
     prefix, _, rest = name.partition(":")
-    path = rest if prefix.lower() in _FORMATS else name
+    path = rest if prefix.lower() in FORMATS else name
     if path.lower().endswith(".npz"):
         return f"; did you mean npz:{path}?"
     return f"; did you mean idx:{path}?" if path and os.path.isdir(os.path.expanduser(path)) else ""
@@ -76,13 +66,13 @@ def load(
     check_name(name)
     check_value(FIELDS["validation_fraction"], validation_fraction)
     check_value(FIELDS["pixel_max"], pixel_max)
-    if name in _NAMED:
+    if name in NAMED:
         if pixel_max:
             raise ConfigError(f"pixel_max is for files of your own, not for {name}")
-        splits, origin = _NAMED[name](name, data_dir)
+        splits, origin = NAMED[name](name, data_dir)
     else:
         prefix, _, path = name.partition(":")
-        splits, origin = _FORMATS[prefix][1](Path(os.path.expanduser(path)), pixel_max)
+        splits, origin = FORMATS[prefix][1](Path(os.path.expanduser(path)), pixel_max)
     digests = _digests([splits[split] for split in _SPLITS if split in splits])
     num_images = len(splits["train"].images)
     if "validation" not in splits:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from vae_jax.data import idx, tfds
+from vae_jax.data.sources import idx, tfds
 from vae_jax.data.splits import DataError
 
 _PROBE_SECONDS = 10.0

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from absl import flags
 
 from vae_jax import command
-from vae_jax.data import tfds
 from vae_jax.data.preparation import prepare
+from vae_jax.data.sources import tfds
 from vae_jax.fields import nearest
 
 

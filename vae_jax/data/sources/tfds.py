@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from vae_jax import files
+from vae_jax.data.sources import named
 from vae_jax.data.splits import DataError, Source, Split
 from vae_jax.errors import DamagedError, UserError
 from vae_jax.files import read_json
@@ -30,6 +31,7 @@ def standard_dir(data_dir: Path | str | None = None) -> Path:
     return Path(os.path.expanduser(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"))
 
 
+@named(*NAMES)
 def read(name: str, data_dir: Path | str | None) -> Source:
     """Reads the splits of a prepared data set, with images in TFDS' order.
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from vae_jax.data import pixels
 from vae_jax.data.checks import MAX_BYTES, check_images, check_labels
+from vae_jax.data.sources import files
 from vae_jax.data.splits import DataError, Source, Split
 from vae_jax.fields import nearest
 
@@ -35,6 +36,7 @@ _FILE_NAME = re.compile(
 _CHUNK_BYTES = 1 << 20
 
 
+@files("idx", "DIR")
 def read(folder: Path, pixel_max: float) -> Source:
     """Reads the four IDX files in a folder: images and labels of train and test.
 

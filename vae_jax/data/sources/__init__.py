@@ -1,0 +1,43 @@
+"""Where data sets come from: a module for each source, which registers under the names that it reads.
+
+A module here is imported with `vae_jax.data`, so it imports the libraries that it needs when it reads.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from pathlib import Path
+
+from vae_jax.data.splits import Source
+
+Read = Callable[[str, Path | str | None], Source]
+ReadFiles = Callable[[Path, float], Source]
+
+NAMED: dict[str, Read] = {}
+"""Published data sets: the function that reads one by its name and `data_dir`, where a library keeps it."""
+FORMATS: dict[str, tuple[str, ReadFiles]] = {}
+"""The user's own files, named PREFIX:PATH: the kind of path, and the function that reads it with `pixel_max`."""
+
+
+def named(*names: str) -> Callable[[Read], Read]:
+    """Registers a function that reads the published data sets of these names."""
+
+    def register(read: Read) -> Read:
+        NAMED.update(dict.fromkeys(names, read))
+        return read
+
+    return register
+
+
+def files(prefix: str, kind: str) -> Callable[[ReadFiles], ReadFiles]:
+    """Registers a function that reads the user's own files: `idx` and `DIR` for `idx:DIR`."""
+
+    def register(read: ReadFiles) -> ReadFiles:
+        FORMATS[prefix] = kind, read
+        return read
+
+    return register
+
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")
