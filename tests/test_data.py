@@ -42,8 +42,8 @@ def test_check_name():
         data.check_name(name)
     with pytest.raises(ConfigError, match=r"not 'fashion-mnist'; did you mean 'fashion_mnist'\?"):
         data.check_name("fashion-mnist")
-    for name in ("", "idx", "idx:", "idx: ", "npz", "npz:", "npy:FILE", "mnist:", "cifar10", "MNIST", ":"):
-        with pytest.raises(ConfigError, match=r"^dataset must be mnist_5k, .*, idx:DIR or npz:FILE, not"):
+    for name in ("", "idx", "idx:", "idx: ", "npz", "npz:", "nothing:FILE", "mnist:", "cifar10", "MNIST", ":"):
+        with pytest.raises(ConfigError, match=r"^dataset must be mnist_5k, .*idx:DIR.* or \w+:\w+, not"):
             data.check_name(name)
     with pytest.raises(ConfigError, match="did you mean 'mnist'"):
         data.load("mnits")
@@ -53,7 +53,7 @@ def test_a_path_without_its_prefix_is_suggested_with_it(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     folder = tmp_path / "digits"
     for name in (folder, f"{folder}/", "~/digits", "nowhere"):  # nothing of that name yet
-        with pytest.raises(ConfigError, match=rf"npz:FILE, not '{name}'$"):
+        with pytest.raises(ConfigError, match=rf", not '{name}'$"):
             data.check_name(str(name))
     folder.mkdir()
     suggestions = {
