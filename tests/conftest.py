@@ -31,8 +31,9 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 @pytest.fixture(autouse=True, scope="session")
 def cache_dir(tmp_path_factory) -> Path:
-    """A cache of judges of these tests alone; the user's is never touched."""
-    folder = tmp_path_factory.mktemp("cache")
+    """A cache of judges of these tests alone, which their workers share; the user's is never touched."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
     os.environ["VAE_JAX_CACHE_DIR"] = str(folder)
     return folder
 
