@@ -13,7 +13,7 @@ import scipy.stats
 from matplotlib.figure import Figure
 from PIL import Image
 
-from vae_jax.claims.results import Results
+from vae_jax.claims.results import Results, grouped
 from vae_jax.config import Config, Experiment, expand
 from vae_jax.data import Dataset, Split
 from vae_jax.errors import UserError
@@ -202,7 +202,7 @@ def test_settings_that_fit_are_all_shown_models_of_a_setting_side_by_side():
     assert [(c.latent_dim, c.model, c.kl_weight, c.seed) for c in chosen.configs] == [
         (2, "ae", 1, 5), (2, "vae", 1, 5), (2, "vae", 4, 5), (3, "ae", 1, 5), (3, "vae", 1, 5), (3, "vae", 4, 5),
     ]  # fmt: skip
-    assert [len(group) for group in inputs.grouped(chosen.configs, lambda config: config.latent_dim)] == [3, 3]
+    assert [len(group) for group in grouped(chosen.configs, lambda config: config.latent_dim)] == [3, 3]
     assert make_inputs(None, []).choose().configs == []
 
 

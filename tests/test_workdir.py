@@ -101,7 +101,8 @@ def test_folders_of_others_are_refused_and_left_alone(tmp_path):
 
 @pytest.mark.parametrize(
     "name",
-    ["results.csv", "report.html", "figures/loss.png", "runs/Jan01_12-00-00_host/events.out", "instruments/violin.wav"],
+    ["results.csv", "report.html", "figures/loss.png", "runs/Jan01_12-00-00_host/events.out", "instruments/violin.wav",
+     "Documents/thesis.tex", "checkpoints/last.ckpt"],
 )  # fmt: skip
 def test_what_may_be_another_programs_results_is_refused_and_left_alone(tmp_path, name):
     path = tmp_path / name
@@ -118,7 +119,6 @@ def test_what_may_be_another_programs_results_is_refused_and_left_alone(tmp_path
     "names",
     [
         ["log.txt", ".nfs0001", "lost+found/inode"], ["e.py", "__pycache__/e.cpython-311.pyc", ".git/HEAD"],
-        ["checkpoints/last.ckpt", "Documents/thesis.tex"],
         ["runs/", "figures/", "data/"], ["runs/ae/config.json", "results.csv"], ["made.json", "figures/loss.png"],
     ],
 )  # fmt: skip

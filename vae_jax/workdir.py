@@ -23,6 +23,7 @@ from vae_jax.files import DELETE, exists, read_bytes, read_json, write_json, wri
 WRITTEN = {
     "experiment.json", "runs", "instruments", "figures", "tables", "results.csv", "report.html", "made.json",
 }  # fmt: skip
+OF_SYSTEMS = {"lost+found", "$RECYCLE.BIN", "System Volume Information", "@eaDir", "__pycache__"}  # folders
 ENDINGS = ("diverged", "stopped")  # what marks a run's last row of metrics.jsonl, if it ended before its last epoch
 TRAINED_FILES = ("config.json", "metrics.jsonl", "params.safetensors")  # the last is written last
 
@@ -186,8 +187,9 @@ def _is_number(value: Any) -> bool:
 def check_workdir(workdir: Path, experiment: Experiment) -> dict[str, Any]:
     """Checks that a folder may hold this experiment.
 
-    One that holds no experiment yet may hold anything but what a launch writes over: that may be another program's
-    results, unless a run lies beside it.
+    One that holds no experiment yet may hold files that no launch writes, such as a log, and what systems and editors
+    leave. It may not hold a name that a launch writes, unless a run lies beside it, nor another folder that is not
+    empty: these may be another program's results.
 
     Returns:
         The record of the last launch in this folder; empty if there was none.
@@ -198,11 +200,11 @@ def check_workdir(workdir: Path, experiment: Experiment) -> dict[str, Any]:
     try:
         entries = sorted(workdir.iterdir()) if workdir.exists() else []
         is_new = not (workdir / "experiment.json").exists()
-        is_ours = not is_new or (workdir / "made.json").exists() or any(workdir.glob("runs/*/config.json"))
-        taken = [path for path in entries if path.name in WRITTEN and not (path.is_dir() and not any(path.iterdir()))]
+        is_ours = (workdir / "made.json").exists() or any(workdir.glob("runs/*/config.json"))
+        taken = [path for path in entries if _may_be_foreign(path, is_ours)] if is_new else []
     except OSError as error:
         raise UserError(f"cannot use workdir {workdir}: {error.strerror or error}") from error
-    if taken and not is_ours:
+    if taken:
         what = f"no experiment, but {taken[0].name}, which another program may have left"
         raise UserError(f"{workdir} holds {what}; choose another --workdir")
     record = {} if is_new else read_record(workdir)
@@ -214,6 +216,13 @@ def check_workdir(workdir: Path, experiment: Experiment) -> dict[str, Any]:
             if path.is_symlink():
                 raise UserError(f"{path} is a symbolic link and may lead out of the workdir; replace it by its target")
     return record
+
+
+def _may_be_foreign(path: Path, is_ours: bool) -> bool:
+    """Whether a launch would write over this entry of a workdir without an experiment, or it looks like results."""
+    if path.name.startswith(".") or path.name in OF_SYSTEMS or (path.is_dir() and not any(path.iterdir())):
+        return False
+    return not is_ours if path.name in WRITTEN else path.is_dir()
 
 
 def write_record(workdir: Path, experiment: Experiment, record: Mapping[str, Any]) -> None:

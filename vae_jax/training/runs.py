@@ -77,7 +77,7 @@ def load_run(run: Path) -> TrainedRun:
         flat, _ = files.read_arrays(path, param_shapes(program))
     except (DamagedError, MismatchError) as error:
         raise UserError(f"{path} {error}; {way_out(run)}") from error
-    except (ConfigError, LookupError) as error:  # of a header that other code wrote
+    except (ConfigError, LookupError, TypeError) as error:  # of a header that other code wrote
         raise UserError(f"{path} is damaged ({error}); {way_out(run)}") from error
     params = flax.traverse_util.unflatten_dict(flat, sep="/")
     return trained_run(config, program, params, read_identity(run), pixel_range)
