@@ -671,6 +671,7 @@ def test_a_launch_leaves_every_file(launched):
     assert process.returncode == 0, process.stderr
     assert "Warning" not in process.stderr
     assert "Traceback" not in process.stderr
+    assert process.stderr.count("First report, of one seed and without figures: file://") == 1
     data = f"npz:{workdir.parent}/digits.npz"
     configs = expand(Config(dataset=data, num_epochs=2, hidden_dims=(8,)), {"model": ("ae", "vae"), "seed": (0, 1)})
     assert read_experiment(workdir).configs == configs
