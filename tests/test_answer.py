@@ -64,6 +64,15 @@ def test_one_seed_has_numbers_and_says_so():
     assert "reconstruction 153" in text
 
 
+def test_one_seed_of_a_model_that_does_not_reconstruct_has_the_price_alone():
+    results = pair(3.0, seeds=1)
+    rows = {c: {**row, "test_distortion": row["mean_image_distortion"] - 1} if c.model == "vae" else row
+            for c, row in results.rows.items()}  # fmt: skip
+    numbers, not_judged = told(results._replace(rows=rows))
+    assert numbers.startswith("VAE against AE, one seed, so no interval and no verdict: reconstruction")
+    assert not_judged.startswith("Not judged, as a model does not reconstruct: sampling without")
+
+
 def test_each_of_a_few_settings_has_its_sentences():
     text = " ".join(told(at_dimensions(z2=3.0, z16=-3.0)))
     assert text.index("At latent_dim 2, beside the AE, the VAE has less") < text.index("At latent_dim 16, beside")

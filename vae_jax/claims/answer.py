@@ -81,12 +81,13 @@ def _main_pair(verdicts: Sequence[Verdict]) -> list[Verdict]:
 def _said(rows: Sequence[Verdict], num_settings: int, _: Translate) -> list[str]:
     """What is said of verdicts in one setting, or in all of them."""
     names = {"model": MODELS[rows[0].model].title, "baseline": MODELS[rows[0].baseline].title}
-    if all(row.note == ONE_SEED for row in rows):
-        topics = [f"{_(row.claim.topic)} {_span(row.model_numbers, _)} / {_span(row.baseline_numbers, _)}"
-                  for row in rows]  # fmt: skip
-        text = "{model} against {baseline}, one seed, so no interval and no verdict: {what}"
-        return [_(text, what=", ".join(topics), **names)]
     said = []
+    if single := [row for row in rows if row.note == ONE_SEED]:
+        topics = [f"{_(row.claim.topic)} {_span(row.model_numbers, _)} / {_span(row.baseline_numbers, _)}"
+                  for row in single]  # fmt: skip
+        text = "{model} against {baseline}, one seed, so no interval and no verdict: {what}"
+        said.append(_(text, what=", ".join(topics), **names))
+    rows = [row for row in rows if row.note != ONE_SEED]
     for verdict, claims, form, text in _SENTENCES:
         chosen = [row for row in rows if row.verdict == verdict and row.claim in claims]
         if chosen:
