@@ -17,6 +17,7 @@ import flax.traverse_util
 import jax
 import numpy as np
 import pytest
+import scipy.stats
 from axe_playwright_python.base import AXE_SCRIPT
 from PIL import Image
 
@@ -867,6 +868,171 @@ def test_one_dimension_is_a_line(browser, digits, tmp_path):
     assert changes(tab, lambda: tab.mouse("mouseMoved", *middle(tab, LEFT, 0.2)))[:, [PLANE, LIVE]].all()
     assert changes(tab, lambda: tab.click(PRIOR))[:, GRID].all()
     assert tab.messages == []
+
+
+# The geometry of the planes, against NumPy.
+
+SKEW = np.array([[0.8, 0.0, 0.6, 0.0, 0.0], [0.5, -0.5, 0.5, 0.5, 0.0]], np.float32)  # unit axes, not orthogonal
+
+
+def view_of(codes: np.ndarray, axes: np.ndarray = SKEW) -> str:
+    """A plane of codes [N, D] along two axes, in the page's words."""
+    run = f"{{latentDim: {codes.shape[1]}, content: {{}}, mean: Float32Array.from({codes.ravel().tolist()})}}"
+    return f"new Plane.View({run}, ...{axes.tolist()}.map((axis) => Float32Array.from(axis)))"
+
+
+def test_an_ellipse_is_the_covariance_of_its_posterior_as_it_is_seen(tab):
+    mean, logvar = RANDOM.normal(size=(20, 5)), RANDOM.uniform(-4, 3, (20, 5))
+    found = tab.evaluate(f"""(() => {{
+        const view = {view_of(np.zeros((1, 5)))}, logvar = {logvar.tolist()};
+        return {mean.tolist()}.map((mean, n) => view.ellipse({{mean, logvar: logvar[n]}}));
+    }})()""")
+    for each, place, variance in zip(found, mean @ SKEW.T, np.exp(logvar), strict=True):
+        cosine, sine = np.cos(each["angle"]), np.sin(each["angle"])
+        axes = np.array([[cosine, -sine], [sine, cosine]]) * each["radii"]
+        np.testing.assert_allclose(each["place"], place, rtol=1e-5)
+        np.testing.assert_allclose(axes @ axes.T, SKEW * variance @ SKEW.T, rtol=1e-5, atol=1e-6)
+        assert each["radii"][0] >= each["radii"][1]
+
+
+def test_the_code_at_a_place_is_seen_there_and_the_nearest_such(tab):
+    codes, places = RANDOM.normal(size=(20, 5)), RANDOM.normal(size=(20, 2))
+    found = tab.evaluate(f"""(() => {{
+        const view = {view_of(np.zeros((1, 5)))}, codes = {codes.tolist()};
+        return {places.tolist()}.map((place, n) => Array.from(view.unproject(place, codes[n])));
+    }})()""")
+    nearest = codes + (places - codes @ SKEW.T) @ np.linalg.pinv(SKEW.astype(np.float64)).T
+    np.testing.assert_allclose(found, nearest, rtol=1e-4, atol=1e-5)
+
+
+def test_the_nearest_images_are_those_of_numpy(tab):
+    """In the plane the one that is seen nearest; in the latent space the k nearest, in their order."""
+    codes, asked = RANDOM.normal(size=(60, 5)), RANDOM.normal(size=(10, 5))
+    places = asked @ SKEW.T
+    found = tab.evaluate(f"""(() => {{
+        const view = {view_of(codes)};
+        const seen = {places.tolist()}.map((place) => view.nearestSeen(place));
+        return [seen, {asked.tolist()}.map((z) => view.nearest(z, 4))];
+    }})()""")
+    seen = np.linalg.norm((codes @ SKEW.T)[None] - places[:, None], axis=2)
+    np.testing.assert_array_equal(found[0], seen.argmin(axis=1))
+    np.testing.assert_array_equal(found[1], np.linalg.norm(codes[None] - asked[:, None], axis=2).argsort(axis=1)[:, :4])
+
+
+PICTURE = """
+    const canvas = Object.assign(document.createElement("canvas"), {width: 300, height: 200});
+    const picture = Object.assign(new Plane.Picture(canvas), {width: 300, height: 200, ratio: 1});
+    picture.setBox({x: 1, y: -2, halfX: 6, halfY: 5});
+"""  # of 20 pixels a unit, with (1, -2) in its middle
+
+
+def test_places_lie_to_the_right_and_upwards_and_come_back(tab):
+    places = [[1, -2], [3, -2], [1, 0], [-4.5, 2.25]]
+    pixels, back = tab.evaluate(f"""(() => {{{PICTURE}
+        const pixels = {places}.map((place) => picture.toPixel(place));
+        return [pixels, pixels.map((pixel) => picture.toPlace(pixel))];
+    }})()""")
+    np.testing.assert_allclose(pixels, [[150, 100], [190, 100], [150, 60], [40, 15]])
+    np.testing.assert_allclose(back, places)
+
+
+def test_an_ellipse_is_painted_where_its_covariance_says(tab):
+    """An even ellipse of two standard deviations has the covariance of its Gaussian; rows of pixels run downwards."""
+    ellipse = {"place": [2, -1], "radii": [2.0, 0.7], "angle": 0.6}
+    rgba = tab.evaluate(f"""(() => {{{PICTURE}
+        picture.paintEllipse({{accent: "#000"}}, {json.dumps(ellipse)});
+        return Array.from(picture.context.getImageData(0, 0, 300, 200).data);
+    }})()""")
+    rows, columns = np.nonzero(np.reshape(rgba, (200, 300, 4))[:, :, 3])
+    x, y = (columns + 0.5 - 150) / 20 + 1, (100 - rows - 0.5) / 20 - 2
+    turn = np.array([[np.cos(0.6), -np.sin(0.6)], [np.sin(0.6), np.cos(0.6)]])
+    np.testing.assert_allclose([x.mean(), y.mean()], [2, -1], atol=0.01)
+    # The edge is a line 1.5 pixels wide, which makes the smaller radius of 28 pixels 3 % larger.
+    np.testing.assert_allclose(np.cov(x, y), turn @ np.diag([4, 0.49]) @ turn.T, rtol=0.06, atol=0.02)
+
+
+def test_the_background_is_darkest_where_a_decode_looks_like_nothing_and_lies_in_its_box(tab):
+    """A grid of two rows, the upper one first: plausible, and not at all; half, and three quarters."""
+    rgba = tab.evaluate(f"""(() => {{{PICTURE}
+        const image = Object.assign(document.createElement("canvas"), {{width: 2, height: 2}});
+        const shade = {{image, grid: {{side: 2}}, box: [-3, -6, 5, 2], values: Uint8Array.of(255, 0, 127, 191)}};
+        Panel.Panel.prototype.themeShade.call({{shade}}, {{theme: "light", shadeRgb: [0, 0, 0]}});
+        picture.paintShade(picture.context, shade);
+        return Array.from(picture.context.getImageData(0, 0, 300, 200).data);
+    }})()""")
+    darkness = np.reshape(rgba, (200, 300, 4))[:, :, 3]
+    assert darkness[:19].max() == darkness[181:].max() == darkness[:, :69].max() == darkness[:, 231:].max() == 0
+    corners = darkness[[22, 22, 178, 178], [72, 228, 72, 228]]  # smoothing leaves the corners as they are
+    np.testing.assert_allclose(corners, [0, 255, 128, 64], atol=3)
+
+
+def test_the_page_s_random_numbers_are_standard_normal(tab):
+    found = np.array(tab.evaluate("Array.from(Noise.normals(Noise.generator(3), 20000))"))
+    assert scipy.stats.kstest(found, "norm").pvalue > 0.01  # always the same numbers
+    assert abs(np.corrcoef(found[:-1], found[1:])[0, 1]) < 4 / np.sqrt(20000)
+
+
+RECORD = """
+    var grids = {}, lines = {}, ellipses = {};
+    const {setGrid, paint} = Panel.Panel.prototype, {paintLine, paintEllipse} = Plane.Picture.prototype;
+    Panel.Panel.prototype.setGrid = function (key, codes, ...rest) {
+        grids[this.model] = codes.map((z) => Array.from(z));
+        setGrid.call(this, key, codes, ...rest);
+    };
+    Plane.Picture.prototype.paintLine = function (look, from, to, steps) {
+        lines[this.canvas.closest("article").querySelector("h3").firstChild.data] = [from, to];
+        paintLine.call(this, look, from, to, steps);
+    };
+    Noise.normals = (random, count) => new Float32Array(count).fill(2);
+"""  # records the codes of the grids and the ends of the lines; all noise is 2
+
+
+@pytest.fixture(scope="module")
+def recorded(browser, digits, tmp_path_factory) -> chromium.Page:
+    """A page of an AE and a VAE whose posteriors have standard deviations far from 1, with its grids on record."""
+    experiment = experiment_of(digits)
+    folder = make_workdir(tmp_path_factory.mktemp("recorded"), experiment)
+    run = make_run(experiment.configs[1], (10, 12))
+    run.params["encoder"]["logvar"]["bias"] = np.array([-3, 2], np.float32)
+    write_params(workdir.run_dir(folder, run.config), run.config, run.params, (10, 12))
+    tab = opened(browser, write_page(folder))
+    tab.evaluate(f"{{{RECORD}}}")
+    return tab
+
+
+def test_the_line_runs_evenly_from_a_to_b(recorded):
+    recorded.click('input[value="line"]')
+    recorded.settle(6)
+    grids, lines = recorded.evaluate("[grids, lines]")
+    for model, title in (("ae", "AE"), ("vae", "VAE")):
+        codes, (a, b) = np.array(grids[model]), lines[title]
+        assert np.abs(codes[0] - codes[-1]).min() > 0
+        np.testing.assert_allclose(codes[[0, -1]], [a, b], rtol=1e-5, atol=1e-6)  # of two dimensions, as they are
+        np.testing.assert_allclose(codes, np.linspace(a, b, 10), rtol=1e-5, atol=1e-5)
+
+
+def test_the_prior_s_draws_are_the_same_points_in_every_plane(recorded):
+    recorded.click(PRIOR)
+    recorded.settle(6)
+    grids = recorded.evaluate("grids")
+    np.testing.assert_array_equal(grids["ae"], np.full((16, 2), 2))
+    np.testing.assert_array_equal(grids["vae"], np.full((16, 2), 2))
+
+
+def test_draws_from_a_digit_s_posterior_are_its_mean_and_standard_deviations_times_noise(recorded, digits):
+    """At a noise of 2; which test image is on the pad is for the page to choose, so one of them has these draws."""
+    recorded.click('input[value="draw"]')
+    recorded.click('[data-ex="test-digit"]')
+    recorded.settle(6)
+    grids = recorded.evaluate("grids")
+    ae, vae = (np.array(grids[model]) for model in ("ae", "vae"))
+    assert (ae.shape, vae.shape) == ((1, 2), (16, 2))
+    images = data.load(digits, validation_fraction=0.0).test.images
+    point, posterior = (make_run(config, (10, 12)) for config in experiment_of(digits).configs)
+    posterior.params["encoder"]["logvar"]["bias"] = np.array([-3, 2], np.float32)
+    chosen = np.abs(point.encode(images).mean - ae).max(axis=1).argmin()
+    mean, logvar = rounded(posterior).encode(images[chosen : chosen + 1])
+    np.testing.assert_allclose(vae, np.broadcast_to(mean + 2 * np.exp(logvar / 2), (16, 2)), rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])

@@ -47,6 +47,16 @@ def test_continuous_bernoulli_against_float64_quadrature():
     np.testing.assert_allclose(actual, -density.sum(axis=(1, 2)), rtol=RTOL, atol=1e-4)
 
 
+@pytest.mark.parametrize("logit", [-0.049, -0.02, 0.0, 0.03, 0.049, 0.051])
+def test_the_normalizer_near_zero_is_that_of_its_closed_form(logit):
+    """log C = log(l / tanh(l / 2)) of one pixel in float64, where a sum of many pixels would hide a term of 2e-4."""
+    image = np.full((1, 1, 1), 0.3, np.float32)
+    closed = np.log(logit / np.tanh(logit / 2)) if logit else np.log(2)
+    expected = np.logaddexp(0, logit) - np.float64(image[0, 0, 0]) * logit - closed
+    actual = likelihoods.continuous_bernoulli_nll(reconstruction([[[logit]]]), jnp.asarray(image))
+    np.testing.assert_allclose(actual, expected, atol=5e-7)  # float32's rounding of terms near 0.7
+
+
 @pytest.mark.parametrize("logvar", [0.0, -3.0])
 def test_gaussian_against_scipy(logvar):
     logits, images = made_up(2)

@@ -37,3 +37,15 @@ def test_the_time_has_a_fitting_unit(epochs, unit, write_npz):
     assert text.startswith("about ")
     assert unit in text
     assert "MB of parameters" in text
+
+
+def test_the_time_is_that_of_three_passes_over_every_image_in_every_epoch(monkeypatch, write_npz):
+    """Forward, and backward at twice the cost: 300 images of 15,720 products, 4 times, on a machine made for it."""
+    from vae_jax import data
+
+    dataset = data.load(write_npz(num_train=300, shape=(28, 28)), validation_fraction=0.0)
+    monkeypatch.setattr(plan, "PRODUCTS_PER_SECOND", 3 * 300 * 4 * 15_720 / 50)
+    config = Config(dataset=dataset.name, hidden_dims=(10,), latent_dim=2, num_epochs=4)
+    text = plan._estimate([config], {dataset.name: dataset})
+    assert text.startswith(f"about {50 + plan.START_SECONDS + plan.EVALUATION_SECONDS:.0f} s on")
+    assert plan._estimate([config] * 2, {dataset.name: dataset}).startswith("about 2 min on")  # 133 s

@@ -269,6 +269,9 @@ def test_schedules():
     np.testing.assert_allclose(rates("cosine"), 0.25 * (1 + np.cos(np.pi * t / 40)), rtol=1e-5, atol=1e-7)
     steps = rates("multistep", milestones=(1, 3, 100), lr_factor=0.2)  # of 4 gradient steps an epoch
     np.testing.assert_allclose(steps, 0.5 * np.r_[np.ones(4), np.full(8, 0.2), np.full(29, 0.04)], rtol=1e-6)
+    part = rates("warmup_cosine", lr_warmup_epochs=1.75)  # of an epoch, 7 steps in all
+    np.testing.assert_allclose(part[:8], 0.5 * t[:8] / 7, rtol=1e-6)
+    np.testing.assert_allclose(part[7:], 0.25 * (1 + np.cos(np.pi * (t[7:] - 7) / 33)), rtol=1e-5, atol=1e-7)
     warm = rates("warmup_cosine", lr_warmup_epochs=2.0)
     np.testing.assert_allclose(warm[:9], 0.5 * t[:9] / 8, rtol=1e-6)
     np.testing.assert_allclose(warm[8:], 0.25 * (1 + np.cos(np.pi * (t[8:] - 8) / 32)), rtol=1e-5, atol=1e-7)
@@ -342,19 +345,20 @@ def test_a_pull_and_a_decay_and_a_noise_of_nothing_are_the_autoencoder():
 @pytest.mark.parametrize("count", [1, 2])
 def test_the_best_epoch_is_kept_and_ends_a_run_that_does_not_improve(count):
     """With losses that a test makes up, for a run alone and for two together; the second is 10 nats above."""
-    patience = 2
+    patience = 3
     configs = [dataclasses.replace(CONFIG, patience=patience, seed=seed) for seed in range(count)]
     states = step.init_states(make_program(configs[0], (6, 6)), step.hyperparameters(configs))
     seen = []
-    for loss in [9.0, 5.0, 7.0, np.nan, 1.0, 0.5]:  # the best of the first three is the second; two epochs without
-        states = states._replace(params=jax.tree.map(lambda leaf, loss=loss: jnp.full_like(leaf, loss), states.params))
+    # The best of the first four is the second, not the third, which is no lower; three epochs without.
+    for epoch, loss in enumerate([9.0, 5.0, 5.0, 7.0, np.nan, 1.0, 0.5], 1):
+        states = states._replace(params=jax.tree.map(lambda leaf, e=epoch: jnp.full_like(leaf, e), states.params))
         losses = jnp.float32([loss + 10 * run for run in range(count)])
         states = states._replace(best=step.keep_best(states, losses, patience))
         seen.append(step.is_going(states, patience).tolist())
-    assert seen == [[going] * count for going in (True, True, True, False, False, False)]
+    assert seen == [[going] * count for going in (True, True, True, True, False, False, False)]
     np.testing.assert_array_equal(states.best.loss, [5.0 + 10 * run for run in range(count)])
     for leaf in jax.tree.leaves(step.final_params(states)):
-        np.testing.assert_array_equal(leaf, 5.0)
+        np.testing.assert_array_equal(leaf, 2)
     assert step.final_params(states._replace(best=None)) is states.params
 
 
@@ -372,11 +376,11 @@ def test_a_run_that_was_stopped_is_frozen_and_has_not_diverged():
 
 
 def test_gradients_are_clipped_by_their_global_norm():
-    config = dataclasses.replace(CONFIG, optimizer="sgd", learning_rate=1.0, clip_norm=1.0)
+    config = dataclasses.replace(CONFIG, optimizer="sgd", learning_rate=0.1, clip_norm=2.0)
     optimizer = step.make_optimizer(config, run_of(step.hyperparameters([config]), 0), 1)
     params = {"w": jnp.zeros(2)}
     updates, _ = optimizer.update({"w": jnp.array([30.0, 40.0])}, optimizer.init(params), params)
-    np.testing.assert_allclose(updates["w"], [-0.6, -0.8], rtol=1e-6)
+    np.testing.assert_allclose(updates["w"], [-0.12, -0.16], rtol=1e-6)  # the step is shorter than what is clipped
 
 
 @pytest.mark.parametrize(
@@ -415,6 +419,25 @@ def test_a_run_that_diverges_is_frozen_and_the_others_are_not_affected():
     initial = step.init_states(make_program(configs[1], (6, 6)), step.hyperparameters([configs[1]]))
     assert equal(frozen.params, run_of(initial.params, 0))
     assert frozen.step == 0
+
+
+def test_a_run_whose_parameters_overflow_after_its_last_finite_loss_has_diverged():
+    """One batch: its loss is of the parameters before the step, which here adds a momentum of infinity."""
+    config = dataclasses.replace(CONFIG, optimizer="sgd", batch_size=len(IMAGES))
+    program, numbers = make_program(config, (6, 6)), step.hyperparameters([config])
+    before = step.init_states(program, numbers)
+    of_floats = [jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in jax.tree.leaves(before.opt_state)]
+    assert any(of_floats)
+    endless = [
+        jnp.full_like(leaf, jnp.inf) if is_float else leaf
+        for leaf, is_float in zip(jax.tree.leaves(before.opt_state), of_floats, strict=True)
+    ]
+    before = before._replace(opt_state=jax.tree.unflatten(jax.tree.structure(before.opt_state), endless))
+    copy = jax.tree.map(np.array, before)
+    after, metrics = step.train_epoch(program, IMAGES, before, numbers, np.int32(0))
+    np.testing.assert_array_equal(after.alive, [False])
+    np.testing.assert_array_equal(metrics.loss, [np.nan])
+    assert equal(after.params, copy.params)
 
 
 def memory_of_an_epoch(config, count, images):
