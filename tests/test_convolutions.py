@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from vae_jax.model import convolutions
@@ -42,6 +42,7 @@ def assert_equal_layers(ours, flaxs, images):
 @pytest.mark.parametrize(("ours", "flaxs"), PAIRS)
 @settings(max_examples=4, deadline=None)
 @given(size=SIDES, kernel_size=KERNELS, strides=STRIDES, padding=st.sampled_from(["SAME", "VALID"]))
+@example(size=(3, 4), kernel_size=(2, 3), strides=(3, 1), padding="VALID")  # gaps between the patches, and none
 def test_any_size_kernel_stride_and_padding(ours, flaxs, size, kernel_size, strides, padding):
     if padding == "VALID":
         size = tuple(max(side, taps) for side, taps in zip(size, kernel_size, strict=True))
