@@ -237,3 +237,11 @@ def test_split_test_without_labels():
     order = np.concatenate([parts["train"].images, parts["test"].images]).ravel()
     np.testing.assert_array_equal(np.sort(order), images.ravel())
     assert list(order) != sorted(order)
+
+
+@pytest.mark.parametrize(("count", "fraction", "held_out"), [(100, 0.29, 29), (17, 0.1, 2), (9, 0.0, 0)])
+def test_the_validation_set_has_the_share_that_was_asked_for_to_half_an_image(count, fraction, held_out):
+    """0.29 of 100 is 28.999999999999996 in floating-point numbers."""
+    whole = splits.Split(np.zeros((count, 2, 2), np.uint8), None)
+    parts = splits.split_validation(whole, fraction)
+    assert [len(parts[name].images) for name in ("train", "validation")] == [count - held_out, held_out]

@@ -47,6 +47,22 @@ def test_integers_of_two_values_are_black_and_white(dtype, values):
     assert content == f"{np.dtype(dtype).name} pixels, black and white ({low} and {high})"
 
 
+def test_two_values_in_the_training_images_alone_are_grey_levels():
+    """All files together have three."""
+    train, test, units, content = scaled(images([0, 200, 0]), images([0, 100, 200]))
+    assert (train, test, units, content) == ([0, 200, 0], [0, 100, 200], (0, 255), "uint8 pixels")
+
+
+def test_half_precision_is_scaled_in_more_digits_than_it_has():
+    """Of the thirds from 0 to 1000, a tenth would be another grey level; halves, of which either is right, are not."""
+    values = (np.arange(3001) / 3).astype(np.float16)
+    exact = values.astype(np.float64) / 1000 * 255
+    is_clear = np.abs(exact % 1 - 0.5) > 1e-4
+    train, _, _, _ = scaled(images(values, np.float16), pixel_max=1000)
+    np.testing.assert_array_equal(np.array(train)[is_clear], np.rint(exact)[is_clear])
+    assert is_clear.mean() > 0.99
+
+
 def test_bytes_that_are_black_and_white_already_stay_as_they_are():
     train, _, units, content = scaled(images([0, 255]))
     assert (train, units, content) == ([0, 255], (0, 255), "uint8 pixels, black and white (0 and 255)")

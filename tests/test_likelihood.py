@@ -183,6 +183,16 @@ def test_the_stated_error_is_the_spread_over_seeds(monkeypatch, repeated):
     assert 0.5 < spread / stated < 2  # 20 seeds: sd known to ±16 %
 
 
+def test_the_stated_error_is_that_of_a_mean_of_values_that_differ_so_when_drawn_twice(monkeypatch):
+    """Two draws that differ by 2 have a variance of 2 each: of a mean over 72 images that is 1/36."""
+    run, pixels, _ = linear_gaussian(2, widening=1.5)
+    pixels, values = np.resize(pixels, (72, *pixels.shape[1:])), iter([3.0, 5.0])
+    monkeypatch.setattr(marginal, "sampled_bounds", lambda run, pixels, *_: np.full(len(pixels), next(values)))
+    bound = marginal.importance_sampled(run, pixels, 7)
+    np.testing.assert_array_equal(bound.values, np.full(72, 3.0))
+    assert bound.error == pytest.approx(1 / 6, rel=1e-12)
+
+
 def test_the_error_of_heavy_tailed_weights_is_the_spread_over_seeds_too():
     """The second moment of these weights is infinite, so one draw does not know its own error."""
     run, pixels, exact = linear_gaussian(2, widening=0.3)

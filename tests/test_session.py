@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import io
 import json
 import os
@@ -14,7 +15,7 @@ import pytest
 
 from vae_jax import session
 from vae_jax.errors import UserError
-from vae_jax.session import MAX_LINES, Progress, Stop, StoppedError
+from vae_jax.session import MAX_LINES, InUseError, Progress, Stop, StoppedError
 
 HOLD = """
 import sys
@@ -99,6 +100,28 @@ def test_a_workdir_in_use_by_whom_nobody_can_tell(tmp_path, other):
     (tmp_path / "lock.json").write_text('["\\n"]')
     with pytest.raises(UserError, match=r"\(process \? on \? since \?\)"), session.hold(tmp_path):
         pass
+
+
+@pytest.mark.parametrize("made_anew", [False, True])
+def test_a_lock_that_its_holder_deletes_before_it_is_free_is_no_lock(tmp_path, monkeypatch, made_anew):
+    """Who has opened the file of a launch that ends holds what nobody sees; a third may hold another of its name."""
+    path, flock = tmp_path / "lock.json", fcntl.flock
+
+    def late(handle, how):
+        monkeypatch.setattr(fcntl, "flock", flock)
+        path.unlink()
+        if made_anew:
+            path.write_text("of a third")
+        flock(handle, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with pytest.raises(InUseError), session.hold(tmp_path):
+        pass
+    assert path.exists() == made_anew
+    monkeypatch.setattr(fcntl, "flock", late)
+    path.touch()
+    with session.hold(tmp_path, wait=lambda: None):  # the second time it has the file of this name
+        assert json.loads(path.read_text())["pid"] == os.getpid()
 
 
 def test_a_link_is_not_followed(tmp_path):
@@ -270,6 +293,16 @@ def test_progress_of_a_resumed_run_starts_where_it_was(capsys):
     progress.begin(to_train=1, to_evaluate=0, images=1000, images_done=500)
     progress.epoch({"train_loss": 1.0}, 100, 0.1)
     assert " 60 %" in lines_of(capsys)[0]
+
+
+def test_the_time_left_is_that_of_what_this_launch_has_done_so_far(capsys, monkeypatch):
+    """From 50 % to 75 % in 100 seconds, so 100 are left; the half that an earlier launch has done took none of them."""
+    now = iter([1000.0])
+    monkeypatch.setattr(session.time, "monotonic", lambda: next(now, 1100.0))
+    progress = Progress()
+    progress.begin(to_train=1, to_evaluate=0, images=1000, images_done=500)
+    progress.epoch({"train_loss": 1.0}, 250, 0.1)
+    assert " 75 %, 01:40 left" in lines_of(capsys)[0]
 
 
 def test_progress_counts_runs_that_stop_early_or_train_elsewhere(capsys):

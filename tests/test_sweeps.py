@@ -26,7 +26,7 @@ from vae_jax.files import write_json
 from vae_jax.launch import sweeps
 from vae_jax.launch.sweeps import Failure, Options, train_and_evaluate
 from vae_jax.session import Stop, StoppedError
-from vae_jax.training import checkpoints, chunks, journal, resolve, runs
+from vae_jax.training import checkpoints, chunks, journal, resolve, runs, step
 from vae_jax.workdir import is_trained, read_metrics, run_dir
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -458,9 +458,15 @@ def stopping(write_npz):
     return expand(base, {"patience": (3,), "learning_rate": (3e-3, 1e-3)})  # they stop after 6 and after 18 epochs
 
 
-def test_early_stopping_ends_a_run_and_keeps_its_best_epoch(tmp_path, stopping):
+def test_early_stopping_ends_a_run_and_keeps_its_best_epoch(tmp_path, stopping, monkeypatch):
     """As the same run without early stopping shows: its losses say when to stop, and a shorter one ends as the best."""
-    config = stopping[0]
+    config, judged, keep_best = stopping[0], list[float](), step.keep_best
+
+    def spy(states, loss, patience):
+        judged.append(loss[0].item())
+        return keep_best(states, loss, patience)
+
+    monkeypatch.setattr(step, "keep_best", spy)
     whole = dataclasses.replace(config, patience=0, num_epochs=12)
     train([config, whole], tmp_path)
     rows, expected = (read_metrics(run_dir(tmp_path, c)) for c in (config, whole))
@@ -469,6 +475,7 @@ def test_early_stopping_ends_a_run_and_keeps_its_best_epoch(tmp_path, stopping):
     best = next(epoch for epoch in range(9) if losses[epoch] <= min(losses[epoch + 1 : epoch + 4]))
     assert losses[best] == min(losses[: best + 4])
     assert rows == [*expected[: best + 3], expected[best + 3] | {"stopped": True}]
+    assert judged == losses[: best + 4]  # of a VAE, whose distortion is another number
     short = dataclasses.replace(whole, num_epochs=best + 1)
     train([short], tmp_path)
     kept, at_best = (runs.load_run(run_dir(tmp_path, c)).params for c in (config, short))
@@ -614,3 +621,16 @@ def test_of_more_programs_than_are_kept_each_trains_its_runs_first(tmp_path, mon
     dealt = sweeps._chunks(GRID, identity.check_runs(GRID, tmp_path, None), tmp_path, TRAIN, is_local=True)
     assert [chunk.runs[0].config for chunk in dealt] == list(GRID)
     assert [list(chunk.upcoming) for chunk in dealt] == [[], [GRID[2]], [], []]
+
+
+@pytest.mark.parametrize(
+    ("backend", "is_local", "runs_per_device", "at_once"),
+    [("gpu", True, None, 3), ("gpu", True, 4, 4), ("gpu", False, None, 1), ("cpu", True, None, 1)],
+)
+def test_an_accelerator_takes_its_share_of_the_runs_and_none_is_left_over(
+    monkeypatch, backend, is_local, runs_per_device, at_once
+):
+    """5 runs on 2 devices are 3 and 2, so that no device has a third turn."""
+    monkeypatch.setattr(sweeps.jax, "default_backend", lambda: backend)
+    monkeypatch.setattr(sweeps.jax, "local_device_count", lambda: 2)
+    assert sweeps._runs_at_once(5, Options(runs_per_device=runs_per_device), is_local) == at_once
