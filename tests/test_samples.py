@@ -3,6 +3,7 @@
 import functools
 import itertools
 import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -172,6 +173,21 @@ def test_a_fit_that_is_cut_short_is_no_warning(monkeypatch):
     short = functools.partial(sklearn.mixture.GaussianMixture, max_iter=1)
     monkeypatch.setattr(sklearn.mixture, "GaussianMixture", short)
     assert np.isfinite(draw(np.random.default_rng(6).normal(size=(300, 5)))["mixture"]).all()
+
+
+@pytest.mark.parametrize("is_full", [True, False])
+def test_components_have_the_covariances_of_the_codes_own_units(is_full):
+    """Of codes whose dimensions have scales of 0.1, 3 and 40: S Σ S for the covariance Σ of codes in their sd."""
+    random, scale, center = np.random.default_rng(0), np.array([0.1, 3.0, 40.0]), np.array([5.0, -1.0, 0.0])
+    roots = random.normal(size=(2, 3, 3))
+    sigma = roots @ roots.swapaxes(1, 2) if is_full else np.square(roots[:, 0])
+    mixture = SimpleNamespace(weights_=np.array([0.3, 0.7]), means_=random.normal(size=(2, 3)), covariances_=sigma)
+    weights, means, factors = samples.Fitted(center, scale, mixture).components()
+    np.testing.assert_array_equal(weights, [0.3, 0.7])
+    np.testing.assert_allclose(means, [center + np.diag(scale) @ mean for mean in mixture.means_])
+    found = factors @ factors.swapaxes(1, 2) if is_full else np.square(factors)
+    expected = [np.diag(scale) @ (each if is_full else np.diag(each)) @ np.diag(scale) for each in sigma]
+    np.testing.assert_allclose(found, expected if is_full else [np.diag(each) for each in expected])
 
 
 @pytest.mark.parametrize("dims", [samples.FULL_DIMS, samples.FULL_DIMS + 1])
