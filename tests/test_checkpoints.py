@@ -60,6 +60,13 @@ def test_a_folder_without_a_checkpoint(tmp_path):
         assert checkpoints.epochs_done(folder) == 0
 
 
+def test_a_checkpoint_that_may_not_be_read_is_not_taken_for_missing(folder, forbid):
+    """Or days of training would start over, and write over it."""
+    forbid(checkpoints.path_of(folder))
+    with pytest.raises(UserError, match=r"^cannot read .*checkpoint\.safetensors: Permission denied$"):
+        read(folder)
+
+
 @pytest.mark.parametrize(
     "damage",
     [

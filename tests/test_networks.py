@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vae_jax.config import Config, ConfigError
-from vae_jax.model.networks import ACTIVATIONS
+from vae_jax.model.networks import ACTIVATIONS, decode, init_params
 from vae_jax.model.programs import make_program
 
 pytestmark = pytest.mark.usefixtures("cheap_compilation")
@@ -160,3 +160,14 @@ def test_a_network_does_not_depend_on_data_set_or_optimizer():
     first = make_program(Config(), (8, 8)).network
     assert first == make_program(Config(dataset="mnist", optimizer="sgd", seed=3), (8, 8)).network
     assert first != make_program(Config(latent_dim=3), (8, 8)).network
+
+
+def test_a_decoder_of_a_side_that_is_no_multiple_of_four_draws_the_upper_left_of_one_that_is():
+    """Both have the same parameters, since the encoder rounds each halving up."""
+    config = Config(architecture="conv", hidden_dims=(6,), latent_dim=2)
+    whole, part = (make_program(config, shape).network for shape in ((8, 12), (7, 10)))
+    params = init_params(whole, jax.random.key(0))
+    z = jax.random.normal(jax.random.key(1), (3, 2))
+    expected = decode(whole, params, z).logits[:, :7, :10]
+    np.testing.assert_allclose(decode(part, params, z).logits, expected, rtol=1e-6)
+    assert len(np.unique(expected)) > 100
