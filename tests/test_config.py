@@ -317,3 +317,9 @@ def test_grids_are_checked(grids):
         Experiment(name="e", question="?", grids=grids)
     with pytest.raises(ConfigError, match="give grid or grids, not both"):
         Experiment(name="e", question="?", grids=GRIDS, grid={"seed": (1,)})
+
+
+@pytest.mark.parametrize("values", [None, [], "vae", 3])
+def test_what_a_file_holds_in_place_of_a_config_is_said(values):
+    with pytest.raises(ConfigError, match="a Config has fields, unlike"):
+        Config.from_dict(values)

@@ -160,8 +160,10 @@ class Config:
         """Makes the Config that `to_dict` describes; absent fields get their defaults.
 
         Raises:
-            ConfigError: a field is unknown, or a value is invalid.
+            ConfigError: a field is unknown, or a value is invalid; or, of a file, it holds no fields at all.
         """
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"a Config has fields, unlike {values!r}")
         for name in values:
             field_named(name)
         return cls(**values)
