@@ -185,7 +185,7 @@ def test_permuted_labels_are_seen_by_clusters_alone(table):
 
 @pytest.mark.parametrize("model", ["AE", "VAE"])
 def test_two_epochs_make_small_steps(table, model):
-    """Whoever has hardly learnt anything makes small steps; its samples and its price tell."""
+    """A half-trained model has a smooth decoder, but worse samples and reconstructions."""
     sound, attacked = table[model], table[f"{model}, 2 epochs"]
     assert attacked["step_0_3_change"] < sound["step_0_3_change"] - 0.02
     assert attacked["gaussian_frechet"] > sound["gaussian_frechet"]

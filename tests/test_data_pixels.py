@@ -54,7 +54,7 @@ def test_two_values_in_the_training_images_alone_are_grey_levels():
 
 
 def test_half_precision_is_scaled_in_more_digits_than_it_has():
-    """Of the thirds from 0 to 1000, a tenth would be another grey level; halves, of which either is right, are not."""
+    """Scaling thirds in float16 would change a tenth of the grey levels. A level halfway may be rounded either way."""
     values = (np.arange(3001) / 3).astype(np.float16)
     exact = values.astype(np.float64) / 1000 * 255
     is_clear = np.abs(exact % 1 - 0.5) > 1e-4

@@ -69,7 +69,7 @@ def coverage(real, fake, k=distances.NEIGHBOURS):
 
 
 def test_a_copy_of_the_neighbour_at_the_radius_is_at_the_radius():
-    """Of two points, each is the other's nearest; a fake on the other of the pair is on the radius, and outside.
+    """Two points are each other's nearest. A fake at one of them lies exactly at the radius of the other: outside.
 
     Distances come from matrix products, whose last bits depend on where in the matrix a pair of points stands.
     """

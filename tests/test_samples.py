@@ -177,7 +177,7 @@ def test_a_fit_that_is_cut_short_is_no_warning(monkeypatch):
 
 @pytest.mark.parametrize("is_full", [True, False])
 def test_components_have_the_covariances_of_the_codes_own_units(is_full):
-    """Of codes whose dimensions have scales of 0.1, 3 and 40: S Σ S for the covariance Σ of codes in their sd."""
+    """Codes have scales S of 0.1, 3 and 40; a component's covariance is S Σ S, with Σ that of standardized codes."""
     random, scale, center = np.random.default_rng(0), np.array([0.1, 3.0, 40.0]), np.array([5.0, -1.0, 0.0])
     roots = random.normal(size=(2, 3, 3))
     sigma = roots @ roots.swapaxes(1, 2) if is_full else np.square(roots[:, 0])
@@ -322,7 +322,7 @@ def test_a_decoder_of_real_images_and_one_of_noise(blobs):
     assert (numbers["prior_coverage"], numbers["prior_implausible"]) == (0, 1)
     assert 0 < numbers["standardized_coverage"] < 0.1
     assert 0.5 < numbers["aggregate_coverage"] < 1
-    # What is lost by not knowing the codes.
+    # A gap is the distance of a sampler minus that of the codes.
     for name in ("prior", "standardized"):
         assert numbers[f"{name}_gap"] == numbers[f"{name}_frechet"] - numbers["aggregate_frechet"] > 0
 

@@ -28,7 +28,7 @@ from vae_jax.config import Config
 from vae_jax.measure.measurements import MEASUREMENTS
 
 NOISE = {"ae": np.array([0.10, -0.20, 0.05, 0.15, -0.10]), "vae": np.array([-0.03, 0.06, 0.02, -0.07, 0.02])}
-# What a model and a baseline have in a comparison in which every difference is a given number of margins.
+# Numbers of a model and a baseline that differ by a given number of margins in every claim.
 LEVELS = {"prior_gap": 40.0, "gaussian_frechet": 200.0, "test_distortion": 150.0}
 MEAN_IMAGE = 200.0
 GAIN = MEAN_IMAGE - LEVELS["test_distortion"]
@@ -154,7 +154,7 @@ def test_midpoints_are_not_judged_where_most_reconstructions_are_rejected(model)
     assert half["midpoint_implausible_excess"].verdict == SUPPORTED
 
 
-# What is missing.
+# Missing numbers, seeds and models.
 
 
 def test_one_seed_has_numbers_and_no_verdict():
@@ -254,7 +254,7 @@ def test_what_is_shown_is_not_judged():
     assert [row._replace(pair=None) for row in verdicts] == [row._replace(pair=None) for row in judge(results)]
 
 
-# What is described, and the tables.
+# Descriptive numbers, and the tables.
 
 
 def test_other_numbers_are_described_with_the_probability_of_being_better():

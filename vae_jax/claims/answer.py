@@ -4,12 +4,12 @@ They are about the main pair, the last model and its baseline, and each says wha
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from vae_jax.claims.claims import CLAIMS, PRICE, Claim
 from vae_jax.claims.results import Results, grouped, setting_of
-from vae_jax.claims.summary import DASH, rounded, spread
+from vae_jax.claims.summary import DASH, Translate, rounded, spread
 from vae_jax.claims.verdicts import (
     CONTRADICTED,
     LEVEL,
@@ -22,9 +22,6 @@ from vae_jax.claims.verdicts import (
 from vae_jax.models import MODELS
 
 MAX_SETTINGS = 3  # that have sentences of their own; of more, it is counted how many a phrase is true of
-
-Translate = Callable[..., str]
-"""Maps an English text, and values for its {names}, to the text with them filled in."""
 
 Form = Literal["topic", "gain", "loss"]
 """Which of a claim's phrases."""
@@ -39,7 +36,7 @@ _SENTENCES: tuple[tuple[str, Sequence[Claim], Form, str], ...] = (
     (NOT_RESOLVED, CLAIMS, "topic", "not resolved: {what}"),
     (NOT_JUDGED, CLAIMS, "topic", "not judged, as a model does not reconstruct: {what}"),
 )  # fmt: skip
-"""What is said of all rows that have this verdict on one of these claims."""
+"""Each sentence of an answer: the verdict and claims that it is about, the phrase of a claim that it uses, its text."""
 
 
 def answer(results: Results, verdicts: Sequence[Verdict], _: Translate = str.format) -> list[str]:
@@ -79,7 +76,7 @@ def _main_pair(verdicts: Sequence[Verdict]) -> list[Verdict]:
 
 
 def _said(rows: Sequence[Verdict], num_settings: int, _: Translate) -> list[str]:
-    """What is said of verdicts in one setting, or in all of them."""
+    """Returns the sentences about the verdicts of one setting, or of all settings."""
     names = {"model": MODELS[rows[0].model].title, "baseline": MODELS[rows[0].baseline].title}
     said = []
     if single := [row for row in rows if row.note == ONE_SEED]:

@@ -3,7 +3,7 @@
 import math
 import statistics
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from vae_jax.claims.results import Results, comparable, grouped, setting_of, settings_texts
@@ -15,6 +15,9 @@ SUMMARY = (
     "test_elbo", "prior_frechet", "test_active_units", "test_distortion", "test_rate", "test_mse",
     "train_seconds",
 )  # fmt: skip
+
+Translate = Callable[..., str]
+"""Maps an English text, and values for its {names}, to the text with them filled in."""
 
 DASH = "–"  # stands for a number or a setting that a run does not have
 WIDTH = 100  # of plain text, characters
@@ -102,20 +105,17 @@ def finite(numbers: Iterable[float | None]) -> list[float]:
     return finite if len(finite) == len(found) else []
 
 
-def explain_spread(cells: Iterable[tuple[str, str]]) -> str:
+def explain_spread(cells: Iterable[tuple[str, str]], _: Translate = str.format) -> str:
     """Says what ± is in cells that `spread` made, each after the name of its number; an empty text if there is none."""
-    over_seeds, over = spreads_in(cells)
-    if not over:
-        return "Mean ± standard deviation over seeds." if over_seeds else ""
-    first = "Mean ± standard deviation over seeds" if over_seeds else "One seed"
-    return f"{first} (± standard error over {', '.join(over)})."
-
-
-def spreads_in(cells: Iterable[tuple[str, str]]) -> tuple[bool, list[str]]:
-    """Returns whether cells that `spread` made show a spread over seeds, and what their standard errors are over."""
     cells = list(cells)
+    over_seeds = any(" ± " in cell for _name, cell in cells)
     over = dict.fromkeys(MEASUREMENTS[name].error for name, cell in cells if "(±" in cell)
-    return any(" ± " in cell for _, cell in cells), list(over)
+    if not over:
+        return _("Mean ± standard deviation over seeds.") if over_seeds else ""
+    errors = ", ".join(map(_, over))
+    if over_seeds:
+        return _("Mean ± standard deviation over seeds (± standard error over {over}).", over=errors)
+    return _("One seed (± standard error over {over}).", over=errors)
 
 
 def format_table(table: Table) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vae_jax.claims.claims import CLAIMS, OF_GAIN, PRICE, RELATIVE, Claim
-from vae_jax.claims.intervals import (  # fmt: skip
+from vae_jax.claims.intervals import (
     ALPHA,
     MOST_SEEDS,
     Estimate,

@@ -17,8 +17,6 @@ ZOOM = 4  # of posteriors
 MAX_KEYS = 10  # classes in a legend
 SHARED = [name for name in FIELDS if name not in MODEL_FIELDS and name != "model"]
 
-Window = tuple[float, float, float]  # the middle and half the side of a square
-
 
 class Plane(NamedTuple):
     """Codes of one run as they are drawn in a plane."""

@@ -20,7 +20,7 @@ from PIL import Image
 from vae_jax.claims.answer import answer
 from vae_jax.claims.choice import CRITERIA, choose
 from vae_jax.claims.results import Results
-from vae_jax.claims.summary import DASH, SUMMARY, summarize
+from vae_jax.claims.summary import DASH, SUMMARY, explain_spread, summarize
 from vae_jax.claims.verdicts import describe_others, judge
 from vae_jax.config import FIELDS, Experiment, varying_fields
 from vae_jax.errors import UserError
@@ -65,7 +65,7 @@ TEMPLATE.globals.update({
     "story_style": _read("story.css"),
     "story_script": _read("story.js"),
     "CRITERIA": CRITERIA, "DASH": DASH, "MEASUREMENTS": MEASUREMENTS, "MODELS": MODELS,
-    "facts": facts, "tables": tables,
+    "facts": facts, "tables": tables, "explain_spread": explain_spread,
     "quote": functools.partial(urllib.parse.quote, safe="", errors="replace"),
 })  # fmt: skip
 

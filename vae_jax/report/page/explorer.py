@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from vae_jax.claims.results import Results
+from vae_jax.claims.results import Results, settings_texts
 from vae_jax.config import Config, varying_fields
 from vae_jax.data import Dataset
 from vae_jax.errors import UserError
-from vae_jax.fields import format_value
 from vae_jax.measure import judges
 from vae_jax.measure.instruments import FOLDER
 from vae_jax.measure.samples import decode_shrunk
@@ -104,9 +103,9 @@ def build(
                 item.content["plausibility"] = _plausibility_grid(run, item, look)
     fields = [name for name in varying_fields([run.config for run in runs]) if name != "model"]
     for run, item in zip(runs, packed, strict=True):
-        item.content["settings"] = _settings(run.config, fields)
+        item.content["settings"] = settings_texts(run.config, fields)
         # What tells the run from all others of the experiment, in this page or not.
-        others = _settings(run.config, [name for name in varying_fields(results.configs) if name != "model"])
+        others = settings_texts(run.config, [name for name in varying_fields(results.configs) if name != "model"])
         item.content["label"] = " ".join([MODELS[run.config.model].title, *(f"{n} {v}" for n, v in others.items())])
         item.content["images"] = shown.index(run.config.dataset)
     return {
@@ -116,11 +115,6 @@ def build(
         "total": len(results.configs),
         "error": max(item.error for item in packed),
     }
-
-
-def _settings(config: Config, fields: Sequence[str]) -> dict[str, str]:
-    """The values, as text, of those fields that the run reads."""
-    return {name: format_value(getattr(config, name)) for name in fields if config.uses(name)}
 
 
 def _choose(configs: Sequence[Config], workdir: Path, max_bytes: int, coarse: bool) -> tuple[list[TrainedRun], bool]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from vae_jax.claims.choice import Choice
 from vae_jax.claims.claims import BY_CONSTRUCTION, Claim
 from vae_jax.claims.intervals import Estimate
-from vae_jax.claims.summary import DASH, rounded, spreads_in
+from vae_jax.claims.summary import DASH, rounded
 from vae_jax.claims.verdicts import ONE_SEED, VERDICTS, Difference, Verdict
 from vae_jax.models import MODELS
 from vae_jax.report.page.language import Language
@@ -74,17 +74,6 @@ def number(numbers: Sequence[float | None], estimate: Estimate) -> str:
     low, high = estimate.interval()
     mean = math.fsum(n for n in numbers if n is not None) / len(numbers)
     return rounded(mean, 0 if math.isnan(low) else (high - low) / 2)
-
-
-def explain_spread(cells: Iterable[tuple[str, str]], _: Language) -> str:
-    """Says what ± is in cells of numbers, as `summary.explain_spread` does in English."""
-    over_seeds, over = spreads_in(cells)
-    if not over:
-        return _("Mean ± standard deviation over seeds.") if over_seeds else ""
-    errors = ", ".join(map(_, over))
-    if over_seeds:
-        return _("Mean ± standard deviation over seeds (± standard error over {over}).", over=errors)
-    return _("One seed (± standard error over {over}).", over=errors)
 
 
 def interval(estimate: Estimate) -> str:
