@@ -202,7 +202,7 @@ def with_dimensions(*margins):
 
 def test_all_claims_at_all_dimensions_are_corrected_together():
     verdicts = judge(with_dimensions(2.0, 1.5))
-    assert [row.pair.setting for row in verdicts] == ["latent_dim 2"] * 7 + ["latent_dim 16"] * 7
+    assert [row.pair.setting for row in verdicts] == ["latent_dim 2"] * len(CLAIMS) + ["latent_dim 16"] * len(CLAIMS)
     assert {row.pair.family for row in verdicts} == {"VAE against AE"}
     assert [row.p for row in verdicts] == pytest.approx(holm([row.estimate.p for row in verdicts]))
     alone = judge(with_dimensions(2.0))
@@ -217,7 +217,7 @@ def test_another_value_of_another_field_is_another_family():
     verdicts = judge(results_of(rows))
     families = {row.pair.family: row.pair.setting for row in verdicts}
     assert families == {"VAE against AE, kl_weight 0.5": "kl_weight 0.5", "VAE against AE, kl_weight 4": "kl_weight 4"}
-    half = verdicts[:7]
+    half = verdicts[: len(CLAIMS)]
     assert [row.p for row in half] == pytest.approx(holm([row.estimate.p for row in half]))
 
 
