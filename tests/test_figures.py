@@ -813,6 +813,9 @@ def test_the_ladder_has_its_rungs_for_each_dimension_and_model(drawn):
     assert [ax.get_title() for ax in drawing.figure.axes[:2]] == ["2 dimensions", "16 dimensions"]
     assert [ax.get_yscale() for ax in drawing.figure.axes] == ["log", "log", "linear", "linear"]
     assert numbers.ladder(make_inputs(None, configs, values={})) is None
+    many = numbers.ladder(make_inputs(None, expand(Config(), {"latent_dim": (2, 4, 8, 16)}))).figure.axes
+    turned = [{label.get_rotation() for label in axes[-1].get_xticklabels()} for axes in (drawing.figure.axes, many)]
+    assert turned == [{0.0}, {90.0}]  # of many panels names do not fit side by side
 
 
 def test_kls_are_sorted_in_each_run_from_three_dimensions_on(drawn):

@@ -28,6 +28,7 @@ TERMS = ("distortion", "rate")
 SWEPT = (
     "test_distortion", "test_rate", "test_elbo", "prior_frechet", "gaussian_hole_mass", "step_0_3_change",
 )  # fmt: skip
+WIDE_LADDERS = 3  # panels in a row that have room for the names of rungs side by side
 LADDERS = {
     "frechet": "Fréchet distance of samples\n(lower is better)",
     "coverage": "coverage of test images\n(higher is better)",
@@ -209,6 +210,7 @@ def ladder(inputs: Inputs) -> Drawing | None:
         if lines:
             ax = axes[row, column]
             plots.sweep_curve(ax, [*RUNGS.values()], lines, "known of the codes", LADDERS[number], looks)
+            ax.tick_params("x", labelrotation=90 if len(dims) > WIDE_LADDERS else 0)
             if number == "frechet":
                 ax.set(yscale="log", title=_dimensions(dim))
                 ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
