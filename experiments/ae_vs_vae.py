@@ -41,7 +41,7 @@ EXPERIMENT = Experiment(
         Shown(latent_dim=(2,), model=("vae",), kl_weight=(0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0), seed=(0,)),
     ),
     figures=(
-        "hero", "ladder", "training_curves", "reconstructions", "latent_space", "posteriors", "manifold",
-        "manifold_by_kl_weight", "holes", "plausibility", "samples", "samplers", "interpolations", "kl_per_dimension",
+        "hero", "ladder", "samples", "reconstructions", "posteriors", "latent_space", "manifold", "holes",
+        "interpolations", "kl_per_dimension", "training_curves",
     ),
 )  # fmt: skip

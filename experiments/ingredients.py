@@ -47,5 +47,5 @@ EXPERIMENT = Experiment(
     ),
     figures=(
         "ladder", "training_curves", "reconstructions", "latent_space", "posteriors", "manifold", "holes",
-        "plausibility", "samples", "samplers", "interpolations", "kl_per_dimension"),
+        "samples", "interpolations", "kl_per_dimension"),
 )  # fmt: skip

@@ -36,7 +36,7 @@ EXPERIMENT = Experiment(
         "seed": (0, 1, 2),
     },
     figures=(
-        "rate_distortion", "heat_maps", "dose_response", "ladder", "kl_per_dimension", "training_curves",
-        "reconstructions", "latent_space", "manifold_by_kl_weight", "manifold", "holes", "plausibility",
+        "rate_distortion", "heat_maps", "sweep", "ladder", "kl_per_dimension", "training_curves",
+        "reconstructions", "posteriors", "latent_space", "manifold", "holes",
         "samples_by_kl_weight", "samples", "interpolations"),
 )  # fmt: skip

@@ -28,5 +28,5 @@ EXPERIMENT = Experiment(
     grid={"model": ("ae", "vae"), "latent_dim": (2, 4, 8, 16, 32), "seed": (0, 1, 2)},
     figures=(
         "sweep", "ladder", "training_curves", "kl_per_dimension", "reconstructions", "latent_space", "samples",
-        "samplers", "interpolations", "traversals"),
+        "interpolations", "traversals"),
 )  # fmt: skip

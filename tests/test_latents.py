@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.integrate
+import scipy.linalg
 import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -443,3 +444,16 @@ def test_posterior_width_is_the_root_of_the_mean_whitened_variance():
     found = latents.posterior_width(Codes(codes, np.log(variances).astype(np.float32)), white)
     assert found == pytest.approx(np.sqrt(np.mean(each)), rel=1e-6)
     assert latents.posterior_width(Codes(codes, None), white) == 0
+
+
+@pytest.mark.parametrize("is_mirrored", [False, True])
+def test_a_plane_is_turned_to_where_it_was_whatever_the_scale(is_mirrored):
+    random = np.random.default_rng(0)
+    codes = random.normal(size=(50, 2)) * [3, 1]
+    angle = 2.1
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    turn = turn @ np.diag([1, -1]) if is_mirrored else turn
+    target = 0.2 * codes @ turn.T
+    rotation = latents.matching_rotation(codes, target)
+    np.testing.assert_allclose(rotation, turn, atol=1e-12)
+    np.testing.assert_allclose(rotation, scipy.linalg.orthogonal_procrustes(codes, target)[0].T, atol=1e-12)

@@ -29,7 +29,7 @@ import vae_jax
 from vae_jax import session, source
 from vae_jax.config import FIELDS, Config, expand
 from vae_jax.data.identity import identity_of, load_dataset
-from vae_jax.fields import format_value
+from vae_jax.fields import ConfigError, format_value
 from vae_jax.launch import catalog, launcher, provenance, sweeps
 from vae_jax.launch import flags as launch_flags
 from vae_jax.report.figures import FIGURES
@@ -246,7 +246,7 @@ def test_figures_are_known_by_their_source():
 def test_the_shipped_experiments_name_known_figures():
     assert catalog.names() == list(SHIPPED)
     for name in SHIPPED:
-        catalog.check_figures(catalog.load(name))
+        catalog.check_figures(catalog.load(name).figures)
 
 
 def test_an_experiment_file_may_be_at_home(run_main, tiny_file, monkeypatch):
@@ -421,11 +421,43 @@ def test_options_have_the_documented_defaults():
         (["--num_likelihood_samples=5000"], {"num_likelihood_samples": 5000}),
         (["--runs_per_device=3"], {"runs_per_device": 3}),
         (["--checkpoint_every_seconds=0.5"], {"checkpoint_every_seconds": 0.5}),
-        (["--language=ko"], {"language": "ko"}),
+        (["--language=ko"], {"language": "ko"}), (["--animate"], {"animate": True}),
+        (["--only_figures=hero,ladder"], {"only_figures": ("hero", "ladder")}),
+        (["--figure_format=svg,pdf"], {"figure_format": ("svg", "pdf")}),
+        (["--heat_maps=test_elbo"], {"heat_maps": ("test_elbo",)}),
     ],
 )  # fmt: skip
 def test_options_are_values(flags, expected):
     assert options_of(*flags) == launch_flags.Options(**expected)
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--only_figures=hreo,ladder", "unknown figure 'hreo'; did you mean 'hero'?"),
+        ("--only_figures=", "--only_figures is empty"),
+        ("--figure_format=pfd", "--figure_format is of png, pdf, svg, not 'pfd'; did you mean 'pdf'?"),
+        ("--heat_maps=test_elob", "unknown number 'test_elob' in --heat_maps; did you mean 'test_elbo'?"),
+        ("--heat_maps=test_kl_per_dimension", "unknown number 'test_kl_per_dimension'"),  # it is a list of numbers
+        ("--animate", "--animate needs 3 KL weights of a model at 2 dimensions"),
+    ],
+)
+def test_figures_that_cannot_be_drawn_are_exit_code_2_before_anything_is_trained(
+    run_main, tiny_experiment, tmp_path, monkeypatch, flag, message
+):
+    monkeypatch.setattr(catalog, "load", lambda name: tiny_experiment)
+    code, out, err = run_main("--experiment=tiny", f"--workdir={tmp_path / 'workdir'}", "--dry_run", flag)
+    assert (code, out) == (2, "")
+    assert is_one_line(err)
+    assert message in err
+
+
+def test_an_animation_needs_weights_that_runs_use(tiny_experiment):
+    grid = {"model": ("ae", "vae"), "kl_weight": (0.5, 1.0, 4.0)}
+    catalog.check_animation(tiny_experiment.override(grid))
+    for values in ({"model": ("ae",)}, {"latent_dim": (3,)}, {"kl_weight": (0.5, 1.0)}):
+        with pytest.raises(ConfigError, match="--animate needs 3"):
+            catalog.check_animation(tiny_experiment.override({**grid, **values}))
 
 
 BOOLEAN_FIELDS = [name for name, field in FIELDS.items() if isinstance(field.default, bool)]

@@ -53,6 +53,10 @@ def test_what_would_not_change_is_not_made_again(workdir, launch, capsys):
     assert launch("--seed=0")  # fewer runs
     assert not launch("--seed=0")
     assert launch("--seed=0", "--language=ko")
+    asked = "--only_figures=latent_space", "--figure_format=png"
+    assert launch("--seed=0", "--language=ko", *asked)
+    assert not launch("--seed=0", "--language=ko", *asked)
+    assert [path.name for path in (workdir / "figures").iterdir()] == ["latent_space.png"]
 
 
 def test_pictures_of_a_drawing_that_failed_or_was_stopped_are_not_current(workdir, launch, monkeypatch):

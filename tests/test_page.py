@@ -435,6 +435,12 @@ def test_names_are_quoted_in_links(name):
     assert all(re.fullmatch(r"(figures|runs)/[\w%.~-]+(/\w+)?\.\w+", link) for link in links)
 
 
+def test_a_figure_links_to_the_formats_that_there_are():
+    parsed = render(figures=[(Picture("samples", "Title", "Caption.", ("png", "svg")), IMAGE)])
+    links = [link for link in parsed.attributes("href") if link.startswith("figures/")]
+    assert links == ["figures/samples.png", "figures/samples.svg"]
+
+
 ODD = [None, True, 3, -1.5, float("nan"), float("inf"), "", "text", [], [1, None], {}, {"a": [1]}, {"a": {"b": None}}]
 
 

@@ -308,6 +308,8 @@ def _check_grid(grid: Any) -> dict[str, Sequence[Any]]:
 
 
 LANGUAGES = ("en", "ko")  # of the report
+LEAST_WEIGHTS = 3  # KL weights that make an animation
+FIGURE_FORMATS = ("png", "pdf", "svg")  # of a figure; the page needs the first
 
 
 class Options(NamedTuple):
@@ -317,6 +319,10 @@ class Options(NamedTuple):
     train: bool = True  # whether to train unfinished runs
     evaluate: str = "due"  # `due` evaluates what is not evaluated yet, `again` everything, `never` nothing
     figures: str = "due"  # `due` draws figures and page where they would change, `again` all
+    only_figures: tuple[str, ...] | None = None  # names of the figures to draw; None for those of the experiment
+    figure_format: tuple[str, ...] = ("pdf",)  # what is written beside each PNG, of FIGURE_FORMATS
+    heat_maps: tuple[str, ...] | None = None  # names of the numbers that the figure heat_maps shows; None for its own
+    animate: bool = False  # whether to animate the latent plane along the KL weight
     num_likelihood_samples: int | None = None  # per image, of the importance-sampled bound; None for those in use
     tensorboard: bool = False  # whether to write TensorBoard event files
     runs_per_device: int | None = None  # None for 1 on a CPU, and otherwise as many as fit in its memory

@@ -39,11 +39,12 @@ class DataIdentity(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A figure on disk: WORKDIR/figures/NAME.png and NAME.pdf."""
+    """A figure on disk: WORKDIR/figures/NAME.png, and the same in other formats."""
 
     name: str
     title: str
-    caption: str  # one sentence that says what to look for
+    caption: str  # says what to look for
+    suffixes: tuple[str, ...] = ("png", "pdf")
 
 
 def run_dir(workdir: Path, config: Config) -> Path:

@@ -10,10 +10,11 @@ import re
 import runpy
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 
 import vae_jax
-from vae_jax.config import FIELDS, Experiment
+from vae_jax.config import FIELDS, LEAST_WEIGHTS, Experiment
 from vae_jax.fields import ConfigError, nearest
 
 PREFIX = "vae_jax.experiments."
@@ -54,13 +55,35 @@ def figure_names() -> list[str]:
     return list(dict.fromkeys([*found, *(loaded.FIGURES if loaded else ())]))
 
 
-def check_figures(experiment: Experiment) -> None:
-    """Raises ConfigError if the experiment asks for an unknown figure."""
+def check_figures(names: Sequence[str]) -> None:
+    """Raises ConfigError if one of these figures is unknown."""
     known = figure_names()
-    for name in experiment.figures:
+    for name in names:
         if name not in known:
             hint = nearest(name, known) or f"; choose from {', '.join(known)}, or give the --experiment that defines it"
             raise ConfigError(f"unknown figure {name!r}{hint}")
+
+
+def check_numbers(names: Sequence[str]) -> None:
+    """Raises ConfigError if one of these is no number that a heat map can show."""
+    from vae_jax.measure.measurements import MEASUREMENTS  # which takes long to import
+
+    known = [name for name, entry in MEASUREMENTS.items() if entry.kind is not list]
+    for name in names:
+        if name not in known:
+            hint = nearest(name, known) or "; docs/glossary.md lists all"
+            raise ConfigError(f"unknown number {name!r} in --heat_maps{hint}")
+
+
+def check_animation(experiment: Experiment) -> None:
+    """Raises ConfigError if the experiment has too few KL weights for an animation."""
+    flat = [config for config in experiment.configs if config.latent_dim == 2 and config.uses("kl_weight")]
+    weights = [len({c.kl_weight for c in flat if c.model == model}) for model in {config.model for config in flat}]
+    if max(weights, default=0) < LEAST_WEIGHTS:
+        raise ConfigError(
+            f"--animate needs {LEAST_WEIGHTS} KL weights of a model at 2 dimensions, as --experiment=kl_weight has; "
+            f"{experiment.name} has {max(weights, default=0)}"
+        )
 
 
 def _load_file(text: str) -> Experiment:

@@ -8,8 +8,8 @@ from typing import Any
 from absl import flags
 
 from vae_jax import command
-from vae_jax.config import FIELDS, LANGUAGES, Options
-from vae_jax.fields import describe, format_value, parse_values
+from vae_jax.config import FIELDS, FIGURE_FORMATS, LANGUAGES, Options
+from vae_jax.fields import describe, format_value, nearest, parse_values
 from vae_jax.launch import cluster
 
 WIDTH = 110  # characters of a line of --help
@@ -41,6 +41,14 @@ def define_flags() -> flags.FlagValues:
                       "yet, again everything; default: due", values)
     flags.DEFINE_enum("figures", default.figures, ["due", "again"], "due draws figures and writes the page where they "
                       "would change, again all; default: due", values)
+    flags.DEFINE_list("only_figures", None, "draw these figures only, such as hero,ladder, and remove the others; "
+                      "default: those of the experiment, and those that fit its grid", values)
+    flags.DEFINE_list("figure_format", None, "what is written beside each figure's PNG: pdf, svg or pdf,svg; png for "
+                      "nothing more; default: pdf", values)
+    flags.DEFINE_list("heat_maps", None, "numbers of results.csv that the figure heat_maps shows; default: "
+                      "validation_elbo,test_distortion,prior_frechet", values)
+    flags.DEFINE_boolean("animate", default.animate, "also draw figures/kl_weight.webp, the latent plane and its draws "
+                         "as they move with the KL weight; default: false", values)
     flags.DEFINE_integer(
         "num_likelihood_samples", default.num_likelihood_samples, "samples per image of the importance-sampled bound "
         "on log p(image), from 1 to 1000000; default: those of the workdir's evaluations, or 500", lower_bound=1,
@@ -81,8 +89,9 @@ def parse(argv: Sequence[str]) -> flags.FlagValues:
     """
     values = define_flags()
     command.refuse(command.parse(values, argv))
-    for name in ("workdir", "data_dir", "cluster", "compilation_cache"):
-        if values[name].value == "":  # as a shell makes it of --workdir=$UNSET
+    lists = ("only_figures", "figure_format", "heat_maps")
+    for name in ("workdir", "data_dir", "cluster", "compilation_cache", *lists):
+        if values[name].value in ("", [], [""]):  # as a shell makes it of --workdir=$UNSET
             raise flags.Error(f"--{name} is empty")
     return values
 
@@ -98,6 +107,15 @@ def options(values: flags.FlagValues) -> Options:
     for extra, package in {"tensorboard": "tensorboardX", "cluster": "distributed"}.items():
         if given[extra] and importlib.util.find_spec(package) is None:
             raise flags.Error(f"--{extra} needs {package}: pip install 'vae-jax[{extra}]'")
+    for name, value in given.items():
+        if isinstance(value, list):
+            given[name] = tuple(dict.fromkeys(map(str.strip, value)))
+    given["figure_format"] = given["figure_format"] or Options().figure_format
+    for kind in given["figure_format"]:
+        if kind not in FIGURE_FORMATS:
+            raise flags.Error(
+                f"--figure_format is of {', '.join(FIGURE_FORMATS)}, not {kind!r}{nearest(kind, FIGURE_FORMATS)}"
+            )
     if given["cluster"]:
         cluster.locate(given["cluster"])
     return Options(**given)

@@ -61,7 +61,11 @@ def _main(argv: list[str]) -> None:
     own, workdir = _find(values)
     experiment = own.override(flags.overrides(values))
     options = flags.options(values)
-    catalog.check_figures(experiment)
+    catalog.check_figures([*experiment.figures, *(options.only_figures or ())])
+    if options.heat_maps:
+        catalog.check_numbers(options.heat_maps)
+    if options.animate:
+        catalog.check_animation(experiment)
     for name in dict.fromkeys(config.dataset for config in experiment.configs):
         data.check_name(name)
     for line in flags.repetitions(values):
@@ -206,20 +210,20 @@ def _draw(
 
     verdicts.write_tables(workdir / "tables", verdicts.judge(found), verdicts.describe_others(found))
     # A page that is written beside a launch lacks the launch's time.
-    now = made.digest(experiment, workdir, found, options.language, finish is None)
+    drawn_as = options.only_figures, options.figure_format, options.heat_maps, options.animate
+    now = made.digest(experiment, workdir, found, options.language, finish is None, *drawn_as)
     if options.figures == "due" and made.is_current(workdir, now):
         progress.say("Pictures and report are those of these runs already; --figures=again makes them again")
         if finish:
             finish()
         return []
     made.forget(workdir)
-    drawn = figures.draw(experiment, found, workdir, options.data_dir, show)
+    drawn = figures.draw(experiment, found, workdir, options, show)
     if finish:
         finish()
     page.write(experiment, workdir, found, drawn.pictures, options.data_dir, options.language)
     if not drawn.failures:
-        paths = [f"figures/{picture.name}.{suffix}" for picture in drawn.pictures for suffix in ("png", "pdf")]
-        made.record(workdir, now, [*paths, "report.html"])
+        made.record(workdir, now, [*drawn.files, "report.html"])
     return drawn.failures
 
 

@@ -89,6 +89,16 @@ def whitening(codes: np.ndarray) -> Whitening:
     return Whitening(center, axes / sd, (axes * sd).T)
 
 
+def matching_rotation(codes: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Computes the rotation or reflection R float64[D, D] about the origin that brings codes nearest to a target.
+
+    It is the orthogonal Procrustes problem: R minimizes Σ ‖R z - t‖² over pairs of a code z and a place t, of codes and
+    target float[N, D], so that codes @ R.T are the turned codes. Distances and N(0, I) stay as they are.
+    """
+    u, _, vt = np.linalg.svd(target.T.astype(np.float64) @ codes.astype(np.float64))
+    return u @ vt
+
+
 def aggregate(codes: Codes, random: np.random.Generator) -> np.ndarray:
     """Draws the aggregate code q(z), one draw per image: float64[N, D]; the codes themselves for an AE."""
     mean = codes.mean.astype(np.float64)

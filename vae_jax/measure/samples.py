@@ -53,7 +53,7 @@ _SQUARED = "squared feature distance"
 _HENDRYCKS = "Hendrycks et al. 2019, Deep Anomaly Detection with Outlier Exposure"
 
 MEASUREMENTS = {
-    "reconstruction_implausible": Measurement("implausible reconstructions", SHARE, "lower", "plausibility",
+    "reconstruction_implausible": Measurement("implausible reconstructions", SHARE, "lower", "reconstructions",
         "Share of decodes of the mean codes of test images that the judge rejects.", _HENDRYCKS),
     "midpoint_implausible": Measurement("implausible midpoints", SHARE, "lower", "interpolations",
         "Share of decodes halfway between two test codes that the judge rejects.", _HENDRYCKS),
@@ -67,7 +67,7 @@ MEASUREMENTS = {
         "{sampler}_coverage": Measurement("coverage of {samples}", SHARE, "higher", "ladder",
             "Share of test images that have {samples} in their 5-neighbour ball.",
             "Naeem et al. 2020, Reliable Fidelity and Diversity Metrics for Generative Models"),
-        "{sampler}_implausible": Measurement("implausible {samples}", SHARE, "lower", "plausibility",
+        "{sampler}_implausible": Measurement("implausible {samples}", SHARE, "lower", "samples",
             "Share of {samples} that the judge rejects.", _HENDRYCKS),
     }),
     **for_each([each for each in _SAMPLES if each["sampler"] in GAPS], {

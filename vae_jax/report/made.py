@@ -15,7 +15,7 @@ FILE = "made.json"
 PACKAGES = ("jax", "jaxlib", "flax", "numpy", "scipy", "scikit-learn", "matplotlib", "pillow", "jinja2")
 
 
-def digest(experiment: Experiment, workdir: Path, results: Results, *options: str | bool) -> str:
+def digest(experiment: Experiment, workdir: Path, results: Results, *options: str | bool | Sequence[str] | None) -> str:
     """Returns the SHA-256 of everything that pictures and page are made from, but for the time and the command."""
     runs = [
         [config.name, results.rows.get(config), results.reasons.get(config), *_files(run_dir(workdir, config))]

@@ -1,6 +1,6 @@
-"""Figures of decoded images: reconstructions, samples, manifolds, interpolations, traversals."""
+"""Figures of decoded images: reconstructions, samples, the manifold, interpolations, traversals."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,19 +12,16 @@ from vae_jax.config import Config
 from vae_jax.data import Split
 from vae_jax.measure.samples import draw_samplers
 from vae_jax.report.figures import images
-from vae_jax.report.figures.inputs import Inputs, shrunk, spaced, values_of
+from vae_jax.report.figures.inputs import RUNGS, Inputs, shrunk, spaced, values_of
 from vae_jax.report.figures.panels import Drawing, broken, draw_panels, figure, finish, is_wide, seed_of
 from vae_jax.report.figures.plots import format_number
 from vae_jax.report.figures.style import new_figure
 
 MAX_CLASSES = 26  # columns of reconstructions
 NUM_PATHS = 5
-MANIFOLD_SIDE, SMALL_MANIFOLD_SIDE = 11, 7
-SAMPLES_SIDE, SMALL_SAMPLES_SIDE = 8, 6
-SAMPLER_NAMES = {
-    "prior": "N(0, I)", "standardized": "standardized", "gaussian": "Gaussian", "mixture": "mixture",
-    "aggregate": "codes of\nimages",
-}  # fmt: skip
+MAX_DIMENSIONS = 5  # rows of traversals
+MANIFOLD_SIDE = 20
+SAMPLES_SIDE = 6  # of a grid of samples by KL weight
 MAX_CELLS = 32  # settings that are compared by their KL weight
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
@@ -33,24 +30,29 @@ SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 def reconstructions(inputs: Inputs) -> Drawing | None:
     """Originals and reconstructions.
 
-    A test image of each class, or some where there are no classes, and what each model makes of it from its mean code.
-    What is blurred or changed did not fit through the latent space.
+    A test image of each class, or some where there are no classes, and what each model makes of it from its mean code;
+    beside it stands the mean distortion of all test images. A code of few numbers says little more than what is shown,
+    and the rest comes out as the average: blurred. With more numbers an image also keeps how it was drawn, and what a
+    VAE then lacks is what did not show through the noise of its codes.
     """
     chosen = inputs.choose()
-    groups = grouped(chosen.configs, lambda config: config.dataset)
+    groups = grouped(chosen.configs, lambda config: (config.dataset, config.latent_dim))
     heights = [0.62 * (len(group) + 1) + 0.6 for group in groups]
     drawn, axes = new_figure(len(groups), 1, 8, sum(heights), height_ratios=heights)
     for ax, group in zip(axes.flat, groups, strict=True):
         originals, labels = one_per_class(inputs.dataset(group[0]).test, MAX_CLASSES)
         rows = {"original": shrunk(originals / np.float32(255))}
         for config in group:
-            name = [broken(inputs.label(config, ["dataset"]), 24), inputs.note(config)]
+            distortion = inputs.numbers.get(config, {}).get("test_distortion")
+            cost = "" if distortion is None else f"{distortion:.1f} nats"
+            name = [broken(inputs.label(config, ["dataset", "latent_dim"]), 24), cost, inputs.note(config)]
             run = inputs.run(config)
             rows["\n".join(filter(None, name))] = shrunk(run.decode(run.encode(originals).mean))
         names = None if labels is None else [str(label) for label in labels]
         images.image_grid(ax, np.stack(list(rows.values())), list(rows), names)
-        if len(groups) > 1:
-            ax.set_title(inputs.value(group[0], "dataset"))
+        of = [inputs.value(group[0], "dataset")] if len({config.dataset for config in chosen.configs}) > 1 else []
+        size = group[0].latent_dim
+        ax.set_title(", ".join([*of, f"{size} number{'s'[: size - 1]} for each image"]))
     return finish(drawn, chosen.note, seed_of(inputs, chosen.configs))
 
 
@@ -58,91 +60,58 @@ def reconstructions(inputs: Inputs) -> Drawing | None:
 def manifold(inputs: Inputs) -> Drawing | None:
     """The decoder's manifold.
 
-    Decodes of a grid over the plane: at equal shares of the prior N(0, I), and at equal shares of each model's own
-    codes, dimension by dimension. Where the codes fill the prior, both are the same smooth atlas of images; where they
-    do not, the first shows only a part of what the model can draw, or shapes unlike any image.
+    Decodes of a grid over the plane, at equal shares of N(0, I). Where the codes fill N(0, I), all that the model can
+    draw is in it, each class in a place of its own; where they do not, classes are missing, or shapes are unlike any
+    image.
     """
     chosen = inputs.choose([config for config in inputs.configs if config.latent_dim == 2])
-    side = MANIFOLD_SIDE if is_wide(inputs, chosen) else SMALL_MANIFOLD_SIDE
-    shares = (np.arange(side) + 0.5) / side
+    z = scipy.stats.norm.ppf((np.arange(MANIFOLD_SIDE) + 0.5) / MANIFOLD_SIDE).astype(np.float32)
+    ends = (0, MANIFOLD_SIDE - 1)
+    ticks = [format_number(value, 1) if index in ends else "" for index, value in enumerate(z)]
 
-    def of_prior(config: Config, ax: Axes) -> None:
-        z = scipy.stats.norm.ppf(shares).astype(np.float32)
-        draw(config, ax, np.stack([z, z]))
+    def draw(config: Config, ax: Axes) -> None:
+        decoded = inputs.decode(config, np.stack(np.meshgrid(z, z[::-1]), axis=-1))  # row 0 has the highest z₂
+        images.image_grid(ax, decoded, ticks[::-1], ticks, "z₁", "z₂", gap=0)
 
-    def of_codes(config: Config, ax: Axes) -> None:
-        codes = inputs.codes(config).mean
-        finite = codes[np.isfinite(codes).all(axis=1)]
-        draw(config, ax, np.quantile(finite, shares, axis=0).T if len(finite) else np.full((2, side), np.nan))
-
-    def draw(config: Config, ax: Axes, z: np.ndarray) -> None:
-        ends = (0, side // 2, side - 1)
-        columns, rows = (
-            [format_number(value, 1) if index in ends else "" for index, value in enumerate(values)] for values in z
-        )
-        images.image_grid(ax, _decode_plane(inputs, config, z), rows[::-1], columns, "z₁", "z₂")
-
-    return draw_panels(inputs, chosen, {"N(0, I)": of_prior, "own codes": of_codes}, (3.6, 3.6))
-
-
-@figure
-def manifold_by_kl_weight(inputs: Inputs) -> Drawing | None:
-    """The decoder's manifold, by KL weight.
-
-    Decodes of the same grid over the plane for each KL weight, one seed each, at equal shares of the prior N(0, I), z₁
-    to the right and z₂ upwards. If the weight is too small, most of the grid lies where no codes are; if it is too
-    large, neighbours look alike, because the codes say little about an image.
-    """
-    flat = [config for config in (*inputs.configs, *inputs.shown) if config.latent_dim == 2]
-    return _by_kl_weight(inputs, flat, decode_prior_plane, SMALL_MANIFOLD_SIDE)
+    return draw_panels(inputs, chosen, {"": draw}, (5, 5))
 
 
 @figure
 def samples(inputs: Inputs) -> Drawing | None:
-    """Samples of N(0, I).
+    """Samples, by what is known of the codes.
 
-    Decodes of points drawn from the prior, the same points for all models with as many latent dimensions. They look
-    like the data where codes are spread as the prior is, and like something else where codes have another scale or
-    leave holes.
+    Decodes of draws of N(0, I), which needs no look at the codes; of a Gaussian with their mean and covariance; of a
+    mixture of ten Gaussians fitted to them; and of codes of training images themselves. The same draws of N(0, I) for
+    all models with as many latent dimensions. Where the first rows are unlike the last, the model samples badly because
+    its codes are elsewhere, and not because it could not draw.
     """
     chosen = inputs.choose()
-    side = SAMPLES_SIDE if is_wide(inputs, chosen) else SMALL_SAMPLES_SIDE
+    rows, columns, size = (2, 10, (4.6, 3.3)) if is_wide(inputs, chosen) else (3, 5, (1.8, 3.6))
 
     def draw(config: Config, ax: Axes) -> None:
-        images.image_grid(ax, decode_prior(inputs, config, side))
+        sheets = [images.mosaic(each) for each in decode_rungs(inputs, config, list(RUNGS), rows, columns)]
+        images.image_grid(ax, np.stack(sheets)[:, None], [*RUNGS.values()], gap=6)
 
-    return draw_panels(inputs, chosen, {"": draw}, (3.4, 3.6))
+    return draw_panels(inputs, chosen, {"": draw}, size)
 
 
 @figure
 def samples_by_kl_weight(inputs: Inputs) -> Drawing | None:
     """Samples of N(0, I), by KL weight.
 
-    Decodes of points drawn from the prior, one seed per cell, the same points in all cells with as many latent
-    dimensions. As the weight grows the codes fill the prior and samples come to look like the data, until they all
-    turn into one blur.
+    Decodes of draws of N(0, I), one seed per cell, the same draws in all cells with as many latent dimensions, and
+    first those of the models without a KL weight. As the weight grows the codes fill N(0, I) and samples come to look
+    like the data, until they all turn into one blur.
     """
-    return _by_kl_weight(inputs, [*inputs.configs, *inputs.shown], decode_prior, SMALL_SAMPLES_SIDE)
-
-
-@figure
-def samplers(inputs: Inputs) -> Drawing | None:
-    """Samples of five samplers.
-
-    Decodes of codes from N(0, I), of the same standardized to each dimension's mean and standard deviation, from a
-    Gaussian and a mixture of ten fitted to the model's own codes, and of codes of training images. The first rows
-    against the last show how much of a model's bad samples is the sampler's fault.
-    """
-    chosen = inputs.choose()
-    rows, columns, size = (2, 10, (4.6, 3.9)) if is_wide(inputs, chosen) else (3, 5, (1.8, 4.2))
+    every = replace(inputs, configs=[*inputs.configs, *inputs.shown])  # whose KL weights are named
+    if len(values_of(every.configs, "kl_weight")) < 2:
+        return None
 
     def draw(config: Config, ax: Axes) -> None:
-        draws = draw_samplers(inputs.run(config), inputs.dataset(config).train.images, rows * columns, seed=0)
-        decoded = inputs.decode(config, np.stack(list(draws.values())))
-        sheets = [images.mosaic(each.reshape(rows, columns, *each.shape[1:])) for each in decoded]
-        images.image_grid(ax, np.stack(sheets)[:, None], [SAMPLER_NAMES[name] for name in draws], gap=6)
+        z = np.random.default_rng(0).standard_normal((SAMPLES_SIDE, SAMPLES_SIDE, config.latent_dim), np.float32)
+        images.image_grid(ax, every.decode(config, z))
 
-    return draw_panels(inputs, chosen, {"": draw}, size)
+    return draw_panels(every, every.choose(most=MAX_CELLS), {"": draw}, (2.2, 2.3))
 
 
 @figure
@@ -174,7 +143,7 @@ def traversals(inputs: Inputs) -> Drawing | None:
     """Traversals of single dimensions.
 
     In each row one dimension moves while the others stay at the mean code: the dimensions that vary most, at most
-    eight, by standard deviations of the codes. What changes along a row is what that dimension means; a row that does
+    five, by standard deviations of the codes. What changes along a row is what that dimension means; a row that does
     not change is a dimension that is not used.
     """
     chosen = inputs.choose([config for config in inputs.configs if config.latent_dim > 2])
@@ -183,7 +152,7 @@ def traversals(inputs: Inputs) -> Drawing | None:
     def draw(config: Config, ax: Axes) -> None:
         codes = inputs.codes(config).mean
         center, sd = codes.mean(axis=0), codes.std(axis=0)
-        dimensions = np.argsort(-sd)[:8]
+        dimensions = np.argsort(-sd)[:MAX_DIMENSIONS]
         z = np.broadcast_to(center, (len(dimensions), len(values), len(center))).copy()
         for row, dimension in enumerate(dimensions):
             z[row, :, dimension] += values * sd[dimension]
@@ -191,7 +160,7 @@ def traversals(inputs: Inputs) -> Drawing | None:
         steps = [f"{format_number(value, 0)} sd" if value in (-3, 0, 3) else "" for value in values]
         images.image_grid(ax, inputs.decode(config, z), names, steps)
 
-    return draw_panels(inputs, chosen, {"": draw}, (3.8, 3.6))
+    return draw_panels(inputs, chosen, {"": draw}, (3.8, 2.4))
 
 
 def one_per_class(split: Split, most: int) -> tuple[np.ndarray, list[int] | None]:
@@ -203,31 +172,8 @@ def one_per_class(split: Split, most: int) -> tuple[np.ndarray, list[int] | None
     return split.images[places[chosen]], classes[chosen].tolist()
 
 
-def decode_prior(inputs: Inputs, config: Config, side: int) -> np.ndarray:
-    """Decodes points of N(0, I), the same for all runs with as many latent dimensions: float32[side, side, H, W]."""
-    return inputs.decode(config, np.random.default_rng(0).standard_normal((side, side, config.latent_dim), np.float32))
-
-
-def decode_prior_plane(inputs: Inputs, config: Config, side: int) -> np.ndarray:
-    """Decodes a grid over the plane in which each point stands for an equal share of N(0, I); see `_decode_plane`."""
-    z = scipy.stats.norm.ppf((np.arange(side) + 0.5) / side).astype(np.float32)
-    return _decode_plane(inputs, config, np.stack([z, z]))
-
-
-def _decode_plane(inputs: Inputs, config: Config, z: np.ndarray) -> np.ndarray:
-    """Decodes the grid of z₁ and z₂, rising, float[2, side]: float32[side, side, H, W], row 0 has the highest z₂."""
-    return inputs.decode(config, np.stack(np.meshgrid(z[0], z[1][::-1]), axis=-1))
-
-
-def _by_kl_weight(
-    inputs: Inputs, configs: Sequence[Config], decode: Callable[[Inputs, Config, int], np.ndarray], side: int
-) -> Drawing | None:
-    """Draws what the decoder of each run makes of a grid of codes, side by side by KL weight."""
-    weighted = [config for config in configs if config.uses("kl_weight")]
-    every = replace(inputs, configs=[*inputs.configs, *inputs.shown])  # whose KL weights are named
-
-    def draw(config: Config, ax: Axes) -> None:
-        images.image_grid(ax, decode(every, config, side))
-
-    several = len(values_of(weighted, "kl_weight")) > 1
-    return draw_panels(every, every.choose(weighted, MAX_CELLS), {"": draw}, (2.2, 2.3)) if several else None
+def decode_rungs(inputs: Inputs, config: Config, rungs: Sequence[str], rows: int, columns: int) -> np.ndarray:
+    """Decodes draws of some samplers of `draw_samplers`, by name: float32[rungs, rows, columns, h, w]."""
+    draws = draw_samplers(inputs.run(config), inputs.dataset(config).train.images, rows * columns, seed=0)
+    decoded = inputs.decode(config, np.stack([draws[name] for name in rungs]))
+    return decoded.reshape(len(rungs), rows, columns, *decoded.shape[2:])

@@ -20,7 +20,13 @@ from vae_jax.workdir import run_dir
 
 MAX_PANELS = 12  # settings in one figure
 MAX_SIDE = 128  # pixels of a decoded image that a figure can show
+HEAT_MAPS = ("validation_elbo", "test_distortion", "prior_frechet")  # numbers that have one unless others are asked for
 MAX_CODES = 5000  # test images that are encoded for a figure
+RUNGS = {
+    "prior": "nothing:\nN(0, I)", "gaussian": "mean and\ncovariance", "mixture": "mixture\nof ten",
+    "aggregate": "the codes\nthemselves",
+}  # fmt: skip
+"""What is known of a model's codes where it is sampled, by the sampler's name."""
 BATCH = 256  # codes that are decoded at once, or fewer: of one size, so that a decoder compiles once for all figures
 
 
@@ -47,6 +53,8 @@ class Inputs:
     data_dir: str | None = None
     shown: Sequence[Config] = ()
     """The trained runs that are only shown, in figures of the KL weight's path."""
+    heat_maps: Sequence[str] = HEAT_MAPS
+    """The numbers that have heat maps."""
     _runs: dict[Config, TrainedRun] = dataclasses.field(default_factory=dict, init=False)
     _codes: dict[Config, Codes] = dataclasses.field(default_factory=dict, init=False)
 

@@ -1,21 +1,23 @@
 """Figures of the latent space: codes and posteriors."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from vae_jax.claims.results import grouped, setting_of
-from vae_jax.config import FIELDS, Config
+from vae_jax.config import Config
 from vae_jax.models import MODEL_FIELDS
 from vae_jax.report.figures import planes
 from vae_jax.report.figures.inputs import Chosen, Inputs
 from vae_jax.report.figures.panels import Drawing, draw_panels, figure, share_legend
 
+MAX_PLANES = 8  # more would be too small for the numbers of classes
 MAX_ELLIPSES = 60
-ZOOM = 4  # of posteriors
+WINDOW = 1 / 4  # of the plane, which posteriors show
+WIDEST = 3  # times the narrowest model's extent, which panels beside each other show at most
 MAX_KEYS = 10  # classes in a legend
-SHARED = [name for name in FIELDS if name not in MODEL_FIELDS and name != "model"]
 
 
 class Plane(NamedTuple):
@@ -32,64 +34,59 @@ class Plane(NamedTuple):
 def latent_space(inputs: Inputs) -> Drawing | None:
     """Latent space.
 
-    Codes (posterior means) of test images, coloured by class, some as the number of their class. Each panel has its own
-    scale; dashed are one and two standard deviations of N(0, I), and above stands what share of the codes is drawn
-    beyond two: of N(0, I) it is 13.5 % in two dimensions and 4.6 % in one. More than two dimensions are projected onto
-    the two directions in which the codes vary most, with their shares of the variance. A grey frame is as large as the
-    panel that the legend names.
+    Codes (posterior means) of test images, coloured by class, with the number of each class where it is dense. Models
+    beside each other have one scale; dashed are one and two standard deviations of N(0, I), and above stands what share
+    of the codes lies beyond two: of N(0, I) it is 13.5 % in two dimensions and 4.6 % in one. More than two dimensions
+    are projected onto the two directions in which the codes vary most, with their shares of the variance.
     """
-    chosen = inputs.choose()
-    drawn_of = {config: _plane(inputs, config) for config in chosen.configs}
-    frames: dict[Config, tuple[float, str]] = {}
-    for group in grouped(chosen.configs, lambda config: setting_of(config, ("model", *MODEL_FIELDS))):
-        nearest = min(group, key=lambda config: drawn_of[config].limit)
-        limit = drawn_of[nearest].limit
-        wide = [config for config in group if drawn_of[config].limit > 1.3 * limit]
-        frames |= dict.fromkeys(wide, (limit, f"panel of the {inputs.label(nearest, SHARED)}"))
+    chosen = inputs.choose(most=MAX_PLANES)
+    drawn_of = planes_of(inputs, chosen.configs)
 
     def draw(config: Config, ax: Axes) -> str:
-        plane = drawn_of[config]
-        _draw_plane(inputs, config, ax, plane, frames.get(config))
-        return f"{_percent(plane.outside)} > 2 sd"
+        draw_plane(inputs, config, ax, drawn_of[config])
+        return f"{_percent(drawn_of[config].outside)} > 2 sd"
 
     return _with_class_key(inputs, chosen, draw_panels(inputs, chosen, {"": draw}, (3.6, 3.8)))
-
-
-def draw_codes(inputs: Inputs, config: Config, ax: Axes) -> None:
-    """Draws a run's codes of test images, in a plane at its own scale."""
-    _draw_plane(inputs, config, ax, _plane(inputs, config))
 
 
 @figure
 def posteriors(inputs: Inputs) -> Drawing | None:
     """Posteriors: points and distributions.
 
-    The posterior of each of some test images, as an ellipse of one standard deviation around its mean, or as a point
-    for a model without a posterior variance; below, the square enlarged, with more images. Each panel has its own
-    scale. Where ellipses overlap, the decoder has to produce similar images.
+    The posterior of each of some test images in the middle of the codes, as an ellipse of one standard deviation around
+    its mean, or as a point for a model without a posterior variance. Each panel has its own scale, a quarter of all
+    codes wide. Where ellipses overlap, the decoder has to produce similar images, and no point between them is unknown
+    to it.
     """
     chosen = inputs.choose([config for config in inputs.configs if config.latent_dim == 2])
 
-    def whole(config: Config, ax: Axes) -> None:
-        mean = inputs.codes(config).mean
-        draw(config, ax, np.zeros(2), (limit := limit_of(mean)), (*_middle(mean), limit / ZOOM))
-
-    def enlarged(config: Config, ax: Axes) -> None:
-        mean = inputs.codes(config).mean
-        draw(config, ax, _middle(mean), limit_of(mean) / ZOOM, None)
-
-    def draw(
-        config: Config, ax: Axes, center: np.ndarray, limit: float, window: tuple[float, float, float] | None
-    ) -> None:
+    def draw(config: Config, ax: Axes) -> None:
         mean, logvar = inputs.codes(config)
         labels = inputs.test(config, len(mean)).labels
+        center, limit = _middle(mean), WINDOW * limit_of(mean)
         seen = np.flatnonzero((np.abs(mean - center) <= limit).all(axis=1))[:MAX_ELLIPSES]
         seen = seen if len(seen) else np.arange(min(len(mean), MAX_ELLIPSES))  # of a diverged run
         logvar, labels = (None if each is None else each[seen] for each in (logvar, labels))
-        planes.posterior_ellipses(ax, mean[seen], logvar, labels, limit, center, _classes(inputs, config), window)
+        planes.posterior_ellipses(ax, mean[seen], logvar, labels, limit, center, classes_of(inputs, config))
 
-    drawn = draw_panels(inputs, chosen, {"": whole, f"{ZOOM} × larger": enlarged}, (3.4, 3.5))
-    return _with_class_key(inputs, chosen, drawn)
+    return _with_class_key(inputs, chosen, draw_panels(inputs, chosen, {"": draw}, (4.6, 4.8)))
+
+
+def planes_of(inputs: Inputs, configs: Sequence[Config]) -> dict[Config, Plane]:
+    """Returns the planes of runs; those that differ in their model only have one scale, if none is far wider."""
+    own = {config: _plane(inputs, config) for config in configs}
+    shared = dict[Config, Plane]()
+    for group in grouped(configs, lambda config: setting_of(config, ("model", *MODEL_FIELDS))):
+        limits = [own[config].limit for config in group]
+        limit = min(max(limits), WIDEST * min(limits))
+        shared |= {config: own[config]._replace(limit=limit) for config in group}
+    return shared
+
+
+def draw_plane(inputs: Inputs, config: Config, ax: Axes, plane: Plane) -> None:
+    """Draws a run's codes of test images in a plane of `planes_of`."""
+    labels, classes = inputs.test(config, len(plane.codes)).labels, classes_of(inputs, config)
+    planes.latent_codes(ax, plane.codes, labels, plane.limit, plane.axes, classes, plane.prior_dims)
 
 
 def limit_of(codes: np.ndarray) -> float:
@@ -98,13 +95,7 @@ def limit_of(codes: np.ndarray) -> float:
     return max(2.6, 1.05 * float(min(reach.max(), 1.3 * np.quantile(reach, 0.995)))) if reach.size else 2.6
 
 
-def _draw_plane(inputs: Inputs, config: Config, ax: Axes, plane: Plane, frame: tuple[float, str] | None = None) -> None:
-    labels = inputs.test(config, len(plane.codes)).labels
-    classes = _classes(inputs, config)
-    planes.latent_codes(ax, plane.codes, labels, plane.limit, plane.axes, classes, plane.prior_dims, frame)
-
-
-def _classes(inputs: Inputs, config: Config) -> list[int] | None:
+def classes_of(inputs: Inputs, config: Config) -> list[int] | None:
     """Returns the labels of a run's data set, so that a class has one colour in all panels."""
     dataset = inputs.dataset(config)
     parts = [split.labels for split in (dataset.train, dataset.test) if split.labels is not None]
@@ -114,7 +105,7 @@ def _classes(inputs: Inputs, config: Config) -> list[int] | None:
 def _with_class_key(inputs: Inputs, chosen: Chosen, drawing: Drawing | None) -> Drawing | None:
     """Adds a legend beneath a figure's panels, with the classes, if all panels have the same few."""
     if drawing is not None:
-        first, *others = [_classes(inputs, config) or [] for config in chosen.configs]
+        first, *others = [classes_of(inputs, config) or [] for config in chosen.configs]
         is_same = len(first) <= MAX_KEYS and all(classes == first for classes in others)
         share_legend(drawing.figure, planes.class_key(first) if is_same else [])
     return drawing

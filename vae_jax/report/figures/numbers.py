@@ -14,48 +14,62 @@ from matplotlib.ticker import LogLocator, NullLocator
 from vae_jax.claims.results import grouped, setting_of
 from vae_jax.config import FIELDS, Config
 from vae_jax.measure.measurements import MEASUREMENTS
+from vae_jax.models import MODEL_FIELDS, MODELS
 from vae_jax.report.figures import plots
-from vae_jax.report.figures.inputs import Chosen, Inputs, is_number, spaced, values_of
+from vae_jax.report.figures.inputs import RUNGS, Chosen, Inputs, is_number, spaced, values_of
 from vae_jax.report.figures.panels import Drawing, figure, finish, label_once, looks_of, share_legend
 from vae_jax.report.figures.style import Look, new_figure
 from vae_jax.workdir import read_metrics, run_dir
 
 MAX_VALUES = 10  # rows or columns of a heat map
 MAX_MAPS = 4  # settings with heat maps of their own
-SPLITS, TERMS = ("train", "validation"), ("distortion", "rate", "loss")
-RUNGS = {"N(0, I)": "prior", "Gaussian": "gaussian", "mixture": "mixture", "codes": "aggregate"}
-LADDERS = {"frechet": "Fréchet distance of samples", "coverage": "coverage of test images"}
+WIDTHS = {"train": 0.8, "validation": 2.0}  # of the curves of a split, points
+TERMS = ("distortion", "rate")
+SWEPT = (
+    "test_distortion", "test_rate", "test_elbo", "prior_frechet", "gaussian_hole_mass", "step_0_3_change",
+)  # fmt: skip
+WIDE_LADDERS = 3  # panels in a row that have room for the names of rungs side by side
+LADDERS = {
+    "frechet": "Fréchet distance of samples\n(lower is better)",
+    "coverage": "coverage of test images\n(higher is better)",
+}
 
 
 @figure
 def training_curves(inputs: Inputs) -> Drawing | None:
     """Training curves.
 
-    Distortion, rate and loss per epoch (mean and standard deviation over seeds); a model whose loss is its distortion
-    has one curve. A training curve that falls while the validation curve rises shows overfitting; distortion and rate
-    show what the KL term trades. The curves of the first tenth of the epochs may leave the panels.
+    Distortion and rate per epoch (mean and standard deviation over seeds), of validation images and, thinner, of
+    training images. Thin curves that fall on while the thick ones rise show overfitting; distortion and rate show what
+    the KL term trades. A row has one scale; the first tenth of the epochs may leave it.
     """
     chosen = inputs.choose()
-    groups = grouped(chosen.configs, lambda config: config.dataset)
-    looks = looks_of(inputs, chosen.configs)
-    drawn, axes = new_figure(2 * len(groups), len(TERMS), 3.2 * len(TERMS), 5 * len(groups))
-    for (index, group), (column, term) in itertools.product(enumerate(groups), enumerate(TERMS)):
-        name = f"{inputs.value(group[0], 'dataset')}\n" if len(groups) > 1 else ""
-        parts = {split: _curves(inputs, group, split, term) for split in SPLITS}
-        settled = [c[:, c.shape[1] // 10 :].ravel() for curves in parts.values() for c in curves.values()]
+    groups = grouped(chosen.configs, lambda config: (config.dataset, config.latent_dim))
+    looks = looks_of(inputs, chosen.configs, without=["dataset", "latent_dim"])
+    drawn, axes = new_figure(len(TERMS), len(groups), max(5.0, min(10.0, 3.6 * len(groups))), 5)
+    several = len({config.dataset for config in chosen.configs}) > 1
+    for row, term in enumerate(TERMS):
+        settled = []
+        for ax, group in zip(axes[row], groups, strict=True):
+            for split, width in WIDTHS.items():
+                if curves := _curves(inputs, group, split, term):
+                    plots.training_curve(ax, curves, f"{term}\n(nats per image)", looks, width)
+                    settled += [c[:, c.shape[1] // 10 :].ravel() for c in curves.values()]
         values = np.concatenate([*settled, []])
         values = values[np.isfinite(values)]
-        for row, (split, curves) in enumerate(parts.items(), 2 * index):
-            if curves:
-                ax = axes[row, column]
-                plots.training_curve(ax, curves, f"{name}{split} {term}\n(nats per image)", looks)
-                if values.size:
-                    margin = 0.05 * np.ptp(values) + 1e-6
-                    ax.set_ylim(values.min() - margin, values.max() + margin)
+        for ax in axes[row] if values.size else ():
+            margin = 0.05 * np.ptp(values) + 1e-6
+            ax.set_ylim(values.min() - margin, values.max() + margin)
+    for ax, group in zip(axes[0], groups, strict=True):
+        of = [inputs.value(group[0], "dataset")] if several else []
+        ax.set_title(", ".join([*of, _dimensions(group[0].latent_dim)]))
     label_once(axes)
     has_epochs = any(config.num_epochs > 1 for config in chosen.configs)
     key = {label: look._replace(marker="") for label, look in looks.items()} if has_epochs else looks
-    return _finish(inputs, chosen, drawn, key)
+    return _finish(inputs, chosen, drawn, key, [
+        Line2D([], [], color="0.5", linewidth=WIDTHS["validation"], label="validation images"),
+        Line2D([], [], color="0.5", linewidth=WIDTHS["train"], label="training images"),
+    ])  # fmt: skip
 
 
 def _swept(configs: Sequence[Config]) -> str | None:
@@ -75,28 +89,27 @@ def _varies(*names: str) -> Callable[[Sequence[Config]], bool]:
 def sweep(inputs: Inputs) -> Drawing | None:
     """The sweep.
 
-    Test numbers (mean and standard deviation over seeds) against the swept hyperparameter. Where a curve is flat, it
-    makes no difference. Active units are the latent dimensions that a model with a posterior variance uses.
+    Test numbers (mean and standard deviation over seeds) against the swept hyperparameter: above, what it costs; below,
+    what it does to samples of N(0, I), to holes between the codes and to small steps. A model that ignores the
+    hyperparameter is a level line. Where a curve is flat, it makes no difference.
     """
     name = _swept(inputs.configs)
-    return None if name is None else _against(inputs, name, (
-        "test_elbo", "test_distortion", "test_rate", "test_active_units", "prior_frechet", "gaussian_frechet",
-    ))  # fmt: skip
-
-
-@figure(when=_varies("kl_weight"))
-def dose_response(inputs: Inputs) -> Drawing | None:
-    """Dose and response: the KL weight.
-
-    How far the codes are from N(0, I), what is lost by sampling it without a look at them, how much of their Gaussian
-    lies in holes, how much a small step changes, what it costs in distortion, and what rate is left, against the KL
-    weight (mean and standard deviation over seeds).
-    """
-    if len(values_of(inputs.configs, "kl_weight")) < 2:
+    if name is None:
         return None
-    return _against(inputs, "kl_weight", (
-        "kl_prior_knn", "prior_gap", "gaussian_hole_mass", "step_0_3_change", "test_distortion", "test_rate",
-    ))  # fmt: skip
+    chosen = inputs.choose(without=[name])
+    values = values_of(inputs.configs, name)
+    panels = {number: lines for number in SWEPT if (lines := _measured(inputs, chosen, {name: values}, number))}
+    if not panels:
+        return None
+    texts = {getattr(config, name): inputs.value(config, name) for config in inputs.configs if config.uses(name)}
+    x = values if is_number(name) else [texts[value] for value in values]
+    rows = math.ceil(len(panels) / 3)
+    drawn, axes = new_figure(rows, min(3, len(panels)), 10, 2.7 * rows)
+    looks = looks_of(inputs, chosen.configs, without=[name])
+    for ax, (number, lines) in zip(axes.flat, panels.items(), strict=False):
+        plots.sweep_curve(ax, x, lines, name, _axis_label(number), looks)
+    label_once(axes)
+    return _finish(inputs, chosen, drawn, looks)
 
 
 @figure(when=_varies("kl_weight"))
@@ -132,32 +145,48 @@ def rate_distortion(inputs: Inputs) -> Drawing | None:
 def heat_maps(inputs: Inputs) -> Drawing | None:
     """Latent dimensions against KL weight.
 
-    Mean ± standard deviation over seeds. The validation ELBO weighs both terms alike, so a setting may be chosen by
-    it. Brighter is better, or, for active units, higher. Look for where the ELBO is highest, and whether samples of
-    N(0, I) are nearest to test images there too.
+    Mean ± standard deviation over seeds, and first the models without a KL weight. Brighter is better, or, of a number
+    that has no better side, higher. Look for the brightest cell, and whether it is the same for all numbers.
     """
     weighted = [config for config in inputs.configs if config.uses("kl_weight")]
     every = {name: values_of(weighted, name) for name in ("latent_dim", "kl_weight")}
     shown = {name: spaced(values, MAX_VALUES, getattr(inputs.base, name)) for name, values in every.items()}
     chosen = inputs.choose(weighted, MAX_MAPS, without=list(every))
-    measured = {
-        number: _measured(inputs, chosen, shown, number)
-        for number in ("validation_elbo", "test_active_units", "prior_frechet")
-    }
-    labels = [inputs.label(config, list(every)) for config in chosen.configs]
-    maps = [(label, number) for label in labels for number, cells in measured.items() if label in cells]
+    measured = [(c, number, _cells(inputs, c, shown, number)) for c in chosen.configs for number in inputs.heat_maps]
+    maps = [(inputs.label(config, list(every)), number, *cells) for config, number, cells in measured if cells]
     dims, weights = shown.values()
     if min(len(dims), len(weights)) < 2 or not maps:
         return None
     drawn, axes = new_figure(len(maps), 1, 8, len(maps) * (1.2 + 0.55 * len(dims)))
-    names = [f"{dim}" for dim in dims], [f"{weight:g}" for weight in weights]
-    for ax, (label, number) in zip(axes.flat, maps, strict=True):
-        cells, better = measured[number][label], MEASUREMENTS[number].better
-        plots.heat_map(ax, cells, *names, "kl_weight", "latent_dim", _axis_label(number, 20), better)
-        if len(labels) > 1:
+    rows, names = [f"{dim}" for dim in dims], [f"{weight:g}" for weight in weights]
+    for ax, (label, number, cells, beside) in zip(axes.flat, maps, strict=True):
+        better = MEASUREMENTS[number].better
+        plots.heat_map(ax, cells, rows, [*beside, *names], "kl_weight", "latent_dim", _axis_label(number, 20), better)
+        if len(chosen.configs) > 1:
             ax.set_title(label)
     few, all_ = (math.prod(map(len, values.values())) for values in (shown, every))
     return finish(drawn, chosen.note or ("" if few == all_ else f"{few} of {all_} settings"))
+
+
+def _cells(
+    inputs: Inputs, setting: Config, axes: Mapping[str, Sequence[Any]], number: str
+) -> tuple[np.ndarray, list[str]] | None:
+    """Returns a number by latent_dim and KL weight, float[D, M + W, S]: first of the M models without a weight, named.
+
+    None if the setting does not have the number.
+    """
+    measured = [*_measured(inputs, Chosen([setting], ""), axes, number).values()]
+    if not measured:
+        return None
+    but = ["model", *MODEL_FIELDS, "latent_dim"]
+    others = [c for c in inputs.configs if not c.uses("kl_weight") and setting_of(c, but) == setting_of(setting, but)]
+    names = list[str]()
+    for group in reversed(grouped(others, lambda config: config.model)):
+        dims = {"latent_dim": axes["latent_dim"]}
+        for cells in _measured(inputs, Chosen(group, ""), dims, number).values():
+            measured.insert(0, cells[:, None])
+            names.insert(0, MODELS[group[0].model].title)
+    return np.concatenate(measured, axis=1), names
 
 
 @figure
@@ -165,23 +194,25 @@ def ladder(inputs: Inputs) -> Drawing | None:
     """What must be known of the codes.
 
     How far samples are from test images, and how many test images they cover, as more is known of the model's codes:
-    nothing (N(0, I)); their mean and covariance (a Gaussian); a mixture of ten Gaussians; the codes of training images
-    (mean and standard deviation over seeds). What a model gains from left to right is what its prior does not know.
+    nothing, so that N(0, I) is sampled; their mean and covariance (a Gaussian); a mixture of ten Gaussians; the codes
+    of training images themselves (mean and standard deviation over seeds). What a model gains from left to right is
+    what N(0, I) does not know of its codes.
     """
     chosen = inputs.choose([config for config in inputs.configs if config in inputs.numbers])
     dims = values_of(chosen.configs, "latent_dim")
     looks = looks_of(inputs, chosen.configs, without=["latent_dim"])
-    drawn, axes = new_figure(2, max(1, len(dims)), max(5.0, 3.2 * len(dims)), 4.8)
+    drawn, axes = new_figure(2, max(1, len(dims)), max(5.0, min(10.0, 4.2 * len(dims))), 5.4)
     for (row, number), (column, dim) in itertools.product(enumerate(("frechet", "coverage")), enumerate(dims)):
-        rungs = [_measured(inputs, chosen, {"latent_dim": [dim]}, f"{sampler}_{number}") for sampler in RUNGS.values()]
+        rungs = [_measured(inputs, chosen, {"latent_dim": [dim]}, f"{sampler}_{number}") for sampler in RUNGS]
         blank = np.full((1, _num_seeds(inputs)), np.nan)
         lines = {label: np.concatenate([rung.get(label, blank) for rung in rungs]) for label in looks}
         lines = {label: line for label, line in lines.items() if np.isfinite(line).any()}
         if lines:
             ax = axes[row, column]
-            plots.sweep_curve(ax, list(RUNGS), lines, "sampled from", LADDERS[number], looks)
+            plots.sweep_curve(ax, [*RUNGS.values()], lines, "known of the codes", LADDERS[number], looks)
+            ax.tick_params("x", labelrotation=90 if len(dims) > WIDE_LADDERS else 0)
             if number == "frechet":
-                ax.set(yscale="log", title=f"{dim} dimension{'s'[: dim - 1]}")
+                ax.set(yscale="log", title=_dimensions(dim))
                 ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
                 ax.yaxis.set_major_formatter("{x:g}")  # the default is a formula, and formulas are not set
                 ax.yaxis.set_minor_locator(NullLocator())
@@ -220,29 +251,15 @@ def kl_per_dimension(inputs: Inputs) -> Drawing | None:
     return _finish(inputs, chosen, drawn, looks)
 
 
+def _dimensions(count: int) -> str:
+    return f"{count} dimension{'s'[: count - 1]}"
+
+
 def _axis_label(name: str, width: int = 26) -> str:
     """Returns a measurement's label and unit, in lines of at most `width` characters where words allow it."""
     unit = [f"({MEASUREMENTS[name].unit})"] if MEASUREMENTS[name].unit else []
     label = MEASUREMENTS[name].label.replace("(0, I)", "(0,\N{NO-BREAK SPACE}I)")
     return "\n".join([*textwrap.wrap(label, width), *unit])
-
-
-def _against(inputs: Inputs, name: str, numbers: Sequence[str]) -> Drawing | None:
-    """Plots numbers against a hyperparameter, in a panel for each number that a run has."""
-    chosen = inputs.choose([config for config in inputs.configs if config.uses(name)], without=[name])
-    values = values_of(inputs.configs, name)
-    panels = {number: lines for number in numbers if (lines := _measured(inputs, chosen, {name: values}, number))}
-    if not panels:
-        return None
-    texts = {getattr(config, name): inputs.value(config, name) for config in inputs.configs if config.uses(name)}
-    x = values if is_number(name) else [texts[value] for value in values]
-    rows = math.ceil(len(panels) / 2)
-    drawn, axes = new_figure(rows, 2, 8, 2.5 * rows)
-    looks = looks_of(inputs, chosen.configs, without=[name])
-    for ax, (number, lines) in zip(axes.flat, panels.items(), strict=False):
-        plots.sweep_curve(ax, x, lines, name, _axis_label(number), looks)
-    label_once(axes)
-    return _finish(inputs, chosen, drawn, looks)
 
 
 def _measured(inputs: Inputs, chosen: Chosen, axes: Mapping[str, Sequence[Any]], number: str) -> dict[str, np.ndarray]:
@@ -255,8 +272,10 @@ def _measured(inputs: Inputs, chosen: Chosen, axes: Mapping[str, Sequence[Any]],
     cells: dict[str, dict[tuple[Any, ...], list[float]]] = {}
     for config, row in inputs.numbers.items():
         if setting_of(config, list(axes)) in shown and (value := row.get(number)) is not None:
-            place = tuple(getattr(config, name) for name in axes)
-            cells.setdefault(inputs.label(config, list(axes)), {}).setdefault(place, []).append(value)
+            at = cells.setdefault(inputs.label(config, list(axes)), {})
+            # A model that ignores a field has the same number at all of its values.
+            for place in itertools.product(*([getattr(config, n)] if config.uses(n) else axes[n] for n in axes)):
+                at.setdefault(place, []).append(value)
     shape = *map(len, axes.values()), _num_seeds(inputs)
     return {
         label: np.array([_pad(at.get(place, []), shape[-1]) for place in itertools.product(*axes.values())])
@@ -268,22 +287,26 @@ def _measured(inputs: Inputs, chosen: Chosen, axes: Mapping[str, Sequence[Any]],
 def _curves(inputs: Inputs, settings: Sequence[Config], split: str, term: str) -> dict[str, np.ndarray]:
     """Returns a metric per epoch, float[S, E] by label of each setting, NaN after a divergence.
 
-    Settings without the metric, or whose loss is their distortion, have none.
+    Settings without the metric have none.
     """
     curves: dict[str, list[list[float]]] = {}
     for config in (run for setting in settings for run in inputs.seeds(setting)):
         epochs = read_metrics(run_dir(inputs.workdir, config))
         values = [row.get(f"{split}_{term}") for row in epochs] if f"{split}_{term}" in epochs[0] else []
-        if values and (term != "loss" or values != [row.get(f"{split}_distortion") for row in epochs]):
-            curves.setdefault(inputs.label(config), []).append(_pad(values, config.num_epochs))
+        if values:
+            curves.setdefault(inputs.label(config, ["dataset", "latent_dim"]), []).append(
+                _pad(values, config.num_epochs)
+            )
     return {label: np.array(seeds) for label, seeds in curves.items()}
 
 
-def _finish(inputs: Inputs, chosen: Chosen, drawn: Figure, looks: Mapping[str, Look]) -> Drawing:
-    """Adds the key to the looks beneath the panels."""
+def _finish(
+    inputs: Inputs, chosen: Chosen, drawn: Figure, looks: Mapping[str, Look], more: Sequence[Line2D] = ()
+) -> Drawing:
+    """Adds the key to the looks, and more of it, beneath the panels."""
     several = any(len(inputs.seeds(config)) > 1 for config in chosen.configs)
     key = [Line2D([], [], label=label, **look._asdict()) for label, look in looks.items()]
-    share_legend(drawn, key, "mean ± sd over seeds" if several else None)
+    share_legend(drawn, [*key, *more], "mean ± sd over seeds" if several else None)
     return finish(drawn, chosen.note)
 
 

@@ -4,6 +4,7 @@
 that a class has one colour in every panel. Axes end at `limit` to all four sides.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,33 +14,27 @@ from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection
 from matplotlib.colors import to_rgba_array
 from matplotlib.lines import Line2D
-from matplotlib.markers import MarkerStyle
-from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from vae_jax.report.figures.style import CLASS_COLORS
 
 MAX_CLASS_NUMBERS = 40  # more would cover the codes
-MAX_NUMBERS = 200  # codes drawn as the number of their class
-NUMBER_SIZE = 6.5  # points
-BLACK = (0.0, 0.0, 0.0, 1.0)
+NUMBER_SIZE, MIN_WIDTH = 9, 110  # of numbers, and of a panel that has them, points
 
 
 def latent_codes(
     ax: Axes, codes: np.ndarray, labels: np.ndarray | None, limit: float, axis_labels: tuple[str, str],
-    classes: Sequence[int] | None, prior_dims: int = 2, frame: tuple[float, str] | None = None,
+    classes: Sequence[int] | None, prior_dims: int = 2,
 ) -> None:  # fmt: skip
-    """Plots codes as dots in the colours of their classes, some as the number of their class, and N(0, I).
+    """Plots codes as dots in the colours of their classes, with a number for each class, and N(0, I).
 
     Codes beyond the limit are counted. A prior of one dimension is drawn as lines across the first axis, of two as
-    circles. `frame` is half the side of a square around 0, and what it shows.
+    circles.
     """
-    colors = _class_colors(len(codes), labels, classes)
-    ax.scatter(codes[:, 0], codes[:, 1], s=3, c=colors, alpha=0.5, linewidths=0, rasterized=True)
-    _draw_prior(ax, prior_dims)
-    _draw_numbers(ax, codes, labels, _darker(colors), limit)
-    if frame is not None:
-        _draw_square(ax, 0, 0, *frame)
+    colors = class_colors(len(codes), labels, classes)
+    ax.scatter(codes[:, 0], codes[:, 1], s=6, c=colors, alpha=0.7, linewidths=0, rasterized=True)
+    draw_prior(ax, prior_dims)
+    _draw_numbers(ax, codes, labels, limit)
     if hidden := int((~(np.abs(codes) <= limit).all(axis=1)).sum()):
         box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 2}
         note = f"{hidden:,} of {len(codes):,} not shown"
@@ -49,14 +44,13 @@ def latent_codes(
 
 def posterior_ellipses(
     ax: Axes, codes: np.ndarray, logvar: np.ndarray | None, labels: np.ndarray | None, limit: float,
-    center: np.ndarray, classes: Sequence[int] | None, window: tuple[float, float, float] | None = None,
+    center: np.ndarray, classes: Sequence[int] | None,
 ) -> None:  # fmt: skip
     """Plots posteriors as ellipses of one standard deviation in the colours of their classes, and N(0, I).
 
-    `logvar` is float[N, 2], or None for points. The axes end at the limit from the center, float[2]. `window` is the
-    middle and half the side of a square that another panel enlarges, which is marked.
+    `logvar` is float[N, 2], or None for points. The axes end at the limit from the center, float[2].
     """
-    colors, sd = _class_colors(len(codes), labels, classes), np.zeros_like(codes)
+    colors, sd = class_colors(len(codes), labels, classes), np.zeros_like(codes)
     if logvar is not None:
         with np.errstate(over="ignore"):  # the variances of a diverged run may be infinite
             sd = np.exp(logvar / 2)
@@ -67,12 +61,9 @@ def posterior_ellipses(
             offset_transform=ax.transData, facecolors=to_rgba_array(colors[drawn], 0.2), edgecolors=colors[drawn],
             linewidths=0.8,
         ))  # fmt: skip
-    size = 14 if logvar is None else 5
+    size = 24 if logvar is None else 5
     ax.scatter(codes[drawn, 0], codes[drawn, 1], s=size, c=_darker(colors[drawn]), linewidths=0, zorder=3)
-    _draw_prior(ax)
-    if window is not None:
-        x, y, half = window
-        _draw_square(ax, x, y, half, "enlarged below")
+    draw_prior(ax)
     x, y = center
     ax.set(xlabel="z₁", ylabel="z₂", xlim=(x - limit, x + limit), ylim=(y - limit, y + limit), aspect="equal")
 
@@ -94,8 +85,8 @@ def plane_map(
         lines.set_path_effects([withStroke(linewidth=3.5, foreground="white")])
     # White with black edges shows on bright and dark ground alike.
     ax.scatter(codes[:, 0], codes[:, 1], s=3, color="white", edgecolors="black", linewidths=0.3, rasterized=True)
-    _draw_prior(ax, color="white", path_effects=[withStroke(linewidth=2.2, foreground="black")])
-    _draw_numbers(ax, codes, labels, np.tile(BLACK, (len(codes), 1)), limit, size=9, spacing=2)
+    draw_prior(ax, color="white", path_effects=[withStroke(linewidth=2.2, foreground="black")])
+    _draw_numbers(ax, codes, labels, limit)
     ax.set(xlabel="z₁", ylabel="z₂", xlim=extent[:2], ylim=extent[2:])
 
 
@@ -108,12 +99,12 @@ def level_bar(axes: Sequence[Axes], level: float, label: str) -> None:
 
 def class_key(classes: Sequence[int]) -> list[Line2D]:
     """Returns a labelled dot per class for a legend."""
-    colors = _class_colors(len(classes), np.asarray(classes), classes)
+    colors = class_colors(len(classes), np.asarray(classes), classes)
     return [Line2D([], [], color=color, marker="o", linestyle="", label=str(number))
             for color, number in zip(colors, classes, strict=True)]  # fmt: skip
 
 
-def _class_colors(count: int, labels: np.ndarray | None, classes: Sequence[int] | None) -> np.ndarray:
+def class_colors(count: int, labels: np.ndarray | None, classes: Sequence[int] | None) -> np.ndarray:
     """Returns a colour float[4] per code: by the rank of its class, or the first colour without labels."""
     if labels is None or classes is None:
         return np.repeat(CLASS_COLORS[:1], count, axis=0)
@@ -128,36 +119,30 @@ def _darker(colors: np.ndarray) -> np.ndarray:
     return np.column_stack([0.65 * colors[:, :3], colors[:, 3]])
 
 
-def _draw_square(ax: Axes, x: float, y: float, half: float, label: str) -> None:
-    look: dict[str, Any] = {"fill": False, "edgecolor": "0.3", "linewidth": 1.2, "zorder": 4}
-    ax.add_patch(Rectangle((x - half, y - half), 2 * half, 2 * half, label=label, **look))
+def _draw_numbers(ax: Axes, codes: np.ndarray, labels: np.ndarray | None, limit: float) -> None:
+    """Writes the number of each class near the median of its codes, on one that no other number covers.
 
-
-def _draw_numbers(
-    ax: Axes, codes: np.ndarray, labels: np.ndarray | None, colors: np.ndarray, limit: float,
-    size: float = NUMBER_SIZE, spacing: float = 1,
-) -> None:  # fmt: skip
-    """Draws some codes as the numbers of their classes, of a size in points, and not too near to each other."""
-    if labels is None or len(np.unique(labels)) > MAX_CLASS_NUMBERS:
-        return
+    A class whose nearest half is covered has none, and so has a panel too narrow for numbers.
+    """
     width = ax.get_window_extent().width / ax.figure.dpi * 72  # points, before the layout
-    height = 2 * limit * size / width  # in units of z
-    gap = spacing * height * np.array([0.65, 0.9])  # digits are narrow
-    chosen: list[int] = []
-    for index in np.flatnonzero((np.abs(codes) <= limit - height / 2).all(axis=1)):
-        if len(chosen) < MAX_NUMBERS and np.all((np.abs(codes[chosen] - codes[index]) > gap).any(axis=1)):
-            chosen.append(int(index))
-    for number in np.unique(labels[chosen]):
-        places = [index for index in chosen if labels[index] == number]
-        with matplotlib.rc_context({"text.parse_math": True}):  # between dollar signs, a text can be a marker
-            marker = MarkerStyle(f"${number}$")
-        ax.scatter(
-            codes[places, 0], codes[places, 1], s=size**2, color=colors[places[:1]], marker=marker,
-            linewidths=0, zorder=3, path_effects=[withStroke(linewidth=0.23 * size, foreground="white")],
-        )  # fmt: skip
+    if labels is None or len(np.unique(labels)) > MAX_CLASS_NUMBERS or width < MIN_WIDTH:
+        return
+    height = 2 * limit * NUMBER_SIZE / width  # in units of z
+    gap = 1.2 * height * np.array([0.75, 1])  # digits are narrow
+    taken = np.empty((0, 2))
+    inside = (np.abs(codes) <= limit - height / 2).all(axis=1)
+    look: dict[str, Any] = {"weight": "bold", "ha": "center", "va": "center", "zorder": 4}
+    for number in np.unique(labels[inside]):
+        own = codes[inside & (labels == number)]
+        nearest = np.argsort(np.linalg.norm(own - np.median(own, axis=0), axis=1))[: math.ceil(len(own) / 2)]
+        free = [place for place in own[nearest] if np.all((np.abs(taken - place) > gap).any(axis=1))]
+        if free:
+            taken = np.vstack([taken, free[0]])
+            text = ax.text(free[0][0], free[0][1], str(number), fontsize=NUMBER_SIZE, **look)
+            text.set_path_effects([withStroke(linewidth=2, foreground="white")])
 
 
-def _draw_prior(ax: Axes, dims: int = 2, color: str = "black", **look: Any) -> None:
+def draw_prior(ax: Axes, dims: int = 2, color: str = "black", **look: Any) -> None:
     """Draws one and two standard deviations of N(0, I) as circles, or of N(0, 1) as lines."""
     look |= {"color": color, "linestyle": "--", "linewidth": 1}
     angle, name = np.linspace(0, 2 * np.pi, 181), "N(0, I)" if dims == 2 else "N(0, 1)"

@@ -14,16 +14,22 @@ from numpy.typing import ArrayLike
 
 from vae_jax.report.figures.style import SERIES_COLORS, SERIES_LINES, Look, ordered_colors
 
+LABEL_GAP = 16  # points between labels along a line
 MAX_TICKS = 12  # values of a hyperparameter that have a tick
 
 
-def training_curve(ax: Axes, curves: Mapping[str, np.ndarray], ylabel: str, looks: Mapping[str, Look]) -> None:
-    """Plots the mean over seeds of float[S, E] by label at epochs 1 to E, in a band of ± one standard deviation."""
+def training_curve(
+    ax: Axes, curves: Mapping[str, np.ndarray], ylabel: str, looks: Mapping[str, Look], width: float = 1.5
+) -> None:
+    """Plots the mean over seeds of float[S, E] by label at epochs 1 to E, in a band of ± one standard deviation.
+
+    `width` is that of the lines, points.
+    """
     for label, values in curves.items():
         mean, sd = _mean_sd(values, axis=0)
         epochs, color = np.arange(1, len(mean) + 1), looks[label].color
         marker = looks[label].marker if len(mean) == 1 else ""  # a line through one point is invisible
-        ax.plot(epochs, mean, color=color, linestyle=looks[label].linestyle, marker=marker)
+        ax.plot(epochs, mean, color=color, linestyle=looks[label].linestyle, marker=marker, linewidth=width)
         ax.fill_between(epochs, mean - sd, mean + sd, color=color, alpha=0.2, linewidth=0)
     ax.set(xlabel="epoch", ylabel=ylabel, xlim=(0.5, max(values.shape[1] for values in curves.values()) + 0.5))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -49,7 +55,8 @@ def sweep_curve(
         ax.xaxis.set_minor_locator(NullLocator())
         crowded = 12
     step = math.ceil(len(x) / MAX_TICKS)
-    ax.set_xticks(points[::step], texts[::step], rotation=30 if sum(map(len, texts[::step])) > crowded else 0)
+    width = sum(max(map(len, text.split("\n"))) for text in texts[::step])
+    ax.set_xticks(points[::step], texts[::step], rotation=30 if width > crowded else 0)
     if all(np.all(each[np.isfinite(each)] % 1 == 0) for each in values.values()):
         ax.yaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))  # there is no half of a dimension
     ax.set(xlabel=xlabel, ylabel=ylabel)
@@ -68,14 +75,16 @@ def rate_distortion(
         Alemi et al. 2018, "Fixing a Broken ELBO" (arXiv:1711.00464), figure 1.
     """
     colors = ordered_colors(shades) if shades is not None else [SERIES_COLORS[i % 5] for i in range(len(rate))]
+    means = []
     for index, (label, color) in enumerate(zip(rate, colors, strict=True)):
         line, marker = SERIES_LINES[index % len(SERIES_LINES)]
         x, y = (_mean_sd(each[label], axis=1)[0] for each in (rate, distortion))
         ax.scatter(rate[label], distortion[label], s=14, color=color, marker=marker, alpha=0.6, linewidths=0)
         ax.plot(x, y, label=label, color=color, linestyle=line)
-        for text, place in zip(point_labels, zip(x, y, strict=True), strict=True):
-            ax.annotate(text, place, (4, 4), textcoords="offset points", fontsize="small")
+        means.append((x, y))
     _iso_elbo(ax)
+    for x, y in means:
+        _label_points(ax, x, y, point_labels)
     ax.xaxis.set_major_locator(MaxNLocator(6))  # long numbers would overlap
     ax.set(xlabel="rate (nats per image)", ylabel="distortion (nats per image)")
     ax.legend()
@@ -131,6 +140,16 @@ def _mean_sd(values: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of the finite values; NaN for the mean of none and the deviation of one."""
     finite = np.ma.masked_invalid(values)
     return finite.mean(axis).filled(np.nan), finite.std(axis, ddof=1).filled(np.nan)
+
+
+def _label_points(ax: Axes, x: np.ndarray, y: np.ndarray, texts: Sequence[str]) -> None:
+    """Writes texts beside the points float[N] of a line, but not where one would cover the one before."""
+    last = np.full(2, -np.inf)
+    for text, place in zip(texts, np.column_stack([x, y]), strict=True):
+        at = ax.transData.transform(place) / ax.figure.dpi * 72  # points
+        if np.isfinite(at).all() and np.abs(at - last).max() > LABEL_GAP:
+            ax.annotate(text, place, (4, 4), textcoords="offset points", fontsize="small")
+            last = at
 
 
 def _iso_elbo(ax: Axes) -> None:

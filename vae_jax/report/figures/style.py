@@ -39,7 +39,7 @@ class Look(NamedTuple):
 # No figure is wider than 10 inches. Printed 7 inches wide, it has no text smaller than 6.5 points.
 _LOOK: dict[Any, Any] = {
     "figure.constrained_layout.h_pad": 0.08, "figure.constrained_layout.w_pad": 0.12,
-    "savefig.bbox": "tight", "pdf.fonttype": 42, "lines.markersize": 4.5,
+    "savefig.bbox": "tight", "pdf.fonttype": 42, "svg.hashsalt": "vae_jax", "lines.markersize": 4.5,
     "font.size": 10.5, "axes.titlesize": 11, "figure.titlesize": 11, "xtick.labelsize": 9.5, "ytick.labelsize": 9.5,
     "legend.fontsize": 9.5, "legend.title_fontsize": 9.5, "legend.frameon": False,
     "axes.spines.top": False, "axes.spines.right": False,
@@ -49,6 +49,7 @@ _LOOK: dict[Any, Any] = {
 _METADATA: dict[str, dict[str, Any]] = {
     "png": {"Software": None},
     "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+    "svg": {"Creator": None, "Date": None, "Format": None, "Type": None},
 }
 _lock = threading.RLock()  # rcParams are global
 
@@ -65,19 +66,20 @@ def in_style() -> Iterator[None]:
 
 
 def new_figure(
-    rows: int, columns: int, width: float, height: float, height_ratios: Sequence[float] | None = None
-) -> tuple[Figure, np.ndarray]:
+    rows: int, columns: int, width: float, height: float, height_ratios: Sequence[float] | None = None,
+    width_ratios: Sequence[float] | None = None,
+) -> tuple[Figure, np.ndarray]:  # fmt: skip
     """Makes an empty figure of this size in inches, and returns it with its axes, object[rows, columns]."""
     # A constrained layout can cut off titles of axes that have a fixed aspect; a compressed one does not.
     figure = Figure(figsize=(width, height), layout="compressed")
-    return figure, figure.subplots(rows, columns, squeeze=False, height_ratios=height_ratios)
+    return figure, figure.subplots(rows, columns, squeeze=False, height_ratios=height_ratios, width_ratios=width_ratios)
 
 
-def render(figure: Figure) -> dict[str, bytes]:
-    """Renders a figure as PNG and PDF, by suffix, without empty margins; equal figures give equal bytes."""
-    figure.draw_without_rendering()  # finds the layout, once for both files
+def render(figure: Figure, formats: Sequence[str]) -> dict[str, bytes]:
+    """Renders a figure in some of `FIGURE_FORMATS`, without empty margins; equal figures give equal bytes."""
+    figure.draw_without_rendering()  # finds the layout, once for all files
     figure.set_layout_engine("none")
-    files = {suffix: io.BytesIO() for suffix in _METADATA}
+    files = {suffix: io.BytesIO() for suffix in formats}
     for suffix, file in files.items():
         figure.savefig(file, format=suffix, dpi=DPI, metadata=_METADATA[suffix])
     return {suffix: file.getvalue() for suffix, file in files.items()}
