@@ -42,26 +42,33 @@ def fresh():
     return train("none")
 
 
-def test_a_program_from_the_cache_gives_the_same_bits_and_parts_of_programs_are_replaced(tmp_path, fresh):
-    assert train(tmp_path) == fresh  # compiles, and says nothing
-    written = {path: path.stat() for path in tmp_path.glob("*/*-cache")}
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A folder that a process has kept its programs in, what they are like there, and that process's result."""
+    folder = tmp_path_factory.mktemp("kept")
+    result = train(folder)
+    return folder, {path: path.stat() for path in folder.glob("*/*-cache")}, result
+
+
+def test_a_program_from_the_cache_gives_the_same_bits_and_parts_of_programs_are_replaced(kept, fresh):
+    folder, written, result = kept
+    assert result == fresh  # compiles, and says nothing
     assert len(written) > 1
-    assert train(tmp_path) == fresh
+    assert train(folder) == fresh
     assert {path: path.stat().st_mtime_ns for path in written} == {p: s.st_mtime_ns for p, s in written.items()}
     for path in written:  # a writer was killed, or a disk was full
         path.write_bytes(path.read_bytes()[:99])
         path.with_name(path.name.removesuffix("-cache") + "-atime").unlink()
-    assert train(tmp_path) == fresh
-    assert {path: path.stat().st_size > 99 for path in tmp_path.glob("*/*-cache")} == dict.fromkeys(written, True)
+    assert train(folder) == fresh
+    assert {path: path.stat().st_size > 99 for path in folder.glob("*/*-cache")} == dict.fromkeys(written, True)
 
 
-def test_programs_that_were_not_used_for_longest_make_room(tmp_path, fresh):
-    train(tmp_path)
-    sizes = [path.stat().st_size for path in tmp_path.glob("*/*-cache")]
+def test_programs_that_were_not_used_for_longest_make_room(tmp_path, kept, fresh):
+    sizes = [stat.st_size for stat in kept[1].values()]
     limit = max(sizes) + min(sizes)
     assert sum(sizes) > limit
-    assert train(tmp_path / "small", limit) == fresh
-    assert 0 < sum(path.stat().st_size for path in (tmp_path / "small").glob("*/*-cache")) <= limit
+    assert train(tmp_path, limit) == fresh
+    assert 0 < sum(path.stat().st_size for path in tmp_path.glob("*/*-cache")) <= limit
 
 
 def test_without_a_place_to_write_everything_is_compiled_and_the_user_is_told(tmp_path, fresh):
