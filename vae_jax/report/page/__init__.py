@@ -4,7 +4,6 @@ import base64
 import functools
 import hashlib
 import io
-import math
 import re
 import textwrap
 import urllib.parse
@@ -19,7 +18,7 @@ from PIL import Image
 
 from vae_jax.claims.answer import answer
 from vae_jax.claims.choice import CRITERIA, choose
-from vae_jax.claims.results import Results
+from vae_jax.claims.results import Results, csv_of
 from vae_jax.claims.summary import DASH, SUMMARY, explain_spread, summarize
 from vae_jax.claims.verdicts import describe_others, judge
 from vae_jax.config import FIELDS, Experiment, varying_fields
@@ -36,6 +35,7 @@ MAX_BYTES = 8_000_000  # of the page, whatever its images and networks are
 EXPLORER_BYTES = 150_000  # of the page, for the scripts of an explorer and for texts in place of what is left out
 MAX_SIZE = (1800, 8000)  # width and height of an embedded image, pixels; the whole figure lies beside the report
 WEBP_QUALITY = 80  # side by side nobody tells it from 90, at two thirds of the bytes; dots and thin lines stay sharp
+OPEN_FIGURES = 2  # the first; the others open with a click
 MAX_ALT = 240  # characters of the text that stands for a figure
 CSS_PIXELS_PER_PIXEL = 96 / 300  # figures are saved at 300 dpi; at their size in inches all have text of one size
 
@@ -62,9 +62,11 @@ TEMPLATE.globals.update({
     "POLICY": POLICY,
     "explorer_style": _read("explorer.css"),
     "explorer_script": _read(*SCRIPTS),
+    "claims_style": _read("claims.css"),
     "story_style": _read("story.css"),
     "story_script": _read("story.js"),
-    "CRITERIA": CRITERIA, "DASH": DASH, "MEASUREMENTS": MEASUREMENTS, "MODELS": MODELS,
+    "CRITERIA": CRITERIA, "DASH": DASH,
+    "OPEN_FIGURES": OPEN_FIGURES, "SUMMARY": SUMMARY, "MEASUREMENTS": MEASUREMENTS, "MODELS": MODELS,
     "facts": facts, "tables": tables, "explain_spread": explain_spread,
     "quote": functools.partial(urllib.parse.quote, safe="", errors="replace"),
 })  # fmt: skip
@@ -126,12 +128,13 @@ def render(
         varying=[name for name in varying_fields(results.configs) if name != "seed"],
         english=Markup("" if language == "en" else ' lang="en"'),  # of what other rooms say in English only
         counts=_counts(results, _),
-        columns=columns,
+        columns=columns, num_settings=len(settings), csv=_csv(results),
+        translated=functools.partial(_translated, _),
         headings=[*settings[:-1], _("seeds"), *(_(MEASUREMENTS[name].label) for name in SUMMARY)],
         numbers=[cell for row in summary.rows for cell in zip(SUMMARY, row[len(settings) :], strict=True)],
         has_dash=any(row[column] == DASH for row in summary.rows for column in columns),
         numeric=numeric + [True] * (len(summary.columns) - len(settings)),
-        verdict_tables=tables.arrange(judge(results), describe_others(results), _), nan=math.nan,
+        verdict_tables=tables.arrange(judge(results), describe_others(results), _),
         floors=_floors(results),
         alt=_alt,
         story=story.build(results, live, _),
@@ -197,6 +200,18 @@ def _in_scripts(_: Language) -> dict[str, str]:
     """The translations of the texts of the scripts."""
     scripts = TEMPLATE.globals["explorer_script"]
     return {english: text for english, text in _.translations.items() if f'"{english}"' in scripts}
+
+
+def _translated(_: Language, text: str) -> Markup | str:
+    """A text of another room, such as a caption; marked as English where a part of it has no translation."""
+    found = _.whole(text)
+    return Markup('<span lang="en">{}</span>').format(text) if found is None else found
+
+
+def _csv(results: Results) -> str:
+    """results.csv as a data URI, so that a page that was mailed holds every number."""
+    content = base64.b64encode(csv_of(results).encode()).decode("ascii")
+    return f"data:text/csv;base64,{content}"
 
 
 def _counts(results: Results, _: Language) -> str:

@@ -44,6 +44,18 @@ class Language:
         """
         return "; ".join(map(self._part, text.split("; ")))
 
+    def whole(self, text: str) -> str | None:
+        """Translates a text of sentences of which some have numbers in them; None unless all have a translation.
+
+        The longest beginning that is known is translated as it is, and the rest sentence by sentence.
+        """
+        if self.code == "en":
+            return text
+        known = max((english for english in self.translations if text.startswith(english)), key=len, default="")
+        rest = [sentence for sentence in re.split(r"(?<=[.?]) ", text[len(known) :].strip()) if sentence]
+        parts = [self.translations.get(known, ""), *map(self._part, rest)]
+        return None if any(part in rest for part in parts) else " ".join(filter(None, parts))
+
     def _part(self, text: str) -> str:
         for english, translation in self.translations.items():
             pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[\\w-]+)", re.escape(english))
