@@ -23,7 +23,7 @@ from vae_jax.files import write_json, write_text
 from vae_jax.measure.measurements import MEASUREMENTS
 from vae_jax.model import objectives
 from vae_jax.report import page
-from vae_jax.report.page import Embedded, embed
+from vae_jax.report.page import Embedded, embed, terms
 from vae_jax.report.page.language import Language
 from vae_jax.report.page.record import number
 from vae_jax.workdir import Picture, run_dir, write_record
@@ -172,7 +172,8 @@ def test_everything_is_there_in_its_order(workdir):
     assert parsed.texts("h1") == ["ae_vs_vae"]
     assert parsed.texts("h2") == [CLAIMS, STORY, "Figures", "Results", "Provenance"]
     assert [" ".join(text.split()) for text in parsed.texts("summary")] == [
-        *FOLDED, "1. Samples of N(0, I)", "2. Latent space", "Table of results", "What the numbers mean", "Runs",
+        *FOLDED, "The two losses, as code",
+        "1. Samples of N(0, I)", "2. Latent space", "Table of results", "What the numbers mean", "Runs",
         *(config.name for config in EXPERIMENT.configs), "Data, versions, machine",
     ]  # fmt: skip
     body = parsed.texts("body")[0]
@@ -575,19 +576,19 @@ def test_a_card_has_both_numbers_their_difference_and_a_sentence():
         "change of the decode over 0.3 sd":
             "2. A small step between codes changes the image of the VAE less than that of the AE "
             "The VAE has smaller changes over a small step. "
-            "change of the decode over 0.3 sd (variances of all decodes) matters from 0.02 Picture: L "
+            "change of the decode over 0.3 sd (variances of all decodes) matters from 0.02 definition Picture: L "
             "supported AE 0.905 VAE 0.105 difference -0.800 [-0.830, -0.770] p < 0.001, 2 seeds",
         "gap of N(0, I) samples":
             "1. N(0, I) can be sampled without looking at the codes of the VAE, less so at those of the AE "
-            "No difference that matters. gap of N(0, I) samples (squared feature distance) matters from 40 "
+            "No difference that matters. gap of N(0, I) samples (squared feature distance) matters from 40 definition "
             "level AE 400 VAE 400 difference 0 [0, 0] p 1, 2 seeds",
         "test distortion":
             "3. The price: the VAE reconstructs worse than the AE The VAE has worse reconstructions. "
-            "test distortion (nats per image) matters from 1.1 "
+            "test distortion (nats per image) matters from 1.1 definition "
             "supported AE 144.5 VAE 150.5 difference 6.0 [3.0, 9.0] p 0.027, 2 seeds",
     }  # fmt: skip
     links = {"".join(text): attrs["href"] for tag, attrs, text in parsed.elements if tag == "a"}
-    assert links["change of the decode over 0.3 sd"] == "#term-step_0_3_change"
+    assert links["definition"] == "#term-test_distortion"  # the last
     assert links["Picture: L"] == "#figure-2"
     assert CLAIMS not in render({AE0: ROWS[AE0]}).texts("h2")
 
@@ -639,6 +640,40 @@ def test_more_than_four_settings_have_a_map_whose_cells_open_their_rows():
         "The VAE has smaller changes over a small step from KL weight 1 on (2 dimensions), up to KL weight 1 "
         "(8 dimensions). Against the claim, the VAE has larger changes over a small step at KL weight 4 (8 dimensions)."
     ) in cards(parsed)["change of the decode over 0.3 sd"]
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "nats"), ("ko", "nat")])
+def test_the_first_use_of_a_word_opens_what_it_means(language, words):
+    parsed = render(language=language)
+    buttons = [("".join(text), attrs["popovertarget"]) for tag, attrs, text in parsed.elements
+               if tag == "button" and attrs.get("class") == "word"]  # fmt: skip
+    assert len(buttons) == len({target for _, target in buttons}) >= 4  # each once
+    assert {"N(0, I)", words} < {text for text, _ in buttons}
+    lines = {attrs["id"]: "".join(text) for tag, attrs, text in parsed.elements if attrs.get("class") == "meaning"}
+    assert set(lines) == {target for _, target in buttons}
+    meanings = {text: lines[target] for text, target in buttons}
+    assert "1.44" in meanings[words]
+    assert meanings["N(0, I)"].startswith("N(0, I) ")
+
+
+def test_no_word_is_marked_in_a_link_a_button_or_a_script():
+    page_of = "<h2>prior</h2><a>nat</a><script>nat</script><p>a prior, and natural or nats</p><main></main>"
+    html = terms.explain(page_of, Language())
+    assert html.startswith("<h2>prior</h2><a>nat</a><script>nat</script><p>a <button")
+    assert html.count("<button") == 2
+    assert "natural or <button" in html
+
+
+@pytest.mark.parametrize(
+    ("names", "noun"),
+    [(["mnist_5k", "mnist", "binarized_mnist"], "digit"), (["fashion_mnist"], "image"), (["npz:digits.npz"], "image"),
+     (["mnist", "kmnist"], "image")],
+)  # fmt: skip
+def test_images_are_digits_only_where_their_data_sets_say_so(monkeypatch, names, noun):
+    found = []
+    monkeypatch.setattr(page, "Language", lambda code, noun: found.append(noun) or Language(code, noun))
+    render({Config(dataset=name): {} for name in names}, figures=[])
+    assert found == [noun]
 
 
 def test_all_other_numbers_are_folded_and_have_no_verdict():

@@ -22,11 +22,12 @@ from vae_jax.claims.results import Results, csv_of
 from vae_jax.claims.summary import DASH, SUMMARY, explain_spread, summarize
 from vae_jax.claims.verdicts import describe_others, judge
 from vae_jax.config import FIELDS, Experiment, varying_fields
+from vae_jax.data import noun_of
 from vae_jax.errors import UserError
 from vae_jax.files import write_text
 from vae_jax.measure.measurements import MEASUREMENTS
 from vae_jax.models import MODELS
-from vae_jax.report.page import explorer, story, tables
+from vae_jax.report.page import explorer, story, tables, terms
 from vae_jax.report.page import record as facts
 from vae_jax.report.page.language import Language
 from vae_jax.workdir import Picture, read_record
@@ -41,7 +42,8 @@ CSS_PIXELS_PER_PIXEL = 96 / 300  # figures are saved at 300 dpi; at their size i
 
 FOLDER = Path(__file__).parent
 SCRIPTS = (
-    "language.js", "noise.js", "look.js", "digits.js", "network.js", "plane.js", "pad.js", "panel.js", "explorer.js",
+    "language.js", "noise.js", "look.js", "digits.js", "network.js", "plane.js", "pad.js", "panel.js", "save.js",
+    "explorer.js",
 )  # fmt: skip  # in this order, in one element
 POLICY = "content-security-policy"  # stands in the template for the policy, which needs the hashes of what is rendered
 
@@ -113,7 +115,8 @@ def render(
 
     `live` is what `explorer.build` returns, and `answer` the sentences that answer the question, in the language.
     """
-    _, summary = Language(language), summarize(results)
+    nouns = {noun_of(config.dataset) for config in results.configs}
+    _, summary = Language(language, nouns.pop() if len(nouns) == 1 else "image"), summarize(results)
     is_too_large, live = live is not None and not live["runs"], live if live and live["runs"] else None
     settings = summary.columns[: summary.num_settings]
     columns = [
@@ -143,7 +146,7 @@ def render(
         scalars=[name for name in results.measured if MEASUREMENTS[name].kind is not list],
     )  # fmt: skip
     # A command line may hold bytes that are no UTF-8. Python carries them as surrogates, which cannot be written.
-    return _with_policy(page.encode(errors="replace").decode())
+    return _with_policy(terms.explain(page.encode(errors="replace").decode(), _))
 
 
 def _with_policy(page: str) -> str:
@@ -197,9 +200,9 @@ def _alt(picture: Picture) -> str:
 
 
 def _in_scripts(_: Language) -> dict[str, str]:
-    """The translations of the texts of the scripts."""
+    """The translations of the texts of the scripts, and the nouns in them."""
     scripts = TEMPLATE.globals["explorer_script"]
-    return {english: text for english, text in _.translations.items() if f'"{english}"' in scripts}
+    return {english: text for english, text in _.translations.items() if f'"{english}"' in scripts} | _.nouns
 
 
 def _translated(_: Language, text: str) -> Markup | str:
