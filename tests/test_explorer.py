@@ -23,8 +23,9 @@ from PIL import Image
 
 from vae_jax import data, files, workdir
 from vae_jax.claims import results
+from vae_jax.claims.claims import CLAIMS
 from vae_jax.claims.verdicts import VERDICTS
-from vae_jax.config import LANGUAGES, Config, Experiment
+from vae_jax.config import LANGUAGES, Config, Experiment, expand
 from vae_jax.data.identity import identity_of
 from vae_jax.measure.subsets import subset
 from vae_jax.model import networks
@@ -1243,6 +1244,33 @@ def test_marks_have_a_colour_each_and_on_paper_a_verdict_is_no_white_on_white(br
     blanks = tab.evaluate("[...document.querySelectorAll('.ex-empty + .ex-grid')].map((e) => e.offsetHeight)")
     assert set(blanks) == {0}
     tab.tab.emulate_media(media="screen")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+def test_the_page_of_a_sweep_fits_the_screen_and_its_table_is_not_cut_off(browser, tmp_path, width, height):
+    """A sweep of KL weight and dimensions: what is below the first screen is short, and the last column is seen."""
+    grid = {"latent_dim": (2, 16), "seed": (0, 1, 2)}
+    configs = [*expand(Config(model="ae"), grid), *expand(Config(), grid | {"kl_weight": (0.1, 0.25, 1.0, 4.0)})]
+    names = ("validation_elbo", "validation_distortion", "prior_frechet", *(claim.measurement for claim in CLAIMS))
+    rows = {config: {name: 150 + RANDOM.normal() for name in names} | {"mean_image_distortion": 206.0}
+            for config in configs}  # fmt: skip
+    experiment = Experiment(name="sweep", question="What does a sweep look like?")
+    html = page.render(experiment, {}, results.Results(tuple(configs), rows, {}), [])
+    files.write_text(tmp_path / "sweep.html", html)
+    tab = browser.new_page()
+    tab.open((tmp_path / "sweep.html").as_uri(), width, height)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    assert tab.evaluate("document.documentElement.scrollHeight") < (6000 if width > 600 else 9500)
+    if width > 600:
+        inside, across = tab.evaluate("(({clientWidth, scrollWidth}) => [clientWidth, scrollWidth])"
+                                      "(document.querySelector('.settings .scroll'))")  # fmt: skip
+        assert across <= inside
+    tops = tab.evaluate("[...document.querySelectorAll('.card')].map((card) => card.getBoundingClientRect().top)")
+    heights = tab.evaluate("[...document.querySelectorAll('.card')].map((card) => card.offsetHeight)")
+    assert len(tops) == 7
+    if width > 600:
+        assert tops[0] == tops[1]
+        assert len(set(heights)) > 1  # a short card is not stretched to a long one
 
 
 def test_scripts_speak_the_language_of_the_page(browser, told):
