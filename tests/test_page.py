@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vae_jax.claims import results
+from vae_jax.claims import claims, results
 from vae_jax.claims.results import Results
 from vae_jax.claims.summary import SUMMARY
 from vae_jax.config import Config, Experiment, expand
@@ -52,6 +52,7 @@ RECORD: dict[str, Any] = {
     "wall_seconds": 192.4,
 }  # fmt: skip
 STORY, CLAIMS = "From an autoencoder to a VAE", "What is often said, and what was measured here"  # headings
+STEPS = claims.CLAIMS[3]
 FOLDED = ["All other numbers of VAE and AE: described, not judged", "How a verdict is reached"]  # of the claims
 IMAGE = Embedded("data:image/webp;base64,UklGRg==", 640, 480)
 
@@ -178,7 +179,7 @@ def test_everything_is_there_in_its_order(workdir):
     ]  # fmt: skip
     body = parsed.texts("body")[0]
     order = [
-        "ae_vs_vae", "What does it cost?", CLAIMS, "VAE compared with AE", "small steps", "A small step between codes",
+        "ae_vs_vae", "What does it cost?", CLAIMS, "VAE compared with AE", STEPS.topic, "A small step between codes",
         "price", "corrected for", "Holm's, so that any", STORY, "Figures", "See holes.", "PNG", "PDF", "2. Latent",
         "Circles.", "Results", "results.csv", "What the numbers mean", AE0.name,
         "Provenance", RECORD["command"], "4 runs on mnist_5k", "9f" * 32,
@@ -575,7 +576,7 @@ def test_a_card_has_both_numbers_their_difference_and_a_sentence():
     assert cards(parsed) == {
         "change of the decode over 0.3 sd":
             "2. A small step between codes changes the image of the VAE less than that of the AE "
-            "The VAE has smaller changes over a small step. "
+            f"The VAE has {STEPS.gain}. "
             "change of the decode over 0.3 sd (variances of all decodes) matters from 0.02 definition Picture: L "
             "supported AE 0.905 VAE 0.105 difference -0.800 [-0.830, -0.770] p < 0.001, 2 seeds",
         "gap of N(0, I) samples":
@@ -600,7 +601,7 @@ def test_a_strip_has_a_mark_for_each_setting_of_each_claim_and_opens_its_card():
     parsed = render(rows)
     strip = parsed.texts("ul", **{"class": "strip"})[0].split("\n")
     assert [line.strip() for line in strip if line.strip()] == [
-        "sampling without a look at the codes", "small steps", "reconstruction",
+        claims.CLAIMS[0].topic, STEPS.topic, claims.CLAIMS[-1].topic,
     ]  # fmt: skip
     marks = [(attrs["class"], attrs["aria-label"]) for tag, attrs, _ in parsed.elements if attrs.get("role") == "img"]
     assert marks[:4] == [
@@ -637,8 +638,8 @@ def test_more_than_four_settings_have_a_map_whose_cells_open_their_rows():
     assert of_row[rows_linked[11]].split(" 0.9")[0] in ("KL weight 4, 8 dimensions", "8 dimensions, KL weight 4")
     assert of_row[rows_linked[11]].endswith("contradicted")
     assert (
-        "The VAE has smaller changes over a small step from KL weight 1 on (2 dimensions), up to KL weight 1 "
-        "(8 dimensions). Against the claim, the VAE has larger changes over a small step at KL weight 4 (8 dimensions)."
+        f"The VAE has {STEPS.gain} from KL weight 1 on (2 dimensions), up to KL weight 1 (8 dimensions). "
+        f"Against the claim, the VAE has {STEPS.loss} at KL weight 4 (8 dimensions)."
     ) in cards(parsed)["change of the decode over 0.3 sd"]
 
 
