@@ -643,6 +643,15 @@ def test_more_than_four_settings_have_a_map_whose_cells_open_their_rows():
     ) in cards(parsed)["change of the decode over 0.3 sd"]
 
 
+def test_a_field_that_some_settings_do_not_read_has_a_dash_in_the_map():
+    grid = {"model": ("ae", "vae"), "seed": (0, 1)}
+    configs = expand(Config(optimizer="adamw"), grid | {"weight_decay": (0.1, 0.2, 0.3, 0.4)})
+    configs = [*configs, *expand(Config(), grid)]  # Adam has no weight decay
+    parsed = render({c: evaluation(c.model, c.seed) for c in configs}, figures=[])
+    (table,) = parsed.texts("table", **{"class": "map"})
+    assert "weight_decay 0.1weight_decay 0.2weight_decay 0.3weight_decay 0.4weight_decay –" in table
+
+
 @pytest.mark.parametrize(("language", "words"), [("en", "nats"), ("ko", "nat")])
 def test_the_first_use_of_a_word_opens_what_it_means(language, words):
     parsed = render(language=language)

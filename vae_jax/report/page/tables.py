@@ -58,7 +58,8 @@ class VerdictTable(NamedTuple):
         shared = [name for name in varying_fields(models) if name not in ("model", "seed")]
         own = [name for name in varying_fields(baselines) if name not in ("model", "seed", *shared)]
         return {
-            text: settings_texts(model, shared)
+            text: dict.fromkeys(shared, DASH)  # of a field that a run of these settings does not read
+            | settings_texts(model, shared)
             | {f"{self.baseline}: {name}": value for name, value in settings_texts(baseline, own).items()}
             for text, model, baseline in zip(pairs, models, baselines, strict=True)
         }
