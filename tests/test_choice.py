@@ -84,13 +84,24 @@ def test_a_setting_with_a_run_that_has_no_number_is_not_chosen():
 def test_models_and_data_sets_are_kept_apart():
     rows = dict(sweep(lambda weight, seed: weight).rows)
     rows |= {dataclasses.replace(config, model="rae"): row for config, row in rows.items()}
-    assert [choice.model for choice in choose(results_of(rows))] == ["vae", "rae"]
+    vae, rae, every = choose(results_of(rows))
+    assert (vae.model, rae.model, every.model) == ("vae", "rae", "")
     rows = dict(sweep(lambda weight, seed: weight).rows)
     rows |= {dataclasses.replace(config, dataset="kmnist"): {"validation_elbo": 9 - c} for c, config in enumerate(rows)}
     choices = choose(results_of(rows))
     assert [(choice.within, choice.setting) for choice in choices] == [
         ("dataset mnist_5k", "kl_weight 2"), ("dataset kmnist", "kl_weight 0.5"),
     ]  # fmt: skip
+
+
+def test_the_best_of_all_models_is_named_with_its_model():
+    rows = dict(sweep(lambda weight, seed: 10 * weight + NOISE[seed], name="validation_distortion").rows)
+    rows |= sweep(lambda weight, seed: 1 + NOISE[seed], name="validation_distortion", model="ae", weights=(1.0,)).rows
+    vae, every = choose(results_of(rows))
+    assert (vae.model, vae.setting) == ("vae", "kl_weight 0.5")
+    assert (every.model, every.setting, every.next_setting) == ("", "AE", "VAE, kl_weight 0.5")
+    assert (every.settings, every.estimate.value) == (4, pytest.approx(-4))
+    assert "all" in rendered(results_of(rows)).texts("td")
 
 
 def test_one_setting_is_no_choice():

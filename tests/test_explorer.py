@@ -23,7 +23,9 @@ from PIL import Image
 
 from vae_jax import data, files, workdir
 from vae_jax.claims import results
-from vae_jax.config import LANGUAGES, Config, Experiment
+from vae_jax.claims.claims import CLAIMS
+from vae_jax.claims.verdicts import VERDICTS
+from vae_jax.config import LANGUAGES, Config, Experiment, expand
 from vae_jax.data.identity import identity_of
 from vae_jax.measure.subsets import subset
 from vae_jax.model import networks
@@ -673,7 +675,7 @@ def test_arrow_keys_move_the_point_and_say_where_it_is(tab):
 
 def test_the_same_digit_is_shown_in_both_planes(tab):
     tab.click('input[value="digit"]')
-    near = "[...document.querySelectorAll('.ex-near canvas')].map((canvas) => canvas.ariaLabel.split('digits, ')[1][0])"
+    near = "[...document.querySelectorAll('.ex-near canvas')].map((canvas) => canvas.ariaLabel.split('images, ')[1][0])"
     for dx, dy in itertools.product((-0.3, 0, 0.3), repeat=2):
         tab.mouse("mouseMoved", *middle(tab, RIGHT, dx, dy))
         tab.settle()
@@ -1035,6 +1037,90 @@ def test_draws_from_a_digit_s_posterior_are_its_mean_and_standard_deviations_tim
     np.testing.assert_allclose(vae, np.broadcast_to(mean + 2 * np.exp(logvar / 2), (16, 2)), rtol=1e-3, atol=1e-4)
 
 
+def test_before_a_digit_is_drawn_nothing_is_decoded_and_the_switch_stays_where_it_is(browser, report):
+    tab = opened(browser, report)
+    ink = """[...document.querySelectorAll(".ex-panel :is(.ex-live, .ex-near canvas)")].map((canvas) => {
+        const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        const middle = 4 * (canvas.width * Math.floor(canvas.height / 2) + Math.floor(canvas.height / 2));
+        return data[middle + 3];
+    })"""  # how opaque the middle of an image is, or of the first
+    assert min(tab.evaluate(ink)) == 255
+    place = """(() => {
+        const {top, left} = document.querySelector('input[value="draw"]').getBoundingClientRect();
+        return [top, left, scrollY];
+    })()"""
+    tab.box('input[value="draw"]')
+    before = tab.evaluate(place)
+    tab.click('input[value="draw"]')
+    tab.settle(6)
+    assert tab.evaluate(place) == before
+    assert tab.evaluate(ink) == [0, 0, 0, 0]
+    tab.click('[data-ex="test-digit"]')
+    tab.settle(6)
+    assert min(tab.evaluate(ink)) == 255
+
+
+def test_a_lens_shows_a_small_posterior_as_large_as_fits_and_its_draws_apart(tab):
+    """Draws one standard deviation to the left and right of a Gaussian of 0.05, in a picture of 20 pixels a unit."""
+    ellipse = {"place": [-3, -2], "radii": [0.05, 0.05], "angle": 0}
+    rgba = tab.evaluate(f"""(() => {{{PICTURE}
+        const look = {{small: 11, font: "sans-serif", ground: "#fff", quiet: "#888", ink: "#00f", accent: "#fa0"}};
+        picture.paintLens(look, {json.dumps(ellipse)}, [[-3.05, -2], [-2.95, -2]]);
+        return Array.from(picture.context.getImageData(0, 0, 300, 200).data);
+    }})()""")
+    picture = np.reshape(rgba, (200, 300, 4)).astype(int)
+    right = picture[:, 150:]  # the corner away from the ellipse, which lies on the left
+    blue = (right[:, :, 2] > 200) & (right[:, :, 0] < 60) & (right[:, :, 3] == 255)
+    rows, columns = np.nonzero(blue[:160, :])
+    left_dot, right_dot = columns[columns < 92], columns[columns >= 92]
+    # The lens is 100 pixels wide with six standard deviations across, so the draws are a third of it apart.
+    assert right_dot.mean() - left_dot.mean() == pytest.approx(100 / 3, abs=1)
+    assert rows.std() < 3
+
+
+def test_a_finger_that_moves_up_over_a_plane_scrolls_the_page(browser, report):
+    tab = opened(browser, report, 390, 844)
+    tab.call("Emulation.setTouchEmulationEnabled", enabled=True)
+    x, y = middle(tab, LEFT)
+    tab.touch([(x, y - 8 * n) for n in range(12)])
+    tab.settle(6)
+    assert tab.evaluate("scrollY") > 20
+
+
+def test_what_is_saved_is_what_is_seen(browser, report, folder, tmp_path):
+    tab = opened(browser, report)
+    tab.click(PRIOR)
+    tab.settle(6)
+    with tab.tab.expect_download() as codes:
+        tab.click('[data-ex="save-codes"]')
+    header, *rows = codes.value.path().read_text().splitlines()
+    assert header == "run,image,label,mean_1,mean_2,logvar_1,logvar_2"
+    built = build(folder)
+    for content, part in zip(built["runs"], (rows[: len(rows) // 2], rows[len(rows) // 2 :]), strict=True):
+        cells = [row.split(",") for row in part]
+        assert {row[0] for row in cells} == {content["name"]}
+        assert [int(row[2]) for row in cells] == built["images"][0]["labels"]
+        np.testing.assert_allclose(np.float64([row[3:5] for row in cells]).ravel(), floats(content["mean"]), rtol=1e-6)
+    assert rows[0].endswith(",,")  # an AE has no variance
+    with tab.tab.expect_download() as picture:
+        tab.click('[data-ex="save-picture"]')
+    saved = np.asarray(Image.open(picture.value.path()).convert("RGB"), int)
+    left, top, width, height = tab.box(LEFT)
+    area = tab.box('[data-ex="panels"]')
+    assert saved.shape[:2] == (int(np.ceil(2 * area[3])), int(np.ceil(2 * area[2])))
+    tab.screenshot(tmp_path / "seen.png")
+    seen = np.asarray(Image.open(tmp_path / "seen.png").convert("RGB"), int)
+    x, y = int(left - area[0]), int(top - area[1])
+    of_plane = saved[2 * y + 4 : 2 * (y + int(height)) - 4 : 2, 2 * x + 4 : 2 * (x + int(width)) - 4 : 2]
+    on_screen = seen[int(top) + 2 : int(top + height) - 2, int(left) + 2 : int(left + width) - 2]
+    rows, columns = (min(a, b) for a, b in zip(of_plane.shape[:2], on_screen.shape[:2], strict=True))
+
+    def off(shift: int) -> float:
+        return float(np.abs(of_plane[:rows, shift:columns] - on_screen[:rows, : columns - shift]).mean())
+
+    assert off(0) < 0.7 * off(6)  # it is scaled, so that edges differ
+
+
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
 def test_the_first_screen_holds_question_answer_and_explorer(browser, report, width, height):
     tab = opened(browser, report, width, height)
@@ -1121,14 +1207,83 @@ def test_a_draw_of_epsilon_lands_on_the_ellipse_and_is_decoded(browser, told, ca
         assert eps != before[2]
         np.testing.assert_allclose(z, np.array(mean) + np.array(sd) * eps, atol=0.03)  # each with two decimals
         if calm:
-            plane, digit, _, decodes = (a != b for a, b in zip(tab.evaluate(canvases), shown, strict=True))
-            assert plane
-            assert decodes
-            assert digit == is_new
+            digit, decoded, plane, decodes = (a != b for a, b in zip(tab.evaluate(canvases), shown, strict=True))
+            assert (digit, decoded, plane, decodes) == (is_new, True, True, True)
         else:  # in flight, and then at rest
-            moving = tab.evaluate(canvases)[0]
-            tab.wait(f"{canvases}[0] !== {json.dumps(moving)}")
+            moving = tab.evaluate(canvases)[2]
+            tab.wait(f"{canvases}[2] !== {json.dumps(moving)}")
     assert tab.messages == []
+
+
+def test_a_word_opens_a_line_and_a_mark_opens_its_card(browser, told):
+    tab = opened(browser, told["en"])
+    line = "document.getElementById(document.querySelector('.word').getAttribute('popovertarget'))"
+    assert tab.evaluate(f"{line}.getBoundingClientRect().height") == 0
+    tab.click(".word")
+    left, top, width, height = tab.evaluate(f"(({{left, top, width, height}}) => [left, top, width, height])"
+                                            f"({line}.getBoundingClientRect())")  # fmt: skip
+    assert (left, width) == (0, 1280)
+    assert top + height == pytest.approx(800, abs=1)
+    tab.key("Escape")
+    tab.evaluate("document.querySelector('.strip a').click()")
+    tab.settle(3)
+    assert tab.evaluate("Math.abs(document.querySelector('.card').getBoundingClientRect().top) < 40")
+    tab.evaluate("document.querySelector('a[href^=\"#term-\"]').click()")  # in what is folded
+    tab.settle(3)
+    assert tab.evaluate("document.querySelector('.glossary').open")
+    assert tab.messages == []
+
+
+def test_marks_have_a_colour_each_and_on_paper_a_verdict_is_no_white_on_white(browser, told):
+    tab = opened(browser, told["en"])
+    tab.evaluate(f"""for (const kind of ["mark", "verdict"]) {{
+        document.querySelectorAll(`.${{kind}}`).forEach((each, n) => {{
+            each.className = `${{kind}} ${{{json.dumps([verdict.replace(" ", "-") for verdict in VERDICTS])}[n % 5]}}`;
+        }});
+    }}""")
+    colors = tab.evaluate("""Object.fromEntries([...document.querySelectorAll(".mark")].map((mark) =>
+        [mark.className, getComputedStyle(mark).color + getComputedStyle(mark).borderStyle]))""")
+    assert len(colors) == 5
+    assert len(set(colors.values())) == len(colors)
+    tab.tab.emulate_media(media="print")
+    inks = tab.evaluate("""[...document.querySelectorAll(".verdict, .mark")].map((e) => getComputedStyle(e).color)""")
+    light = [ink for ink in inks if min(map(int, re.findall(r"\d+", ink)[:3])) > 180]
+    assert light == []
+    # A canvas keeps the sides of what was painted on it, so that circles stay round.
+    fits = tab.evaluate(
+        "[...document.querySelectorAll('.ex-plane, .st-plane')].map((e) => getComputedStyle(e).objectFit)"
+    )
+    assert set(fits) == {"contain"}
+    blanks = tab.evaluate("[...document.querySelectorAll('.ex-empty + .ex-grid')].map((e) => e.offsetHeight)")
+    assert set(blanks) == {0}
+    tab.tab.emulate_media(media="screen")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
+def test_the_page_of_a_sweep_fits_the_screen_and_its_table_is_not_cut_off(browser, tmp_path, width, height):
+    """A sweep of KL weight and dimensions: what is below the first screen is short, and the last column is seen."""
+    grid = {"latent_dim": (2, 16), "seed": (0, 1, 2)}
+    configs = [*expand(Config(model="ae"), grid), *expand(Config(), grid | {"kl_weight": (0.1, 0.25, 1.0, 4.0)})]
+    names = ("validation_elbo", "validation_distortion", "prior_frechet", *(claim.measurement for claim in CLAIMS))
+    rows = {config: {name: 150 + RANDOM.normal() for name in names} | {"mean_image_distortion": 206.0}
+            for config in configs}  # fmt: skip
+    experiment = Experiment(name="sweep", question="What does a sweep look like?")
+    html = page.render(experiment, {}, results.Results(tuple(configs), rows, {}), [])
+    files.write_text(tmp_path / "sweep.html", html)
+    tab = browser.new_page()
+    tab.open((tmp_path / "sweep.html").as_uri(), width, height)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    assert tab.evaluate("document.documentElement.scrollHeight") < (6000 if width > 600 else 9500)
+    if width > 600:
+        inside, across = tab.evaluate("(({clientWidth, scrollWidth}) => [clientWidth, scrollWidth])"
+                                      "(document.querySelector('.settings .scroll'))")  # fmt: skip
+        assert across <= inside
+    tops = tab.evaluate("[...document.querySelectorAll('.card')].map((card) => card.getBoundingClientRect().top)")
+    heights = tab.evaluate("[...document.querySelectorAll('.card')].map((card) => card.offsetHeight)")
+    assert len(tops) == 7
+    if width > 600:
+        assert tops[0] == tops[1]
+        assert any(heights[n] != heights[n + 1] for n in (0, 2, 4))  # a short card is not stretched to its neighbour
 
 
 def test_scripts_speak_the_language_of_the_page(browser, told):

@@ -46,8 +46,8 @@ def in_template(path: Path) -> list[str]:
 
 def every_text() -> set[str]:
     """All strings of the program, without the names of what is filled in."""
-    found = [text for entry in MEASUREMENTS.values() for text in (entry.label, entry.unit, entry.error)]
-    found += [entry.title for entry in FIGURES.values()]
+    found = [text for entry in MEASUREMENTS.values() for text in (entry.label, entry.unit, entry.error, entry.meaning)]
+    found += [text for entry in FIGURES.values() for text in (entry.title, entry.caption)]
     found += [catalog.load(name).question for name in catalog.names() if not name.startswith("published/")]
     for path in (FOLDER.parents[1]).rglob("*.py"):
         found += in_python(path)
@@ -77,6 +77,25 @@ def test_without_a_translation_a_text_stays_english_as_a_whole():
     assert _("{n} of {total} are nowhere", n=2, total=3) == "2 of 3 are nowhere"
     assert _("What is {this}?") == "What is {this}?"  # from outside: nothing is filled in
     assert _.composed("about 9 seeds; {no} words of ours") == "about 9 seeds; {no} words of ours"
+
+
+def test_the_noun_of_the_data_set_stands_where_images_are_named():
+    text = "Draw {an_image}: test {images} are near your {image} {n}"
+    assert Language("en", "digit")(text, n=3) == "Draw a digit: test digits are near your digit 3"
+    assert Language()(text, n=3) == "Draw an image: test images are near your image 3"
+    assert Language("ko", "digit")("Draw {an_image}") == "숫자 그리기"
+    assert Language("ko")("Draw {an_image}") == "이미지 그리기"
+
+
+def test_a_text_of_sentences_is_translated_as_a_whole_or_not_at_all():
+    _ = Language("ko")
+    known = "The rate of each latent dimension."
+    _.translations["{n} of {total} settings are shown."] = "설정 {total}개 중 {n}개."
+    assert _.whole(known) == _.translations[known]
+    assert _.whole(f"{known} 3 of 7 settings are shown.") == f"{_.translations[known]} 설정 7개 중 3개."
+    assert _.whole(f"{known} Nobody translated this.") is None
+    assert _.whole("Nobody translated this. The rate of each latent dimension.") is None
+    assert Language().whole("As it is.") == "As it is."
 
 
 def test_english_has_two_forms():

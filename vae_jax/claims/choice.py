@@ -22,6 +22,7 @@ from vae_jax.claims.results import (
 )
 from vae_jax.claims.summary import finite, spread
 from vae_jax.config import Config
+from vae_jax.models import MODELS
 
 RESOLVED, TIED, NOT_RESOLVED, ONE_SEED = "resolved", "tied", "not resolved", "one seed"
 
@@ -38,7 +39,7 @@ class Choice(NamedTuple):
     """The best setting of a model by one criterion, and the next best."""
 
     criterion: str  # its name in `MEASUREMENTS`
-    model: str  # its name in `MODELS`
+    model: str  # its name in `MODELS`; empty for the best of all models, whose titles then stand in the settings
     within: str  # what these settings have in common, where not all runs can be compared; or empty
     setting: str  # the best, such as `latent_dim 16, kl_weight 0.5`
     value: str  # its mean and spreads
@@ -62,15 +63,17 @@ class _Setting(NamedTuple):
 
 
 def choose(results: Results) -> list[Choice]:
-    """Chooses a setting by each criterion, for each model that has several settings that can be compared."""
-    fields = fields_by_model(results.judged)
-    groups = grouped(grouped(results.judged, setting_of), lambda runs: (runs[0].model, *comparable(runs[0])))
-    return [
-        _best(results, name, settings, fields[settings[0].runs[0].model])
-        for name in CRITERIA
-        for group in groups
-        if len(settings := _measured(results, name, group)) > 1
-    ]
+    """Chooses by each criterion: for each model a setting, of those that can be compared, and one of all models."""
+    settings = grouped(results.judged, setting_of)
+    choices = list[Choice]()
+    for name in CRITERIA:
+        for of_all in grouped(settings, lambda runs: comparable(runs[0])):
+            found = [_measured(results, name, group) for group in grouped(of_all, lambda runs: runs[0].model)]
+            own = [_best(results, name, group) for group in found if len(group) > 1]
+            choices += own
+            if own and len([group for group in found if group]) > 1:
+                choices.append(_best(results, name, _measured(results, name, of_all))._replace(model=""))
+    return choices
 
 
 def _measured(results: Results, name: str, group: Sequence[list[Config]]) -> list[_Setting]:
@@ -83,17 +86,23 @@ def _measured(results: Results, name: str, group: Sequence[list[Config]]) -> lis
     return sorted(found, key=lambda setting: setting.mean, reverse=CRITERIA[name] == "higher")
 
 
-def _best(results: Results, name: str, settings: Sequence[_Setting], fields: Sequence[str]) -> Choice:
+def _best(results: Results, name: str, settings: Sequence[_Setting]) -> Choice:
     best, other = settings[:2]
+    fields = fields_by_model(results.judged)
+    has_models = len({setting.runs[0].model for setting in settings}) > 1
     estimate = difference(other.numbers, best.numbers)
-    common = [field for field in fields if field in COMPARABLE_FIELDS]
-    own = [field for field in fields if field not in common]
     tied = sum(setting.mean == best.mean for setting in settings)
     outcome = ONE_SEED if math.isnan(estimate.p) else RESOLVED if estimate.p <= ALPHA else NOT_RESOLVED
     outcome = TIED if tied > 1 else outcome
-    (of_best, value), (of_other, next_value) = (
-        (describe(setting.runs[0], own), spread(name, results.of(setting.runs))) for setting in (best, other)
-    )
+
+    def described(setting: _Setting) -> str:
+        config = setting.runs[0]
+        own = describe(config, [field for field in fields[config.model] if field not in COMPARABLE_FIELDS])
+        return ", ".join(filter(None, [MODELS[config.model].title * has_models, own]))
+
+    common = [field for field in fields[best.runs[0].model] if field in COMPARABLE_FIELDS]
+    of_best, of_other = described(best), described(other)
+    value, next_value = (spread(name, results.of(setting.runs)) for setting in (best, other))
     return Choice(
         name, best.runs[0].model, describe(best.runs[0], common), of_best, value, of_other, next_value, estimate, tied,
         len(settings), outcome,

@@ -141,8 +141,8 @@ def _measured_otherwise(made: Mapping[Config, Mapping[str, Any]]) -> set[Config]
     return others
 
 
-def write_csv(path: Path, results: Results) -> None:
-    """Writes a row for each evaluated or failed run: its settings, its numbers, and the reason for a failure.
+def csv_of(results: Results) -> str:
+    """Returns results.csv: a row for each evaluated or failed run, its settings, its numbers, why it failed.
 
     The columns are the same for all experiments, so that their tables can be put together. A setting or number that a
     run does not have is an empty cell. Lists are left out.
@@ -153,7 +153,12 @@ def write_csv(path: Path, results: Results) -> None:
         | {"failed": results.reasons.get(config)}
         for config in results.reported
     ]
-    write_rows(path, ["run", *FIELDS, *numbers, "failed"], rows)
+    return _csv(["run", *FIELDS, *numbers, "failed"], rows)
+
+
+def write_csv(path: Path, results: Results) -> None:
+    """Writes results.csv; UserError if it cannot be written."""
+    write_text(path, csv_of(results))
 
 
 def write_rows(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
@@ -162,12 +167,16 @@ def write_rows(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, A
     Raises:
         UserError: the file cannot be written.
     """
-    text, columns = io.StringIO(), list(columns)
+    write_text(path, _csv(list(columns), rows))
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
     if columns:
         writer.writeheader()
     writer.writerows(rows)
-    write_text(path, text.getvalue())
+    return text.getvalue()
 
 
 class LiveCsv:

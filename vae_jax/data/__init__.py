@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from vae_jax.config import FIELDS
-from vae_jax.data.sources import FORMATS, NAMED
+from vae_jax.data.sources import FORMATS, NAMED, NOUNS
 from vae_jax.data.splits import DataError, Dataset, Split, split_validation
 from vae_jax.fields import ConfigError, check_value, nearest
 
-__all__ = ["NAMES", "DataError", "Dataset", "Split", "check_name", "load"]
+__all__ = ["NAMES", "DataError", "Dataset", "Split", "check_name", "load", "noun_of"]
 
 NAMES = tuple(NAMED)
 _SPLITS = ("train", "validation", "test")
@@ -32,6 +32,11 @@ def check_name(name: str) -> None:
     raise ConfigError(
         f"dataset must be {', '.join(known[:-1])} or {known[-1]}, not {name!r}{_prefixed(name) or nearest(name, known)}"
     )
+
+
+def noun_of(name: str) -> str:
+    """Returns what an image of a data set shows, as its source says: a digit, or else just an image."""
+    return NOUNS.get(name, "image")
 
 
 def _prefixed(name: str) -> str:

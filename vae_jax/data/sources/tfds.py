@@ -31,7 +31,9 @@ def standard_dir(data_dir: Path | str | None = None) -> Path:
     return Path(os.path.expanduser(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"))
 
 
-@named(*NAMES)
+@named("binarized_mnist", noun="digit")
+@named("fashion_mnist", "kmnist")
+@named("mnist", noun="digit")
 def read(name: str, data_dir: Path | str | None) -> Source:
     """Reads the splits of a prepared data set, with images in TFDS' order.
 

@@ -4,7 +4,6 @@ import base64
 import functools
 import hashlib
 import io
-import math
 import re
 import textwrap
 import urllib.parse
@@ -19,15 +18,16 @@ from PIL import Image
 
 from vae_jax.claims.answer import answer
 from vae_jax.claims.choice import CRITERIA, choose
-from vae_jax.claims.results import Results
+from vae_jax.claims.results import Results, csv_of
 from vae_jax.claims.summary import DASH, SUMMARY, explain_spread, summarize
 from vae_jax.claims.verdicts import describe_others, judge
 from vae_jax.config import FIELDS, Experiment, varying_fields
+from vae_jax.data import noun_of
 from vae_jax.errors import UserError
 from vae_jax.files import write_text
 from vae_jax.measure.measurements import MEASUREMENTS
 from vae_jax.models import MODELS
-from vae_jax.report.page import explorer, story, tables
+from vae_jax.report.page import explorer, story, tables, terms
 from vae_jax.report.page import record as facts
 from vae_jax.report.page.language import Language
 from vae_jax.workdir import Picture, read_record
@@ -36,12 +36,14 @@ MAX_BYTES = 8_000_000  # of the page, whatever its images and networks are
 EXPLORER_BYTES = 150_000  # of the page, for the scripts of an explorer and for texts in place of what is left out
 MAX_SIZE = (1800, 8000)  # width and height of an embedded image, pixels; the whole figure lies beside the report
 WEBP_QUALITY = 80  # side by side nobody tells it from 90, at two thirds of the bytes; dots and thin lines stay sharp
+OPEN_FIGURES = 2  # the first; the others open with a click
 MAX_ALT = 240  # characters of the text that stands for a figure
 CSS_PIXELS_PER_PIXEL = 96 / 300  # figures are saved at 300 dpi; at their size in inches all have text of one size
 
 FOLDER = Path(__file__).parent
 SCRIPTS = (
-    "language.js", "noise.js", "look.js", "digits.js", "network.js", "plane.js", "pad.js", "panel.js", "explorer.js",
+    "language.js", "noise.js", "look.js", "digits.js", "network.js", "plane.js", "pad.js", "panel.js", "save.js",
+    "explorer.js",
 )  # fmt: skip  # in this order, in one element
 POLICY = "content-security-policy"  # stands in the template for the policy, which needs the hashes of what is rendered
 
@@ -62,9 +64,11 @@ TEMPLATE.globals.update({
     "POLICY": POLICY,
     "explorer_style": _read("explorer.css"),
     "explorer_script": _read(*SCRIPTS),
+    "claims_style": _read("claims.css"),
     "story_style": _read("story.css"),
     "story_script": _read("story.js"),
-    "CRITERIA": CRITERIA, "DASH": DASH, "MEASUREMENTS": MEASUREMENTS, "MODELS": MODELS,
+    "CRITERIA": CRITERIA, "DASH": DASH,
+    "OPEN_FIGURES": OPEN_FIGURES, "SUMMARY": SUMMARY, "MEASUREMENTS": MEASUREMENTS, "MODELS": MODELS,
     "facts": facts, "tables": tables, "explain_spread": explain_spread,
     "quote": functools.partial(urllib.parse.quote, safe="", errors="replace"),
 })  # fmt: skip
@@ -111,7 +115,8 @@ def render(
 
     `live` is what `explorer.build` returns, and `answer` the sentences that answer the question, in the language.
     """
-    _, summary = Language(language), summarize(results)
+    nouns = {noun_of(config.dataset) for config in results.configs}
+    _, summary = Language(language, nouns.pop() if len(nouns) == 1 else "image"), summarize(results)
     is_too_large, live = live is not None and not live["runs"], live if live and live["runs"] else None
     settings = summary.columns[: summary.num_settings]
     columns = [
@@ -126,12 +131,13 @@ def render(
         varying=[name for name in varying_fields(results.configs) if name != "seed"],
         english=Markup("" if language == "en" else ' lang="en"'),  # of what other rooms say in English only
         counts=_counts(results, _),
-        columns=columns,
+        columns=columns, num_settings=len(settings), csv=_csv(results),
+        translated=functools.partial(_translated, _),
         headings=[*settings[:-1], _("seeds"), *(_(MEASUREMENTS[name].label) for name in SUMMARY)],
         numbers=[cell for row in summary.rows for cell in zip(SUMMARY, row[len(settings) :], strict=True)],
         has_dash=any(row[column] == DASH for row in summary.rows for column in columns),
         numeric=numeric + [True] * (len(summary.columns) - len(settings)),
-        verdict_tables=tables.arrange(judge(results), describe_others(results), _), nan=math.nan,
+        verdict_tables=tables.arrange(judge(results), describe_others(results), _),
         floors=_floors(results),
         alt=_alt,
         story=story.build(results, live, _),
@@ -140,7 +146,7 @@ def render(
         scalars=[name for name in results.measured if MEASUREMENTS[name].kind is not list],
     )  # fmt: skip
     # A command line may hold bytes that are no UTF-8. Python carries them as surrogates, which cannot be written.
-    return _with_policy(page.encode(errors="replace").decode())
+    return _with_policy(terms.explain(page.encode(errors="replace").decode(), _))
 
 
 def _with_policy(page: str) -> str:
@@ -194,9 +200,21 @@ def _alt(picture: Picture) -> str:
 
 
 def _in_scripts(_: Language) -> dict[str, str]:
-    """The translations of the texts of the scripts."""
+    """The translations of the texts of the scripts, and the nouns in them."""
     scripts = TEMPLATE.globals["explorer_script"]
-    return {english: text for english, text in _.translations.items() if f'"{english}"' in scripts}
+    return {english: text for english, text in _.translations.items() if f'"{english}"' in scripts} | _.nouns
+
+
+def _translated(_: Language, text: str) -> Markup | str:
+    """A text of another room, such as a caption; marked as English where a part of it has no translation."""
+    found = _.whole(text)
+    return Markup('<span lang="en">{}</span>').format(text) if found is None else found
+
+
+def _csv(results: Results) -> str:
+    """results.csv as a data URI, so that a page that was mailed holds every number."""
+    content = base64.b64encode(csv_of(results).encode()).decode("ascii")
+    return f"data:text/csv;base64,{content}"
 
 
 def _counts(results: Results, _: Language) -> str:

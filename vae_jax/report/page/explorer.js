@@ -13,9 +13,9 @@
   const BUDGET = 8; // milliseconds of decoding in a frame
   const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
   const NOISE = { // of a model around a code
-    none: _("each digit is a point"),
-    fixed: _("each digit is a Gaussian of one fixed size"),
-    learned: _("each digit is a Gaussian"),
+    none: _("each {image} is a point"),
+    fixed: _("each {image} is a Gaussian of one fixed size"),
+    learned: _("each {image} is a Gaussian"),
   };
   const FIELDS = { kl_weight: _("KL weight"), seed: _("seed") };
   const SAMPLERS = { gaussian: _("a Gaussian"), mixture: _("a mixture of 10 Gaussians") };
@@ -26,11 +26,11 @@
   };
   const HINTS = {
     explore: "Move over a plane, or use its arrow keys: each decoder draws what it sees there.",
-    digit: "Move over a plane: the point snaps to the nearest test digit, and to the same digit in the others.",
+    digit: "Move over a plane: the point snaps to the nearest test {image}, and to the same {image} in the others.",
     prior: "The same 16 points land on every plane, and each model’s decoder draws them.",
     own: "The points come from {sampler}, fitted to each model’s codes of training images.",
     line: "Drag A and B. Keys: A or B chooses an end, arrows move it.",
-    draw: "Draw with mouse or finger. The encoders place your digit.",
+    draw: "Draw with mouse or finger. The encoders place your {image}.",
   };
 
   const random = Noise.generator(1);
@@ -212,7 +212,7 @@
         else moveTo(panel, [x + size * step[0], y + size * step[1]]);
       } else return;
       event.preventDefault();
-      announce();
+      if (state.tool !== "draw") announce();
     });
   }
 
@@ -233,7 +233,7 @@
   function announce() {
     clearTimeout(announcement);
     announcement = setTimeout(() => {
-      find("status").textContent = panels.map((panel) => _("{model}: z = ({z}); nearest test digits: {labels}", {
+      find("status").textContent = panels.map((panel) => _("{model}: z = ({z}); nearest test {images}: {labels}", {
         model: panel.title,
         z: [...pointOf(panel)].slice(0, 4).map((value) => value.toFixed(2)).join(", "),
         labels: near(panel, 3).nearest.join(", "),
@@ -243,10 +243,11 @@
 
   // What is shown.
 
-  // The code whose decode is the large image.
+  // The code whose decode is the large image; null before anything is drawn.
   function pointOf(panel) {
     if (state.tool === "line") return state.ends[state.end].get(panel).z;
-    if (state.tool === "draw" && state.posteriors) {
+    if (state.tool === "draw") {
+      if (!state.posteriors) return null;
       const posterior = state.posteriors.get(panel);
       return posterior.logvar ? perturbed(posterior, state.newest) : posterior.mean;
     }
@@ -259,7 +260,8 @@
 
   function near(panel, count) {
     const set = images[panel.run.content.images];
-    const found = panel.view.nearest(pointOf(panel), count);
+    const point = pointOf(panel);
+    const found = point ? panel.view.nearest(point, count) : [];
     return { images: found.map((i) => set.pixels[i]), nearest: found.map((i) => set.labels?.[i] ?? i), found };
   }
 
@@ -292,11 +294,11 @@
       const line = Array.from({ length: STEPS }, (_, i) => a.map((v, j) => v + (i / (STEPS - 1)) * (b[j] - v)));
       panel.setGrid(`${key}line/${state.moves}`, line, STEPS, _("From A to B in {n} steps", { n: STEPS }), true);
     } else if (state.tool === "draw") {
-      if (!state.posteriors) return panel.setGrid(`${key}empty`, [], 8, _("Draw a digit first"));
+      if (!state.posteriors) return panel.setGrid(`${key}empty`, [], 8, _("Draw {an_image} first"));
       const posterior = state.posteriors.get(panel);
       const draws = posterior.logvar
         ? Array.from({ length: DRAWS }, (_, n) => perturbed(posterior, n)) : [posterior.mean];
-      const caption = posterior.logvar ? _("16 draws from q(z | your digit)") : _("One code, so one reconstruction");
+      const caption = posterior.logvar ? _("16 draws from q(z | your {image})") : _("One code, so one reconstruction");
       panel.setGrid(`${key}pad/${state.padMoves}/${state.redraws}`, draws, 8, caption, posterior.logvar !== null);
     } else if (state.draws) {
       const { source, id } = state.draws;
@@ -322,7 +324,7 @@
     get liveKey() {
       return `${state.moves}`;
     },
-    live: (panel) => panel.run.decode(pointOf(panel)),
+    live: (panel) => pointOf(panel) && panel.run.decode(pointOf(panel)),
     code: (panel) => pointOf(panel),
     near,
     paint(panel, picture, look) {
@@ -339,9 +341,12 @@
         if (!state.posteriors) return;
         const posterior = state.posteriors.get(panel);
         if (!posterior.logvar) return picture.paintPoint(look, view.project(posterior.mean));
+        const places = panel.grids.tiles.map((tile) => view.project(tile.z));
+        const last = view.project(panel.grids.tiles[panel.hot]?.z ?? pointOf(panel));
         picture.paintEllipse(look, view.ellipse(posterior));
-        picture.paintDots(look, panel.grids.tiles.map((tile) => view.project(tile.z)), 1.75);
-        return picture.paintSample(look, view.project(panel.grids.tiles[panel.hot]?.z ?? pointOf(panel)), 0, false);
+        picture.paintDots(look, places, 1.75);
+        picture.paintSample(look, last, 0, false);
+        return picture.paintLens(look, view.ellipse(posterior), places, last);
       }
       const { z, digit } = codes.get(panel);
       if (digit !== null) {
@@ -387,7 +392,6 @@
     for (const panel of panels) panel.liveCaption.textContent = tool === "draw" ? _("reconstruction") : _("decoded");
     if (tool === "draw") {
       pad.paint((look ??= Look.read(root)), paintOnPad);
-      find("pad-box").scrollIntoView({ block: "nearest" });
       again();
     }
     changed();
@@ -490,7 +494,7 @@
   function writeNotes() {
     const unit = 10 ** Math.floor(Math.log10(data.error || 1e-6));
     const error = (Math.ceil(data.error / unit) * unit).toPrecision(1); // rounded up, as a bound
-    const precision = "The runs’ own networks decode in this page, in float16: on these digits no pixel is off by more than {error}.";
+    const precision = "The runs’ own networks decode in this page, in float16: on these {images} no pixel is off by more than {error}.";
     const some = "{shown} of {total} runs are here, as many as a page of this size holds: {names}.";
     const aligned = "Planes of a model’s runs are turned about the origin to match one another, which changes no distance.";
     const names = runs.map(({ content }) => content.label).join(", ");
@@ -527,6 +531,8 @@
       state.isShaded = event.target.checked;
       changed();
     });
+    find("save-picture").addEventListener("click", () => Save.picture(find("panels"), "latent-spaces.png"));
+    find("save-codes").addEventListener("click", () => Save.codes(panels.map(({ run }) => run), images, "codes.csv"));
     find("clear").addEventListener("click", () => pad.clear());
     find("redraw").addEventListener("click", redraw);
     find("test-digit").addEventListener("click", () => {

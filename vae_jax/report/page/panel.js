@@ -95,7 +95,7 @@ const Panel = (() => {
         this.axes,
         element("div", { class: "ex-row" },
           element("div", { class: "ex-decoded" }, this.liveCaption, this.live),
-          element("div", { class: "ex-near" }, element("span", { class: "ex-label" }, _("Nearest test digits")), this.near)),
+          element("div", { class: "ex-near" }, element("span", { class: "ex-label" }, _("Nearest test {images}")), this.near)),
         this.caption, this.grid, this.dims);
       this.picture = new Plane.Picture(this.plane);
       this.grids = { tiles: [], columns: 8, key: "" };
@@ -128,7 +128,7 @@ const Panel = (() => {
       this.version = (this.version ?? 0) + 1;
       this.listAxes(choices);
       this.listDims();
-      const label = "Latent plane of the {model}: codes of {n} test digits. Arrow keys move the point, Shift moves it further, Home goes to the origin.";
+      const label = "Latent plane of the {model}: codes of {n} test {images}. Arrow keys move the point, Shift moves it further, Home goes to the origin.";
       this.plane.setAttribute("aria-label", _(label, { model: this.title, n: this.view.count }));
     }
 
@@ -248,7 +248,7 @@ const Panel = (() => {
       const count = this.near.clientWidth < 150 ? 4 : 6;
       const { images, nearest } = scene.near(this, count);
       this.tiles.paintGrid(this.near, images, count, 1, look);
-      this.near.setAttribute("aria-label", _("{model}: the nearest test digits, {labels}", {
+      this.near.setAttribute("aria-label", _("{model}: the nearest test {images}, {labels}", {
         model: this.title, labels: nearest.join(", "),
       }));
       const { tiles, columns } = this.grids;

@@ -3,6 +3,7 @@
 
 const Plane = (() => {
   const TAU = 2 * Math.PI;
+  const LENS = 130; // pixels of the side of a lens, at most
 
   // Near Paul Tol's "muted" scheme, which colour-blind readers can tell apart, at 3 : 1 on either ground.
   const CLASS_COLORS = {
@@ -416,6 +417,37 @@ const Plane = (() => {
         context.lineWidth = 1.5;
         context.stroke();
       }
+    }
+
+    // An ellipse once more, in a lower corner away from it, as large as fits: it may be small beside N(0, I). `last` is
+    // the newest of the draws at the places, if it is to stand out.
+    paintLens(look, ellipse, places, last = null) {
+      const { context, width, height, scale, box } = this;
+      const side = Math.min(LENS, width / 3), zoom = side / 6 / Math.max(...ellipse.radii);
+      if (zoom < 2 * scale) return;
+      this.paintPoint(look, ellipse.place);
+      const x = this.toPixel(ellipse.place)[0] < width / 2 ? width - side - 8 : 8, y = height - side - 24;
+      context.save();
+      context.fillStyle = look.ground;
+      context.strokeStyle = look.quiet;
+      context.lineWidth = 1;
+      context.fillRect(x, y, side, side);
+      context.strokeRect(x, y, side, side);
+      context.beginPath();
+      context.rect(x, y, side, side);
+      context.clip();
+      context.translate(x + side / 2 - width / 2, y + side / 2 - height / 2);
+      [this.box, this.scale] = [{ x: ellipse.place[0], y: ellipse.place[1] }, zoom];
+      this.paintEllipse(look, ellipse);
+      this.paintDots(look, places, 2.5);
+      if (last) this.paintDots({ ...look, ink: look.accent }, [last], 4.5);
+      [this.box, this.scale] = [box, scale];
+      context.restore();
+      context.fillStyle = look.ink;
+      context.font = `${look.small}px ${look.font}`;
+      context.textAlign = "right";
+      context.textBaseline = "bottom";
+      context.fillText(`× ${Math.round(zoom / scale)}`, x + side - 5, y + side - 4);
     }
 
     // Small dots: draws from a posterior, or its mean.

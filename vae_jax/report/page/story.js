@@ -7,12 +7,11 @@
   const find = (name) => root.querySelector(`[data-st="${name}"]`);
   const DRAWS = 8;
   const FALL = 400, SCALE = 900, STAGGER = 120; // milliseconds: onto N(0, I), onto the ellipse, and between two
-  const LENS = 130; // pixels of the side of the lens
   const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
   const random = Noise.generator(2);
   const content = data.runs[Number(root.dataset.run)];
   const dims = content.latent_dim;
-  const shown = Number(root.querySelector("table").dataset.dims);
+  const shown = Number(root.dataset.dims);
   const picture = new Plane.Picture(find("plane"));
   const tiles = new Panel.Tiles(...content.image_shape);
   let run = null;
@@ -20,7 +19,6 @@
   let images = null;
   let digit = 0;
   let posterior = null;
-  let meanImage = null;
   let draws = []; // {eps, z, image}
   let start = 0;
   let look = null;
@@ -29,7 +27,6 @@
   function choose(index) {
     digit = index;
     posterior = run.posterior(digit);
-    meanImage = run.decode(posterior.mean);
     draw();
   }
 
@@ -97,42 +94,11 @@
       const place = view.project(mean.map((value, i) => value + sd[i] * eps[i]));
       picture.paintSample(look, place, 60 * (1 - Math.min(1, t)) ** 2, n === DRAWS - 1);
     });
-    paintLens(landed.map(({ z }) => view.project(z)));
+    picture.paintLens(look, view.ellipse(posterior), landed.map(({ z }) => view.project(z)));
     tiles.paintGrid(find("original"), [set.pixels[digit]], 1, 1, look);
-    tiles.paintGrid(find("mean"), [meanImage], 1, 1, look);
+    tiles.paintGrid(find("decoded"), [draws[DRAWS - 1].image], 1, 1, look);
     tiles.paintGrid(find("decodes"), draws.map(({ image }) => image), DRAWS, 1, look);
     if (last < 2) schedule();
-  }
-
-  // Paints the ellipse once more in a corner, as large as fits, since it may be small beside N(0, I).
-  function paintLens(places) {
-    const { context, width, height, scale } = picture;
-    const ellipse = view.ellipse(posterior);
-    const side = Math.min(LENS, width / 3), zoom = side / 6 / Math.max(...ellipse.radii);
-    if (zoom < 2 * scale) return;
-    picture.paintPoint(look, ellipse.place);
-    const [x, y] = [width - side - 8, 8];
-    context.save();
-    context.fillStyle = look.ground;
-    context.strokeStyle = look.quiet;
-    context.lineWidth = 1;
-    context.fillRect(x, y, side, side);
-    context.strokeRect(x, y, side, side);
-    context.fillStyle = look.ink;
-    context.font = `${look.small}px ${look.font}`;
-    context.textAlign = "right";
-    context.textBaseline = "bottom";
-    context.fillText(`× ${Math.round(zoom / scale)}`, x + side - 5, y + side - 4);
-    context.beginPath();
-    context.rect(x, y, side, side);
-    context.clip();
-    context.translate(x + side / 2 - width / 2, y + side / 2 - height / 2);
-    picture.box = { x: ellipse.place[0], y: ellipse.place[1] };
-    picture.scale = zoom;
-    picture.paintEllipse(look, ellipse);
-    picture.paintDots(look, places, 2.5);
-    picture.setBox(view.box);
-    context.restore();
   }
 
   async function begin() {
