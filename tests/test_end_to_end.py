@@ -8,7 +8,7 @@ import pytest
 
 from vae_jax.config import FIELDS
 from vae_jax.launch import launcher
-from vae_jax.measure import judges, parts, recipe
+from vae_jax.measure import judges, recipe, samples
 from vae_jax.training import checkpoints, journal, runs
 from vae_jax.workdir import read_experiment, read_metrics, run_dir
 
@@ -72,7 +72,7 @@ def test_from_flags_to_report(tmp_path, monkeypatch, write_npz, capsys):
     command = ["vae-jax", f"--experiment={tmp_path / 'walk.py'}", f"--workdir={workdir}",
                f"--dataset={write_npz(shape=(4, 5))}", "--num_likelihood_samples=5",
                "--checkpoint_every_seconds=0"]  # fmt: skip
-    monkeypatch.setattr(parts, "MIN_SAMPLES", 20)
+    monkeypatch.setattr(samples, "MIN_SAMPLES", 20)
     monkeypatch.setattr(judges, "SCHEDULE", recipe.Schedule(1, 50, 1e-3))
     monkeypatch.setattr("vae_jax.launch.sweeps.ATTEMPTS", 1)
     with monkeypatch.context() as patch:

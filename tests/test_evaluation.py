@@ -14,7 +14,7 @@ from vae_jax.config import Config
 from vae_jax.data import Dataset, Split
 from vae_jax.data.identity import identity_of
 from vae_jax.errors import UserError
-from vae_jax.measure import instruments, judges, parts, quadrature, recipe
+from vae_jax.measure import instruments, judges, parts, quadrature, recipe, samples
 from vae_jax.measure.judges import Judge
 from vae_jax.measure.measurements import MEASUREMENTS
 from vae_jax.model.networks import init_params
@@ -161,10 +161,10 @@ def test_a_part_that_fails_leaves_the_other_numbers(folders, configs, monkeypatc
 def test_there_are_as_many_samples_as_test_images_between_bounds(folders, configs, monkeypatch, least, most, drawn):
     """mnist_5k has 1,000 test images."""
     asked = []
-    monkeypatch.setattr(parts, "MIN_SAMPLES", least)
-    monkeypatch.setattr(parts, "MAX_SAMPLES", most)
+    monkeypatch.setattr(samples, "MIN_SAMPLES", least)
+    monkeypatch.setattr(samples, "MAX_SAMPLES", most)
     samplers = {"prior": "N(0, I)", "gaussian": "the codes' own"}
-    monkeypatch.setattr(parts, "draw_samplers", lambda run, images, count, seed: asked.append(count) or samplers)
+    monkeypatch.setattr(samples, "draw_samplers", lambda run, images, count, seed: asked.append(count) or samplers)
     monkeypatch.setattr(parts, "evaluate_latents", lambda run, dataset, gaussian: {"cycle_error_at": gaussian})
     found = dict(parts.of_run(run_dir(folders, configs[0]), None, 10))
     assert asked == [drawn]
@@ -230,7 +230,7 @@ def test_a_diverged_run_has_the_epoch_and_no_numbers(folders, configs):
 @pytest.fixture
 def quick(monkeypatch):
     monkeypatch.setattr(judges, "SCHEDULE", recipe.Schedule(1, 2, 1e-3))
-    monkeypatch.setattr(parts, "MIN_SAMPLES", 30)
+    monkeypatch.setattr(samples, "MIN_SAMPLES", 30)
     monkeypatch.setattr(quadrature, "HALVINGS", 2)
     # Each of many programs runs for milliseconds.
     jax.config.update("jax_disable_most_optimizations", True)

@@ -17,6 +17,7 @@ from PIL import Image
 from vae_jax.claims import claims, results
 from vae_jax.claims.results import Results
 from vae_jax.claims.summary import SUMMARY
+from vae_jax.claims.sweeps import Answer
 from vae_jax.config import Config, Experiment, expand
 from vae_jax.errors import UserError
 from vae_jax.files import write_json, write_text
@@ -173,7 +174,7 @@ def test_everything_is_there_in_its_order(workdir):
     assert parsed.texts("h1") == ["ae_vs_vae"]
     assert parsed.texts("h2") == [CLAIMS, STORY, "Figures", "Results", "Provenance"]
     assert [" ".join(text.split()) for text in parsed.texts("summary")] == [
-        *FOLDED, "The two losses, as code",
+        "What else was found, and what was not", *FOLDED, "The two losses, as code",
         "1. Samples of N(0, I)", "2. Latent space", "Table of results", "What the numbers mean", "Runs",
         *(config.name for config in EXPERIMENT.configs), "Data, versions, machine",
     ]  # fmt: skip
@@ -253,13 +254,16 @@ def test_failed_and_diverged_runs_are_visible():
 
 
 def test_the_answer_follows_the_question():
-    parsed = render(answer=("It costs <2> nats.", "It pays."))
-    assert parsed.texts("header")[0].split("\n")[-1].strip() == "It costs <2> nats. It pays."
+    parsed = render(answer=Answer(("It costs <2> nats.", "It pays."), ("It is <not> all.",)))
+    lines = [line.strip() for line in parsed.texts("header")[0].split("\n") if line.strip()]
+    assert lines[-3:] == ["It costs <2> nats. It pays.", "What else was found, and what was not", "It is <not> all."]
+    assert "It is <not> all." in parsed.texts("details", **{"class": "rest"})[0]
     assert render().texts("p", **{"class": "answer"}) == []
 
 
 @pytest.mark.parametrize(
-    ("language", "words"), [("en", "Beside the AE, the VAE has smaller"), ("ko", "AE 대비 VAE의 이득은")]
+    ("language", "words"),
+    [("en", "At 2 dimensions, beside the AE, the VAE has smaller"), ("ko", "2차원에서 AE와 비교한 VAE의 장점")],
 )
 def test_a_written_page_answers_in_its_language(workdir, language, words):
     found = results.collect(workdir, EXPERIMENT.configs)

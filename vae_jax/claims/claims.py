@@ -27,25 +27,24 @@ class Claim(NamedTuple):
 CLAIMS = (
     Claim(
         "N(0, I) can be sampled without looking at the codes of the {model}, less so at those of the {baseline}",
-        "prior_gap", "lower", "sampling without a look at the codes",
-        "less to lose by sampling N(0, I) without a look at its codes",
-        "more to lose by sampling N(0, I) without a look at its codes",
+        "prior_gap", "lower", "loss in samples of N(0, I)",
+        "less loss in samples of N(0, I)", "more loss in samples of N(0, I)",
     ),
     Claim(
         "With mean and covariance of its codes known, the {model} samples better than the {baseline}",
         "gaussian_frechet", "lower", "samples of a fitted Gaussian",
-        "better samples of a Gaussian fitted to its codes", "worse samples of a Gaussian fitted to its codes",
+        "better samples of a fitted Gaussian", "worse samples of a fitted Gaussian",
     ),
     Claim(
         "There are fewer holes between the codes of the {model} than between those of the {baseline}",
         "gaussian_hole_mass", "lower", "holes",
-        "fewer holes between its codes", "more holes between its codes",
+        "fewer holes", "more holes",
         0.02,
     ),
     Claim(
         "A small step between codes changes the image of the {model} less than that of the {baseline}",
         "step_0_3_change", "lower", "small steps",
-        "smaller changes over a small step", "larger changes over a small step",
+        "smaller changes over small steps", "larger changes over small steps",
         0.02,
     ),
     Claim(

@@ -55,6 +55,13 @@ def difference(baseline: Sequence[float], model: Sequence[float]) -> Estimate:
     return Estimate(value, error, float(freedom), seeds)
 
 
+def mean_of(values: Sequence[float]) -> Estimate:
+    """Estimates a mean over seeds."""
+    if len(values) < 2:
+        return Estimate(float(np.mean(values)), math.nan, math.nan, len(values))
+    return Estimate(float(np.mean(values)), _error(values), len(values) - 1, len(values))
+
+
 def probability_of_improvement(baseline: Sequence[float], model: Sequence[float], better: str) -> float:
     """Returns how often the model's number is better than the baseline's, of a random seed each; ties count half.
 

@@ -105,7 +105,7 @@ def _find(values: FlagValues) -> tuple[Experiment, Path]:
 @environment.own_settings()
 def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, stop: Stop) -> None:
     """Trains, evaluates, draws and reports, in the only launch of this workdir; without training, draws beside it."""
-    from vae_jax.claims import results, summary
+    from vae_jax.claims import results
     from vae_jax.launch import compilation
 
     def finish() -> None:
@@ -131,8 +131,7 @@ def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, 
             results.write_csv(workdir / "results.csv", found)
         with session.hold(workdir, session.DRAWING, stop.check):
             failed += _draw(experiment, workdir, options, found, stop, progress, None if is_beside else finish)
-    print(summary.format_table(summary.summarize(found)))
-    print(f"\n{_ending(workdir, found)}")
+    print(_ending(workdir, found))
     if failed:
         more = f" ({len(failed) - 1} more: see the report)" if len(failed) > 1 else ""
         raise UserError(f"{failed[0][0]} failed: {failed[0][1]}{more}")
@@ -228,16 +227,17 @@ def _draw(
 
 
 def _ending(workdir: Path, found: "Results") -> str:
-    """The answer, where the report is, and how to load a run of the model that it is about in a notebook."""
-    from vae_jax.claims import verdicts
+    """The answer, the table, where the report is, and how to load a run of the model that it is about in a notebook."""
+    from vae_jax.claims import summary, verdicts
     from vae_jax.claims.answer import answer
 
-    sentences = [textwrap.fill(text, session.COLUMNS) for text in answer(found, verdicts.judge(found))]
+    sentences = [textwrap.fill(text, session.COLUMNS) for text in answer(found, verdicts.judge(found)).sentences]
+    table = [summary.format_table(summary.summarize(found))]
     lines = [f"Report: {(workdir / 'report.html').resolve().as_uri()}"]
     if trained := [config for config in found.configs if is_trained(run_dir(workdir, config))]:
         run = run_dir(workdir, max(trained, key=lambda config: list(MODELS).index(config.model)))
         lines.append(f"In a notebook: vae_jax.load_run({str(run.resolve())!r})")
-    return "\n\n".join(["\n".join(part) for part in (sentences, lines) if part])
+    return "\n\n".join(["\n".join(part) for part in (sentences, table, lines) if part])
 
 
 def command_line() -> None:

@@ -8,11 +8,9 @@ from vae_jax.measure import instruments, judges
 from vae_jax.measure.density import evaluate_density
 from vae_jax.measure.latents import evaluate_latents
 from vae_jax.measure.likelihood import evaluate_likelihood
-from vae_jax.measure.samples import draw_samplers, evaluate_samples
+from vae_jax.measure.samples import draw_measured, evaluate_samples
 from vae_jax.training.runs import dataset_of, load_run
 from vae_jax.workdir import read_metrics
-
-MIN_SAMPLES, MAX_SAMPLES = 1_000, 10_000  # of each sampler; as many as test images between them
 
 
 def of_run(
@@ -35,7 +33,6 @@ def of_run(
     if judges.is_classifiable(dataset):
         place = folder.parents[1] / instruments.FOLDER
         judge = judges.load_or_train(dataset, place)
-        num_samples = min(max(len(test), MIN_SAMPLES), MAX_SAMPLES)
-        samplers = draw_samplers(run, train, num_samples, seed=0)
+        samplers = draw_measured(run, dataset)
         yield "samples", lambda: evaluate_samples(run, dataset, judge, samplers)
         yield "latent space", lambda: evaluate_latents(run, dataset, samplers["gaussian"])

@@ -32,6 +32,7 @@ from vae_jax.measure.judges import Judge
 from vae_jax.measure.subsets import MAX_IMAGES, limit, subset
 from vae_jax.training.runs import TrainedRun, in_chunks
 
+MIN_SAMPLES, MAX_SAMPLES = 1_000, 10_000  # of each sampler; as many as test images between them
 NUM_COMPONENTS = 10  # of the mixture, as in Ghosh et al. 2020
 MIXTURE_CODES = 5_000  # the mixture is fitted to, at most
 FULL_DIMS = 128  # latent dimensions up to which the mixture has full covariances
@@ -111,6 +112,12 @@ def draw_samplers(run: TrainedRun, train_images: np.ndarray, num_samples: int, s
     else:
         draws |= {name: np.full(shape, np.nan) for name in random if name != "prior"}
     return {name: draw.astype(np.float32) for name, draw in draws.items()}
+
+
+def draw_measured(run: TrainedRun, dataset: Dataset) -> dict[str, np.ndarray]:
+    """Draws the codes that an evaluation measures: as many as there are test images, within bounds, of seed 0."""
+    num_samples = min(max(len(dataset.test.images), MIN_SAMPLES), MAX_SAMPLES)
+    return draw_samplers(run, dataset.train.images, num_samples, seed=0)
 
 
 def codes_to_fit(

@@ -20,6 +20,7 @@ from vae_jax.claims.answer import answer
 from vae_jax.claims.choice import CRITERIA, choose
 from vae_jax.claims.results import Results, csv_of
 from vae_jax.claims.summary import DASH, SUMMARY, explain_spread, summarize
+from vae_jax.claims.sweeps import Answer
 from vae_jax.claims.verdicts import describe_others, judge
 from vae_jax.config import FIELDS, Experiment, varying_fields
 from vae_jax.data import noun_of
@@ -27,7 +28,7 @@ from vae_jax.errors import UserError
 from vae_jax.files import write_text
 from vae_jax.measure.measurements import MEASUREMENTS
 from vae_jax.models import MODELS
-from vae_jax.report.page import explorer, story, tables, terms
+from vae_jax.report.page import explorer, first, story, tables, terms
 from vae_jax.report.page import record as facts
 from vae_jax.report.page.language import Language
 from vae_jax.workdir import Picture, read_record
@@ -41,10 +42,12 @@ MAX_ALT = 240  # characters of the text that stands for a figure
 CSS_PIXELS_PER_PIXEL = 96 / 300  # figures are saved at 300 dpi; at their size in inches all have text of one size
 
 FOLDER = Path(__file__).parent
-SCRIPTS = (
-    "language.js", "noise.js", "look.js", "digits.js", "network.js", "plane.js", "pad.js", "panel.js", "save.js",
-    "explorer.js",
+SHARED = (
+    "language.js", "hash.js", "noise.js", "look.js", "digits.js", "network.js", "plane.js", "pad.js", "panel.js",
+    "save.js",
 )  # fmt: skip  # in this order, in one element
+SCRIPTS = (*SHARED, "first.js", "explorer.js", "story.js")
+NO_ANSWER = Answer()
 POLICY = "content-security-policy"  # stands in the template for the policy, which needs the hashes of what is rendered
 
 
@@ -62,8 +65,11 @@ _environment = jinja2.Environment(
 TEMPLATE = _environment.get_template("template.html")
 TEMPLATE.globals.update({
     "POLICY": POLICY,
+    "scripts": _read(*SHARED),
+    "first_style": _read("first.css"),
+    "first_script": _read("first.js"),
     "explorer_style": _read("explorer.css"),
-    "explorer_script": _read(*SCRIPTS),
+    "explorer_script": _read("explorer.js"),
     "claims_style": _read("claims.css"),
     "story_style": _read("story.css"),
     "story_script": _read("story.js"),
@@ -99,7 +105,10 @@ def write(
         embedded = pool.map(embed, [workdir / "figures" / f"{picture.name}.png" for picture in pictures])
         figures = list(zip(pictures, embedded, strict=True))
     sentences = answer(results, judge(results), Language(language))
-    page = functools.partial(render, experiment, read_record(workdir), results, answer=sentences, language=language)
+    seen = first.build(results, workdir, data_dir)
+    page = functools.partial(
+        render, experiment, read_record(workdir), results, answer=sentences, seen=seen, language=language
+    )
     room = MAX_BYTES - len(page(figures).encode()) - EXPLORER_BYTES
     looks = explorer.looks_of(results, workdir)
     live = explorer.build(results, workdir, data_dir, looks, max_bytes=room)
@@ -109,11 +118,13 @@ def write(
 
 def render(
     experiment: Experiment, record: Mapping[str, Any], results: Results, figures: Sequence[tuple[Picture, Embedded]],
-    live: Mapping[str, Any] | None = None, answer: Sequence[str] = (), language: str = "en",
+    live: Mapping[str, Any] | None = None, answer: Answer = NO_ANSWER, language: str = "en",
+    seen: Mapping[str, Any] | None = None,
 ) -> str:  # fmt: skip
     """Returns the page; a dash stands for what is missing in the record, or has the wrong type there.
 
-    `live` is what `explorer.build` returns, and `answer` the sentences that answer the question, in the language.
+    `live` is what `explorer.build` returns, `answer` answers the question in the language, and `seen` is what
+    `first.build` returns.
     """
     nouns = {noun_of(config.dataset) for config in results.configs}
     _, summary = Language(language, nouns.pop() if len(nouns) == 1 else "image"), summarize(results)
@@ -126,7 +137,7 @@ def render(
     numeric = [name not in FIELDS or type(FIELDS[name].default) in (int, float) for name in settings]
     page = TEMPLATE.render(
         experiment=experiment, record=record, results=results, summary=summary, figures=figures,
-        explorer=live, is_too_large=is_too_large, size=f"{MAX_BYTES / 1e6:g} MB",
+        first=seen, explorer=live, is_too_large=is_too_large, size=f"{MAX_BYTES / 1e6:g} MB",
         answer=answer, choices=choose(results), _=_, translations=_in_scripts(_),
         varying=[name for name in varying_fields(results.configs) if name != "seed"],
         english=Markup("" if language == "en" else ' lang="en"'),  # of what other rooms say in English only
@@ -201,7 +212,7 @@ def _alt(picture: Picture) -> str:
 
 def _in_scripts(_: Language) -> dict[str, str]:
     """The translations of the texts of the scripts, and the nouns in them."""
-    scripts = TEMPLATE.globals["explorer_script"]
+    scripts = _read(*SCRIPTS)
     return {english: text for english, text in _.translations.items() if f'"{english}"' in scripts} | _.nouns
 
 

@@ -7,6 +7,8 @@
   const data = JSON.parse(document.getElementById("explorer-data").textContent);
   const find = (name) => root.querySelector(`[data-ex="${name}"]`);
   const DRAWS = 16;
+  const NUDGE = 0.3; // standard deviations of the codes
+  const MOST_UNLIKE = 3; // times the scale of another plane, up to which planes share one
   const STEPS = 10; // of the line from A to B
   const FALL = 450, STAGGER = 45; // milliseconds of a draw's fall, and between two
   const AGAIN = 650; // milliseconds between two draws from a digit's posterior
@@ -27,6 +29,7 @@
   const HINTS = {
     explore: "Move over a plane, or use its arrow keys: each decoder draws what it sees there.",
     digit: "Move over a plane: the point snaps to the nearest test {image}, and to the same {image} in the others.",
+    nudge: "Move over a plane: a code, its neighbour at the diamond, 0.3 sd of the codes away, and how their images differ.",
     prior: "The same 16 points land on every plane, and each model’s decoder draws them.",
     own: "The points come from {sampler}, fitted to each model’s codes of training images.",
     line: "Drag A and B. Keys: A or B chooses an end, arrows move it.",
@@ -36,11 +39,12 @@
   const random = Noise.generator(1);
   const normals = (count) => Noise.normals(random, count);
   const state = {
-    tool: "explore", // explore | line | draw
+    tool: "explore", // explore | line | nudge | draw
     link: "place", // place | digit
     isShaded: false,
     sampler: "gaussian", // of each model's own codes
-    draws: null, // {source, start, eps, u}
+    draws: null, // {source, number, start, eps, u}
+    direction: 0, // of a nudge, radians in whitened coordinates
     ends: [], // of the line; each {codes}
     end: 0, // that the keys move
     posteriors: null, // of the drawn digit, by panel
@@ -54,7 +58,7 @@
   let runs = [];
   let panels = [];
   let look = null;
-  let frame = 0;
+  let due = 0;
 
   // Which run of a model fits the chosen settings best.
   function runOf(model) {
@@ -89,10 +93,48 @@
   function changed() {
     state.moves++;
     schedule();
+    keep();
+  }
+
+  // Keeps what a link to the page should restore; browsers refuse many changes of the hash in a short time.
+  let saved = 0;
+  function keep() {
+    clearTimeout(saved);
+    if (!("ready" in root.dataset)) return;
+    saved = setTimeout(() => Hash.set({
+      tool: state.tool, link: state.link, point: Hash.place(panels[0].view.project(codes.get(panels[0]).z)),
+      sampled: state.draws && `${state.draws.source}.${state.draws.number}`, ...state.choice,
+    }), 200);
+  }
+
+  // Sets what the hash says.
+  function restore() {
+    const is = (name, kind) => root.querySelector(`input[name="ex-${kind}"][value="${CSS.escape(name ?? "")}"]`) !== null;
+    const [tool, link, point, sampled] = [Hash.get("tool"), Hash.get("link"), Hash.getPlace("point"), Hash.get("sampled")];
+    if (is(link, "link")) root.querySelector(`input[name="ex-link"][value="${(state.link = link)}"]`).checked = true;
+    if (point) assign(codes, linked(panels[0], point, codes));
+    const [source, number] = (sampled ?? "").split(".");
+    if (source in DRAWN && Number(number) > 0) {
+      state.drawn = Number(number) - 1;
+      draw(source);
+    }
+    setTool(is(tool, "tool") ? tool : "explore");
+  }
+
+  // What a plane shows: planes of two dimensions have one scale, unless one of them would be too small.
+  function frame(panel) {
+    const boxes = panels.map(({ view }) => view.box);
+    const sizes = boxes.map(({ halfX, halfY }) => Math.max(halfX, halfY));
+    const isShared = panels.every(({ view }) => view.dims === 2) && Math.max(...sizes) <= MOST_UNLIKE * Math.min(...sizes);
+    if (!isShared) return { box: panel.view.box, isShared: panels.length < 2 };
+    const end = (sign, at, half) => sign * Math.max(...boxes.map((box) => sign * box[at] + box[half]));
+    const [left, right, bottom, top] = [end(-1, "x", "halfX"), end(1, "x", "halfX"), end(-1, "y", "halfY"), end(1, "y", "halfY")];
+    const box = { x: (left + right) / 2, y: (bottom + top) / 2, halfX: (right - left) / 2, halfY: (top - bottom) / 2 };
+    return { box, isShared };
   }
 
   function schedule() {
-    frame ||= requestAnimationFrame(paint);
+    due ||= requestAnimationFrame(paint);
   }
 
   // Moves.
@@ -108,15 +150,11 @@
       }
       return result;
     }
-    const z = panel.view.unproject(place, from.get(panel).z);
+    // Raw coordinates of two models have nothing in common.
+    const whitened = panel.view.whitened(place);
     for (const other of panels) {
-      if (other === panel) result.set(other, { z, digit: null });
-      else if (other.view.dims <= 2 && panel.view.dims === other.view.dims) {
-        result.set(other, { z: other.view.unproject(place, from.get(other).z), digit: null });
-      } else {
-        const before = from.get(other).z;
-        result.set(other, { z: before.map((value, i) => z[i] ?? value), digit: null });
-      }
+      const there = other === panel ? place : other.view.placed(whitened);
+      result.set(other, { z: other.view.unproject(there, from.get(other).z), digit: null });
     }
     return result;
   }
@@ -128,15 +166,13 @@
 
   function moveTo(panel, place) {
     if (state.tool === "line") assign(state.ends[state.end], linked(panel, place, state.ends[state.end]));
-    else if (state.tool === "explore") assign(codes, linked(panel, place, codes));
+    else if (state.tool !== "draw") assign(codes, linked(panel, place, codes));
   }
 
   function moveDimension(panel, dimension, value) {
-    for (const other of state.link === "digit" ? [panel] : panels) {
-      const z = codes.get(other).z.slice();
-      if (dimension < z.length) z[dimension] = value;
-      codes.set(other, { z, digit: null });
-    }
+    const z = codes.get(panel).z.slice();
+    z[dimension] = value;
+    codes.set(panel, { z, digit: null });
     changed();
   }
 
@@ -193,7 +229,7 @@
     });
     plane.addEventListener("pointermove", (event) => {
       const isPressed = plane.hasPointerCapture(event.pointerId);
-      if (isPressed || (event.pointerType === "mouse" && state.tool === "explore")) moveTo(panel, place(event));
+      if (isPressed || (event.pointerType === "mouse" && ["explore", "nudge"].includes(state.tool))) moveTo(panel, place(event));
     });
     plane.addEventListener("keydown", (event) => {
       const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
@@ -235,7 +271,7 @@
     announcement = setTimeout(() => {
       find("status").textContent = panels.map((panel) => _("{model}: z = ({z}); nearest test {images}: {labels}", {
         model: panel.title,
-        z: [...pointOf(panel)].slice(0, 4).map((value) => value.toFixed(2)).join(", "),
+        z: [...pointOf(panel)].slice(0, 4).map((value) => (Math.round(100 * value) / 100 + 0).toFixed(2)).join(", "),
         labels: near(panel, 3).nearest.join(", "),
       })).join(". ");
     }, 400);
@@ -269,11 +305,22 @@
     return Math.max(...panels.map((panel) => panel.run.latentDim));
   }
 
+  // The next draws, which a link to the page has again.
   function newDraws(source) {
+    const number = (state.drawn = (state.drawn ?? 0) + 1);
+    const own = Noise.generator(number);
     return {
-      source, id: ++state.moves, start: performance.now(),
-      eps: normals(DRAWS * mostDims()), u: Array.from({ length: DRAWS }, random),
+      source, number, id: ++state.moves, start: performance.now(),
+      eps: Noise.normals(own, DRAWS * mostDims()), u: Array.from({ length: DRAWS }, own),
     };
+  }
+
+  // The code a nudge away from a panel's point: 0.3 standard deviations of the codes, as they are seen.
+  function nudged(panel) {
+    const { z } = codes.get(panel);
+    const [x, y] = panel.view.whitened(panel.view.project(z));
+    const to = [x + NUDGE * Math.cos(state.direction), y + NUDGE * Math.sin(state.direction)];
+    return panel.view.unproject(panel.view.placed(to), z);
   }
 
   function drawsOf(panel) {
@@ -300,10 +347,14 @@
         ? Array.from({ length: DRAWS }, (_, n) => perturbed(posterior, n)) : [posterior.mean];
       const caption = posterior.logvar ? _("16 draws from q(z | your {image})") : _("One code, so one reconstruction");
       panel.setGrid(`${key}pad/${state.padMoves}/${state.redraws}`, draws, 8, caption, posterior.logvar !== null);
+    } else if (state.tool === "nudge") {
+      const caption = _("A code, its neighbour 0.3 sd away, and their difference");
+      panel.setGrid(`${key}nudge/${state.moves}`, [codes.get(panel).z, nudged(panel)], 3, caption, true);
+      panel.setDifference();
     } else if (state.draws) {
       const { source, id } = state.draws;
       panel.setGrid(`${key}draws/${id}`, drawsOf(panel), 8, DRAWN[source]);
-    } else panel.setGrid(`${key}none`, [], 8, _("16 draws appear here"));
+    } else panel.setGrid(`${key}none`, [], 8, "");
     const landed = state.tool === "explore" && state.draws ? landedAt(now) : Infinity;
     return panel.decodeDue(performance.now() + BUDGET / panels.length, landed);
   }
@@ -349,6 +400,10 @@
         return picture.paintLens(look, view.ellipse(posterior), places, last);
       }
       const { z, digit } = codes.get(panel);
+      if (state.tool === "nudge") {
+        picture.paintPoint(look, view.project(z));
+        return picture.paintSample(look, view.project(nudged(panel)), 0, false);
+      }
       if (digit !== null) {
         const posterior = panel.run.posterior(digit);
         if (posterior.logvar) picture.paintEllipse(look, view.ellipse(posterior));
@@ -363,7 +418,7 @@
   };
 
   function paint(now) {
-    frame = 0;
+    due = 0;
     look ??= Look.read(root);
     let isGoingOn = false;
     for (const panel of panels) {
@@ -381,12 +436,14 @@
     state.draws = newDraws(source);
     setHint();
     schedule();
+    keep();
   }
 
   function setTool(tool) {
     state.tool = tool;
     root.querySelector(`input[name="ex-tool"][value="${tool}"]`).checked = true;
     find("pad-box").hidden = tool !== "draw";
+    find("turn").hidden = tool !== "nudge";
     find("link-box").hidden = tool === "draw" || panels.length < 2;
     setHint();
     for (const panel of panels) panel.liveCaption.textContent = tool === "draw" ? _("reconstruction") : _("decoded");
@@ -465,7 +522,8 @@
       const label = FIELDS[name] ?? name;
       const isNumeric = options.every((value) => Number.isFinite(Number(value)));
       if (isNumeric) options.sort((a, b) => a - b);
-      state.choice[name] = options.includes("1") && name === "kl_weight" ? "1" : options[0];
+      const usual = options.includes("1") && name === "kl_weight" ? "1" : options[0];
+      state.choice[name] = options.includes(Hash.get(name)) ? Hash.get(name) : usual;
       const choose = (value) => {
         state.choice[name] = value;
         showRuns(true);
@@ -496,7 +554,7 @@
     const error = (Math.ceil(data.error / unit) * unit).toPrecision(1); // rounded up, as a bound
     const precision = "The runs’ own networks decode in this page, in float16: on these {images} no pixel is off by more than {error}.";
     const some = "{shown} of {total} runs are here, as many as a page of this size holds: {names}.";
-    const aligned = "Planes of a model’s runs are turned about the origin to match one another, which changes no distance.";
+    const aligned = "Planes are turned about the origin to match one another, which changes no distance.";
     const names = runs.map(({ content }) => content.label).join(", ");
     const notes = [
       _(precision, { error }),
@@ -533,6 +591,10 @@
     });
     find("save-picture").addEventListener("click", () => Save.picture(find("panels"), "latent-spaces.png"));
     find("save-codes").addEventListener("click", () => Save.codes(panels.map(({ run }) => run), images, "codes.csv"));
+    find("turn").addEventListener("click", () => {
+      state.direction += Math.PI / 4;
+      changed();
+    });
     find("clear").addEventListener("click", () => pad.clear());
     find("redraw").addEventListener("click", redraw);
     find("test-digit").addEventListener("click", () => {
@@ -554,7 +616,7 @@
     images = await Promise.all(data.images.map(Digits.read));
     const titles = new Map(runs.map(({ content }) => [content.model, content.title]));
     const host = {
-      schedule, listen, moveDimension,
+      schedule, listen, moveDimension, frame,
       marks: ({ content }) => images[content.images],
       setHot: (index) => {
         for (const panel of panels) panel.hot = index < panel.grids.tiles.length ? index : -1;
@@ -570,7 +632,7 @@
     writeNotes();
     listenToControls();
     showRuns(false);
-    setTool("explore");
+    restore();
     root.dataset.ready = "";
   }
 

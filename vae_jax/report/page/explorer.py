@@ -1,7 +1,6 @@
 """The explorer of the page: which runs it holds, and all that its scripts need, as one JSON-ready dict."""
 
 import base64
-import io
 import itertools
 import json
 import math
@@ -10,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from vae_jax.claims.results import Results, settings_texts
+from vae_jax.claims.results import Results, grouped, settings_texts
+from vae_jax.claims.sweeps import off_one
 from vae_jax.config import Config, varying_fields
 from vae_jax.data import Dataset
 from vae_jax.errors import UserError
@@ -21,6 +20,8 @@ from vae_jax.measure.instruments import FOLDER
 from vae_jax.measure.samples import decode_shrunk
 from vae_jax.measure.subsets import subset
 from vae_jax.models import MODEL_FIELDS, MODELS
+from vae_jax.report.page import path
+from vae_jax.report.page.sheets import sheet
 from vae_jax.report.page.weights import Packed, encode_array, is_packable, pack, packed_size
 from vae_jax.training.runs import TrainedRun, dataset_of, load_dataset, load_run
 from vae_jax.workdir import is_trained, run_dir
@@ -196,39 +197,25 @@ def _images(dataset: Dataset) -> np.ndarray:
 def _pack_images(dataset: Dataset) -> dict[str, Any]:
     """One PNG of all images, in rows, and their labels."""
     images = _images(dataset)
-    count, height, width = images.shape
-    columns = math.ceil(math.sqrt(count * height / width))
-    rows = math.ceil(count / columns)
-    sheet = np.zeros((rows * columns, height, width), np.uint8)
-    sheet[:count] = images
-    sheet = sheet.reshape(rows, columns, height, width).swapaxes(1, 2).reshape(rows * height, columns * width)
-    content = io.BytesIO()
-    Image.fromarray(sheet).save(content, "PNG", optimize=True)
     labels = dataset.test.labels
-    return {
-        "uri": f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode('ascii')}",
-        "count": count,
-        "columns": columns,
-        "shape": [height, width],
-        "labels": None if labels is None else subset(labels, count).astype(int).tolist(),
-    }
+    return sheet(images) | {"labels": None if labels is None else subset(labels, len(images)).astype(int).tolist()}
 
 
 def _align(runs: Sequence[TrainedRun], packed: Sequence[Packed]) -> None:
-    """Turns the plane of each run of two dimensions to that of the run of its model before it, orthogonally.
+    """Turns the plane of each run of two dimensions to that of the last model whose KL weight is nearest to 1.
 
-    A run's `rotation` R [2, 2] maps its codes z to places R z, which are the nearest to the places of the other run
-    that a rotation or reflection about the origin can give. N(0, I) is the same before and after.
+    A run's `rotation` R [2, 2] maps its codes z to places R z (`path.turn_to`). N(0, I) is the same before and after.
     """
-    last: dict[tuple[str, str], np.ndarray] = {}
-    for run, item in zip(runs, packed, strict=True):
-        if run.config.latent_dim == 2:
-            key, places = (run.config.model, run.config.dataset), item.codes.astype(np.float64)
-            if key in last:
-                u, _, vt = np.linalg.svd(last[key].T @ places)
-                item.content["rotation"] = encode_array(u @ vt)
-                places = places @ (u @ vt).T
-            last[key] = places
+    flat = [n for n, run in enumerate(runs) if run.config.latent_dim == 2]
+    for indices in grouped(flat, lambda n: runs[n].config.dataset):
+        order = list(MODELS)
+        last = max(order.index(runs[n].config.model) for n in indices)
+        of_last = [n for n in indices if order.index(runs[n].config.model) == last]
+        reference = min(of_last, key=lambda n: off_one([runs[n].config]))
+        for n in indices:
+            if n != reference:
+                turn = path.turn_to(packed[n].codes, packed[reference].codes)
+                packed[n].content["rotation"] = encode_array(turn)
 
 
 def _plausibility_grid(run: TrainedRun, item: Packed, look: Look) -> dict[str, Any] | None:

@@ -82,6 +82,7 @@ const Panel = (() => {
         class: "ex-plane", tabindex: 0, role: "application", "aria-roledescription": _("latent plane"),
       });
       const seen = _("{model}: the image decoded at the point", { model: title });
+      this.legend = element("span", { class: "ex-legend" });
       this.live = element("canvas", { class: "ex-live", role: "img", "aria-label": seen });
       this.liveCaption = element("span", { class: "ex-label" }, _("decoded"));
       this.near = element("canvas", { role: "img" });
@@ -91,7 +92,7 @@ const Panel = (() => {
       this.dims = element("details", { class: "ex-dims", hidden: true });
       this.root = element("article", { class: "ex-panel" },
         element("h3", {}, title, " ", this.subtitle),
-        element("div", { class: "ex-frame" }, this.plane, element("span", { class: "ex-legend" }, _("N(0, I): 1, 2 sd"))),
+        element("div", { class: "ex-frame" }, this.plane, this.legend),
         this.axes,
         element("div", { class: "ex-row" },
           element("div", { class: "ex-decoded" }, this.liveCaption, this.live),
@@ -204,9 +205,19 @@ const Panel = (() => {
         key, columns, caption,
         tiles: codes.map((z, i) => ({ z, place: null, image: old[i]?.image ?? null, isDue: true })),
       };
+      this.grid.hidden = codes.length === 0;
       this.caption.textContent = caption;
       this.caption.classList.toggle("ex-empty", codes.length === 0);
       this.grid.setAttribute("aria-label", `${this.title}: ${caption}`);
+    }
+
+    // Shows, after the images of two codes, how far each pixel of theirs differs.
+    setDifference() {
+      const { tiles } = this.grids;
+      const [a, b] = tiles;
+      if (a.isDue || b.isDue) [a.image, b.image] = [this.run.decode(a.z), this.run.decode(b.z)];
+      a.isDue = b.isDue = false;
+      tiles[2] = { z: b.z, image: a.image.map((value, i) => Math.abs(value - b.image[i])), isDue: false };
     }
 
     // Decodes due images until the deadline; returns whether some are left.
@@ -224,7 +235,9 @@ const Panel = (() => {
     paint(scene, look, now) {
       const { picture, view } = this;
       if (!picture.fit()) return false;
-      let { places, box } = view, key = `${this.version}/${look.theme}/${scene.isShaded}/${scene.isDimmed}`;
+      const { box: own, isShared } = this.host.frame(this);
+      let { places } = view, box = own, key = [this.version, look.theme, scene.isShaded, scene.isDimmed, ...Object.values(own)].join("/");
+      this.legend.textContent = isShared ? _("N(0, I): 1, 2 sd") : _("N(0, I): 1, 2 sd; own scale");
       if (this.morph) {
         const t = Math.min(1, (now - this.morph.start) / MORPH);
         if (t < 1) {

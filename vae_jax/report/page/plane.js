@@ -70,6 +70,22 @@ const Plane = (() => {
       }));
   }
 
+  // The ellipse of one standard deviation of a covariance [[xx, xy], [xy, yy]]: {radii, angle}.
+  function ellipseOf(xx, xy, yy) {
+    const middle = (xx + yy) / 2, apart = Math.hypot((xx - yy) / 2, xy);
+    return {
+      radii: [Math.sqrt(middle + apart), Math.sqrt(Math.max(0, middle - apart))],
+      angle: Math.atan2(2 * xy, xx - yy) / 2,
+    };
+  }
+
+  // A vector, scaled along two axes at an angle.
+  function scaled([x, y], [along, across], angle) {
+    const cos = Math.cos(angle), sin = Math.sin(angle);
+    const u = along * (cos * x + sin * y), v = across * (cos * y - sin * x);
+    return [cos * u - sin * v, sin * u + cos * v];
+  }
+
   class View {
     // What is seen of a run: places are [x, y] in the plane, codes are points of the latent space.
     constructor(run, across, up) {
@@ -89,6 +105,37 @@ const Plane = (() => {
         this.places[2 * i + 1] = this.dims === 1 ? (((i * 0.618034) % 1) - 0.5) * 3 : y;
       }
       this.box = this.bounds();
+    }
+
+    // The mean of the codes as they are seen, and the axes and standard deviations of their covariance.
+    get moments() {
+      if (this.cachedMoments) return this.cachedMoments;
+      const sums = { x: 0, y: 0, xx: 0, xy: 0, yy: 0 };
+      for (let i = 0; i < this.count; i++) {
+        sums.x += this.places[2 * i] / this.count;
+        sums.y += this.places[2 * i + 1] / this.count;
+      }
+      for (let i = 0; i < this.count; i++) {
+        const dx = this.places[2 * i] - sums.x, dy = this.places[2 * i + 1] - sums.y;
+        sums.xx += (dx * dx) / this.count;
+        sums.xy += (dx * dy) / this.count;
+        sums.yy += (dy * dy) / this.count;
+      }
+      const { radii, angle } = ellipseOf(sums.xx, sums.xy, sums.yy);
+      return (this.cachedMoments = { mean: [sums.x, sums.y], radii: radii.map((sd) => Math.max(sd, 1e-6)), angle });
+    }
+
+    // A place in whitened coordinates, in which the codes that are seen have mean 0 and covariance I.
+    whitened([x, y]) {
+      const { mean, radii, angle } = this.moments;
+      return scaled([x - mean[0], y - mean[1]], radii.map((sd) => 1 / sd), angle);
+    }
+
+    // The place of whitened coordinates.
+    placed(whitened) {
+      const { mean, radii, angle } = this.moments;
+      const [x, y] = scaled(whitened, radii, angle);
+      return [mean[0] + x, mean[1] + y];
     }
 
     project(z) {
@@ -158,12 +205,7 @@ const Plane = (() => {
         c[1] += a * b * variance;
         c[2] += b * b * variance;
       }
-      const middle = (c[0] + c[2]) / 2, apart = Math.hypot((c[0] - c[2]) / 2, c[1]);
-      return {
-        place: this.project(mean),
-        radii: [Math.sqrt(middle + apart), Math.sqrt(Math.max(0, middle - apart))],
-        angle: Math.atan2(2 * c[1], c[0] - c[2]) / 2,
-      };
+      return { place: this.project(mean), ...ellipseOf(...c) };
     }
   }
 
@@ -472,5 +514,5 @@ const Plane = (() => {
     context.stroke();
   }
 
-  return { View, Picture, classColor, directions, rank };
+  return { View, Picture, classColor, directions, ellipseOf, rank };
 })();
