@@ -17,6 +17,7 @@ from test_explorer import floats, make_run, make_workdir
 from vae_jax import data, files
 from vae_jax.claims.results import Results
 from vae_jax.config import Config, Experiment, Shown
+from vae_jax.measure.latents import matching_rotation
 from vae_jax.measure.samples import draw_measured
 from vae_jax.report import page
 from vae_jax.report.page import explorer, first, path
@@ -138,7 +139,7 @@ def test_codes_are_turned_to_the_reference_by_the_orthogonal_matrix_that_they_we
     reference = RANDOM.normal(size=(200, dims)) * np.arange(1, dims + 1) + 0.5
     turn, _ = np.linalg.qr(RANDOM.normal(size=(dims, dims)))
     turn[:, 0] *= -np.sign(np.linalg.det(turn))  # a reflection
-    found = path.turn_to(reference @ turn + 0.01 * RANDOM.normal(size=(200, dims)), reference)
+    found = matching_rotation(reference @ turn + 0.01 * RANDOM.normal(size=(200, dims)), reference)
     np.testing.assert_allclose(found, turn, atol=0.01)
     np.testing.assert_allclose(found @ found.T, np.eye(dims), atol=1e-12)
 
@@ -174,7 +175,7 @@ def test_a_step_has_the_decodes_of_its_run_at_places_that_stay(built, experiment
         )  # fmt: skip
         run = make_run(config, SHAPE)
         codes = run.encode(images)
-        turn = path.turn_to(codes.mean, reference.encode(images).mean)
+        turn = matching_rotation(codes.mean, reference.encode(images).mean)
         np.testing.assert_allclose(floats(step["places"]).reshape(-1, 2), codes.mean @ turn.T, atol=1e-4)
         eps = np.random.default_rng(0).standard_normal((8, 2))
         np.testing.assert_allclose(plane["draws"], eps, atol=1e-6)

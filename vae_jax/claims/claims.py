@@ -27,8 +27,8 @@ class Claim(NamedTuple):
 CLAIMS = (
     Claim(
         "N(0, I) can be sampled without looking at the codes of the {model}, less so at those of the {baseline}",
-        "prior_gap", "lower", "loss in samples of N(0, I)",
-        "less loss in samples of N(0, I)", "more loss in samples of N(0, I)",
+        "prior_gap", "lower", "samples of N(0, I)",
+        "samples of N(0, I) closer to those of its codes", "samples of N(0, I) farther from those of its codes",
     ),
     Claim(
         "With mean and covariance of its codes known, the {model} samples better than the {baseline}",

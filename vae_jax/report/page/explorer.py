@@ -17,10 +17,10 @@ from vae_jax.data import Dataset
 from vae_jax.errors import UserError
 from vae_jax.measure import judges
 from vae_jax.measure.instruments import FOLDER
+from vae_jax.measure.latents import matching_rotation
 from vae_jax.measure.samples import decode_shrunk
 from vae_jax.measure.subsets import subset
 from vae_jax.models import MODEL_FIELDS, MODELS
-from vae_jax.report.page import path
 from vae_jax.report.page.sheets import sheet
 from vae_jax.report.page.weights import Packed, encode_array, is_packable, pack, packed_size
 from vae_jax.training.runs import TrainedRun, dataset_of, load_dataset, load_run
@@ -204,7 +204,7 @@ def _pack_images(dataset: Dataset) -> dict[str, Any]:
 def _align(runs: Sequence[TrainedRun], packed: Sequence[Packed]) -> None:
     """Turns the plane of each run of two dimensions to that of the last model whose KL weight is nearest to 1.
 
-    A run's `rotation` R [2, 2] maps its codes z to places R z (`path.turn_to`). N(0, I) is the same before and after.
+    A run's `rotation` R [2, 2] maps its codes z to places R z, see `matching_rotation`. N(0, I) stays the same.
     """
     flat = [n for n, run in enumerate(runs) if run.config.latent_dim == 2]
     for indices in grouped(flat, lambda n: runs[n].config.dataset):
@@ -214,7 +214,7 @@ def _align(runs: Sequence[TrainedRun], packed: Sequence[Packed]) -> None:
         reference = min(of_last, key=lambda n: off_one([runs[n].config]))
         for n in indices:
             if n != reference:
-                turn = path.turn_to(packed[n].codes, packed[reference].codes)
+                turn = matching_rotation(packed[n].codes, packed[reference].codes)
                 packed[n].content["rotation"] = encode_array(turn)
 
 

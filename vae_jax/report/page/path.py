@@ -14,6 +14,7 @@ import numpy as np
 
 from vae_jax.claims.results import Results, grouped, setting_of
 from vae_jax.config import Config
+from vae_jax.measure.latents import matching_rotation
 from vae_jax.measure.samples import principal_axes
 from vae_jax.measure.subsets import subset
 from vae_jax.models import MODELS
@@ -61,14 +62,7 @@ def planes(codes: Sequence[np.ndarray], reference: np.ndarray) -> list[Plane]:
     """
     dims = reference.shape[1]
     basis = np.eye(dims)[:, :2] if dims == 2 else principal_axes(reference)[2][:, ::-1][:, :2]
-    return [Plane(turn_to(each, reference), basis) for each in codes]
-
-
-def turn_to(codes: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Returns the orthogonal R [D, D] for which the codes Rᵀ, [N, D], are nearest to the reference's."""
-    u, _, vt = np.linalg.svd(reference.astype(np.float64).T @ codes.astype(np.float64))
-    turn: np.ndarray = u @ vt
-    return turn
+    return [Plane(matching_rotation(each, reference), basis) for each in codes]
 
 
 def weights_of(configs: Sequence[Config]) -> dict[float, Config]:
