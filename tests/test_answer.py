@@ -48,7 +48,7 @@ def one_seed(results):
 def test_what_is_supported_is_gained_and_the_price_is_told():
     gained, paid = sentences(pair(3.0))
     assert gained.startswith(
-        "At 2 dimensions, beside the AE, the VAE has samples of N(0, I) closer to those of its codes (Fréchet"
+        "At 2 dimensions, beside the AE, the VAE has N(0, I) samples closer to those of its codes (Fréchet"
     )
     assert gained.count("[") == 1
     verdict = judge(pair(3.0))[-1]
@@ -60,14 +60,16 @@ def test_what_is_supported_is_gained_and_the_price_is_told():
 def test_what_is_contradicted_is_said_as_plainly():
     first, second = sentences(pair(-3.0))
     assert "better reconstructions (-3.00 [-3.18, -2.82] nats an image)" in first
-    assert second.startswith("It pays with samples of N(0, I) farther from those of its codes")
+    assert second.startswith("It pays with N(0, I) samples farther from those of its codes")
 
 
 def test_it_is_about_the_largest_dimension_and_the_rest_about_each():
     found = told(at_dimensions(z2=3.0, z16=-3.0))
     assert found.sentences[0].startswith("At 16 dimensions")
     rest = " ".join(found.rest)
-    assert rest.index("At latent_dim 2, beside the AE, the VAE has less") < rest.index("At latent_dim 16, against")
+    assert rest.index("At latent_dim 2, beside the AE, the VAE has N(0, I) samples") < rest.index(
+        "At latent_dim 16, against"
+    )
 
 
 def test_what_is_level_or_not_resolved_or_not_judged_is_folded():
@@ -144,7 +146,11 @@ def test_ingredients_say_which_does_what():
         for seed in (0, 1)
     }
     what, costs = sentences(results_of(rows))
-    parts = ("the pull to 0 gives less loss", "noise gives smaller changes", "learning its size gives fewer holes")
+    parts = (
+        "the pull to 0 gives N(0, I) samples closer",
+        "noise gives smaller changes",
+        "learning its size gives fewer holes",
+    )
     pull, noise, learned = map(what.index, parts)
     assert what.startswith("At 16 dimensions, the pull")
     assert pull < noise < learned
@@ -175,5 +181,7 @@ def test_a_single_run_says_what_it_is(seeds):
 
 def test_an_answer_in_another_language_is_composed_of_the_same_sentences():
     gained, paid = told(pair(3.0), Language("ko")).sentences
-    assert gained.startswith("2차원에서 AE와 비교한 VAE의 장점: N(0, I) 표본의 손실이 작음(프레셰 거리 ")
+    assert gained.startswith(
+        "2차원에서 AE와 비교한 VAE의 장점: N(0, I) 표본이 자기 코드의 표본에 더 가까움(프레셰 거리 "
+    )
     assert paid == "그 대가: 재구성이 더 나쁨(이미지당 +3.00 [2.82, 3.18] nat)."
