@@ -465,6 +465,17 @@ def test_a_link_has_the_same_draws_again(browser, report):
     assert again.evaluate(grids) == tab.evaluate(grids)
 
 
+def test_draws_alone_stand_beside_their_ladder(browser, experiment, painted, tmp_path):
+    seen = {"draws": painted["draws"], "plane": None}
+    files.write_text(tmp_path / "draws.html", page.render(experiment, {}, results_of(experiment), [], seen=seen))
+    tab = browser.new_page()
+    tab.open((tmp_path / "draws.html").as_uri())
+    left, top, width, _ = tab.box('[data-role="draws"] .fi-pair')
+    beside, ladder, *_ = tab.box(".fi-ladder")
+    assert left + width < beside
+    assert abs(ladder - top) < 40  # pixels
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_first_screen_fits_and_has_no_barrier(browser, report, dark):
     """Question and both boxes at 1280 x 800, nothing wider than a phone, and what axe-core finds."""

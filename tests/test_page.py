@@ -653,6 +653,14 @@ def test_more_than_four_settings_have_a_map_whose_cells_open_their_rows():
     ) in cards(parsed)["change of the decode over 0.3 sd"]
 
 
+def test_no_two_parts_of_a_page_have_one_label():
+    configs = expand(Config(), {"kl_weight": (0.5, 1.0, 2.0), "seed": (0, 1)})
+    parsed = render({c: evaluation(c.model, c.seed) for c in configs})
+    assert "Which setting?" in parsed.texts("h2")
+    labels = parsed.attributes("aria-labelledby")
+    assert len(labels) == len(set(labels)) > 3
+
+
 def test_a_field_that_some_settings_do_not_read_has_a_dash_in_the_map():
     grid = {"model": ("ae", "vae"), "seed": (0, 1)}
     configs = expand(Config(optimizer="adamw"), grid | {"weight_decay": (0.1, 0.2, 0.3, 0.4)})
