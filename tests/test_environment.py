@@ -136,7 +136,7 @@ def all_results(config, folder):
     with pytest.MonkeyPatch.context() as patch:  # of a judge that is trained in a moment
         patch.setenv("VAE_JAX_CACHE_DIR", str(folder / "cache"))
         patch.setattr(judges, "SCHEDULE", recipe.Schedule(1, 3, 1e-3))
-        _, _, encode, decode = vae_jax.train(config, folder / "work")
+        _, _, encode, decode = vae_jax.train(config, workdir=folder / "work")
         (run,) = (folder / "work" / "runs").iterdir()
         numbers = evaluate_run(run, num_likelihood_samples=5)
     assert "failed" not in numbers
@@ -180,7 +180,7 @@ def test_other_settings_are_refused_in_one_line(change, tiny_workdir, tiny_exper
     before = {path: path.stat().st_mtime_ns for path in run.iterdir()}
     change({"jax_random_seed_offset": 3})
     for call in (
-        lambda: vae_jax.train(tiny_experiment.configs[0], tmp_path / "new"),
+        lambda: vae_jax.train(tiny_experiment.configs[0], workdir=tmp_path / "new"),
         lambda: vae_jax.load_run(run),
         lambda: evaluate_run(run),
         lambda: encode(np.zeros((1, 28, 28))),

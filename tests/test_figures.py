@@ -899,7 +899,7 @@ def draw(experiment, workdir, **arguments):
 
 def test_draw_leaves_a_png_and_a_pdf_of_every_figure(experiment, tmp_path):
     seen = []
-    pictures, failures, files = draw(experiment, tmp_path, progress=lambda *what: seen.append(what))
+    pictures, failures, files, _ = draw(experiment, tmp_path, progress=lambda *what: seen.append(what))
     assert [picture.name for picture in pictures] == list(experiment.figures)
     assert failures == []
     assert seen == [(0, 2, "samples"), (1, 2, "latent_space"), (2, 2, "")]
@@ -921,7 +921,7 @@ def test_figures_of_a_sweep_are_drawn_before_those_that_are_listed(tmp_path):
     made = Experiment(name="e", question="?", base=SMALL, grid=grid, figures=("samples", "sweep"))
     for config in made.configs:
         write_run(tmp_path, config)
-    pictures, failures, _ = draw(made, tmp_path)
+    pictures, failures, _, _ = draw(made, tmp_path)
     assert failures == []
     assert [p.name for p in pictures] == ["rate_distortion", "heat_maps", "samples", "sweep"]
     (tmp_path / "figures" / "hero.png").write_text("of an earlier launch")
@@ -960,7 +960,7 @@ def test_a_figure_that_fails_is_recorded_and_does_not_stop_the_others(experiment
         monkeypatch.setitem(FIGURES, name, FIGURES[name]._replace(draw=lambda inputs: panels.finish(Figure(), "")))
     names, seen = ("samples", "latent_space", "rate_distortion"), []
     experiment = dataclasses.replace(experiment, figures=names)
-    pictures, failures, _ = draw(experiment, tmp_path, progress=lambda *what: seen.append(what))
+    pictures, failures, _, _ = draw(experiment, tmp_path, progress=lambda *what: seen.append(what))
     assert seen[-1] == (2, 3, "")  # as many as there are now
     assert [picture.name for picture in pictures] == ["samples", "rate_distortion"]
     (failure,) = failures
@@ -979,7 +979,7 @@ def test_what_the_display_of_progress_raises_ends_the_drawing(experiment, tmp_pa
 
 def test_nothing_is_drawn_of_runs_that_are_not_trained(tmp_path):
     made = Experiment(name="e", question="?", figures=tuple(FIGURES))
-    assert draw(made, tmp_path) == ([], [], [])
+    assert draw(made, tmp_path) == ([], [], [], [])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -995,7 +995,7 @@ def test_a_new_figure_is_one_decorated_function(monkeypatch, experiment, tmp_pat
         """
         return decodes.samples(inputs)._replace(facts="3 runs.")
 
-    pictures, failures, _ = draw(dataclasses.replace(experiment, figures=("new",)), tmp_path)
+    pictures, failures, _, _ = draw(dataclasses.replace(experiment, figures=("new",)), tmp_path)
     assert failures == []
     assert pictures == [("new", "A new one", "It says what to look for. 3 runs.", ("png", "pdf"))]
 

@@ -1,6 +1,7 @@
 """The record of a launch: which data sets, how they are split, and what was launched before."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,9 @@ from vae_jax.launch import provenance
 @pytest.fixture(scope="module")
 def record():
     grid = {"validation_fraction": (0.0, 0.25), "seed": (0, 1)}
-    return provenance.start(Experiment(name="e", question="?", grid=grid), "launch --seed=0,1", None, {})
+    return provenance.start(
+        Experiment(name="e", question="?", grid=grid), "launch --seed=0,1", None, {}, Path("nowhere")
+    )
 
 
 def test_a_data_set_is_listed_once_with_all_its_splits(record):
@@ -45,7 +48,10 @@ def test_earlier_launches_are_kept(record):
 
 def test_a_data_set_is_not_changed_by_its_record(record):
     """Data sets are shared in a process; the counts must still be there for the next who asks."""
-    again = provenance.start(Experiment(name="e", question="?"), "launch", None, {})
+    again = provenance.start(Experiment(name="e", question="?"), "launch", None, {}, Path("nowhere"))
     (split,) = again["data"]["mnist_5k"]["splits"]
     assert split["counts"] == {"train": 3667, "validation": 333, "test": 1000}
-    assert provenance.start(Experiment(name="e", question="?"), "launch", None, {})["data"] == again["data"]
+    assert (
+        provenance.start(Experiment(name="e", question="?"), "launch", None, {}, Path("nowhere"))["data"]
+        == again["data"]
+    )

@@ -384,7 +384,7 @@ def test_encode_scales_as_the_run_was_trained(filed, tmp_path):
     path = tmp_path / "own.npz"
     np.savez(path, x_train=own, x_test=own)
     config = Config(dataset=f"npz:{path}", pixel_max=pixel_max, validation_fraction=0.0, hidden_dims=(4,), num_epochs=1)
-    vae_jax.train(config, tmp_path / "workdir")
+    vae_jax.train(config, workdir=tmp_path / "workdir")
     folder = run_dir(tmp_path / "workdir", config)
     images = vae_jax.load_dataset(folder).test.images
     path.unlink()  # the run knows the scale without its data set
@@ -448,10 +448,12 @@ def test_a_notebook_trains_into_a_workdir_once(tiny_experiment, tiny_workdir, co
     config = tiny_experiment.configs[3]
     folder = run_dir(copied, config)
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
-    assert vae_jax.train(dataclasses.replace(config, noise_sd=0.5), str(copied))[0] == config  # a VAE ignores noise_sd
+    assert (
+        vae_jax.train(dataclasses.replace(config, noise_sd=0.5), workdir=str(copied))[0] == config
+    )  # a VAE ignores noise_sd
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
     shutil.rmtree(folder)
-    assert vae_jax.train(config, copied)[0] == config
+    assert vae_jax.train(config, workdir=copied)[0] == config
     assert read_metrics(folder) == read_metrics(run_dir(tiny_workdir, config))
     assert sorted(os.listdir(folder)) == FILES
 
@@ -460,7 +462,7 @@ def test_a_run_that_cannot_be_trained_or_is_interrupted_ends_the_call(tiny_exper
     config = tiny_experiment.configs[0]
     monkeypatch.setattr(sweeps, "train_and_evaluate", lambda *args, **kwargs: [sweeps.Failure(config.name, "no disk")])
     with pytest.raises(UserError, match=f"{config.name} failed: no disk"):
-        vae_jax.train(config, tmp_path)
+        vae_jax.train(config, workdir=tmp_path)
     stops = []
 
     def interrupt(*args, stop, **kwargs):
@@ -469,7 +471,7 @@ def test_a_run_that_cannot_be_trained_or_is_interrupted_ends_the_call(tiny_exper
 
     monkeypatch.setattr(sweeps, "train_and_evaluate", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        vae_jax.train(config, tmp_path)
+        vae_jax.train(config, workdir=tmp_path)
     assert stops[0].asked  # so that the thread that trains ends, too
 
 

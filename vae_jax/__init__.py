@@ -14,6 +14,7 @@ if typing.TYPE_CHECKING:
     from typing import Any
 
     import numpy as np
+    from numpy.typing import ArrayLike
 
     from vae_jax.config import Config
     from vae_jax.data import Dataset
@@ -55,11 +56,22 @@ def load_run(path: str | PathLike[str]) -> "Run":
     return run.config, run.params, run.encode_as_filed, run.decode
 
 
-def train(config: "Config", workdir: str | PathLike[str] | None = None, data_dir: str | None = None) -> "Run":
+def train(
+    config: "Config", images: "ArrayLike | None" = None, labels: "ArrayLike | None" = None,
+    test_images: "ArrayLike | None" = None, test_labels: "ArrayLike | None" = None, *,
+    workdir: str | PathLike[str] | None = None, data_dir: str | None = None,
+) -> "Run":  # fmt: skip
     """Trains a single run, as a launch does, but does not evaluate it.
 
     Args:
-        config: defines the run; `vae_jax.config.Config(model="vae", latent_dim=2)`.
+        config: defines the run; `vae_jax.config.Config(model="vae", latent_dim=2)`. With images, its dataset is set to
+            `array:`.
+        images: what to train on in place of a data set that the Config names, [N, H, W] or [N, H, W, 1]: uint8, floats
+            in [0, 1] or bools; `Config.pixel_max` says what else is white. The Config's `validation_fraction` comes off
+            them.
+        labels: their classes, integers [N] from 0; None without labels.
+        test_images: as `images`, for evaluation; None to split one image in five off.
+        test_labels: integers [N], exactly where there are `labels` and `test_images`.
         workdir: keeps the run in WORKDIR/runs/NAME, where it resumes if it was interrupted and is not trained twice;
             None leaves no files.
         data_dir: folder of the prepared data sets; None for the default.
@@ -68,51 +80,73 @@ def train(config: "Config", workdir: str | PathLike[str] | None = None, data_dir
         What `load_run` returns.
 
     Raises:
-        UserError: the data set is missing or damaged, the run cannot be trained, the workdir is in use, or the process
-            has a setting of JAX's that changes results and cannot be set aside.
-        ConfigError: the architecture does not take the images of the data set.
+        UserError: the data set is missing or damaged, the images are none or not those that the run in the workdir was
+            trained on, the run cannot be trained, the workdir is in use, or the process has a setting of JAX's that
+            changes results and cannot be set aside.
+        ConfigError: the architecture does not take the images of the data set, or the Config names another data set.
     """
     import tempfile
 
+    from vae_jax.data.arrays import gather, on_arrays
+    from vae_jax.data.identity import given
     from vae_jax.launch import sweeps
 
-    with tempfile.TemporaryDirectory(prefix="vae_jax-", ignore_cleanup_errors=True) as folder:
+    own = gather(images, labels, test_images, test_labels)
+    config = on_arrays(config) if own else config
+    with tempfile.TemporaryDirectory(prefix="vae_jax-", ignore_cleanup_errors=True) as folder, given(own):
         return load_run(sweeps.train_one(config, Path(workdir or folder).expanduser(), data_dir))
 
 
-def load_data(name: str, data_dir: str | None = None, pixel_max: float = 0.0) -> "Dataset":
-    """Loads a data set by its name, with splits `train`, `validation` and `test`.
+def load_data(
+    name: str | None = None, data_dir: str | None = None, pixel_max: float = 0.0, **arrays: "ArrayLike | None"
+) -> "Dataset":  # fmt: skip
+    """Loads a data set by its name, or makes one of images, with splits `train`, `validation` and `test`.
 
     Args:
-        name: `mnist_5k`, which needs no download, or any other that `--dataset` takes.
+        name: `mnist_5k`, which needs no download, or any other that `--dataset` takes; None with images.
         data_dir: folder of the prepared data sets; None for the default.
-        pixel_max: what is white in files of your own; 0 for what `--pixel_max=0` means.
+        pixel_max: what is white in files or images of your own; 0 for what `--pixel_max=0` means.
+        **arrays: `images`, `labels`, `test_images` and `test_labels`, as `train` takes them.
 
     Returns:
         The data set: each split has `images`, uint8[N, H, W], and `labels`, int32[N] or None.
 
     Raises:
-        ConfigError: there is no data set of this name.
+        ConfigError: there is no data set of this name, or neither a name nor images, or both.
         DataError: it is missing, damaged or too small; a `UserError`.
     """
     from vae_jax import data
+    from vae_jax.data.arrays import NAME, gather
+    from vae_jax.fields import ConfigError
 
-    return data.load(name, pixel_max=pixel_max, data_dir=data_dir)
+    own = gather(**arrays)
+    if (own is None) == (name is None):
+        raise ConfigError("load_data takes the name of a data set, or images=...")
+    return data.load(name or NAME, pixel_max=pixel_max, data_dir=data_dir, given=own)
 
 
-def load_dataset(path: str | PathLike[str], data_dir: str | None = None) -> "Dataset":
+def load_dataset(path: str | PathLike[str], data_dir: str | None = None, **arrays: "ArrayLike | None") -> "Dataset":
     """Loads the data set a run was trained on, with splits `train`, `validation` and `test`.
 
     Args:
         path: the run's folder, WORKDIR/runs/NAME.
         data_dir: folder of the prepared data sets; None for the default.
+        **arrays: of a run that was trained on images in memory, all of them and of their labels, as `train` had them.
 
     Returns:
         What `load_data` returns.
 
     Raises:
         UserError: the run or its data set is missing or damaged, or the images are not those it was trained on.
+        ConfigError: there are images, but the run was trained on a data set with a name.
     """
+    from vae_jax.data.arrays import NAME, gather
+    from vae_jax.data.identity import given
+    from vae_jax.fields import ConfigError
     from vae_jax.training import runs
 
-    return runs.dataset_of(runs.load_run(Path(path).expanduser()), data_dir)
+    run, own = runs.load_run(Path(path).expanduser()), gather(**arrays)
+    if own and run.config.dataset != NAME:
+        raise ConfigError(f"{run.name} was trained on {run.config.dataset}; load its data set without images")
+    with given(own):
+        return runs.dataset_of(run, data_dir)

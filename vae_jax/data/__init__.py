@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from vae_jax.config import FIELDS
+from vae_jax.data import arrays
 from vae_jax.data.sources import FORMATS, NAMED, NOUNS
 from vae_jax.data.splits import DataError, Dataset, Split, split_validation
 from vae_jax.fields import ConfigError, check_value, nearest
@@ -23,8 +24,13 @@ _SPLITS = ("train", "validation", "test")
 def check_name(name: str) -> None:
     """Raises a ConfigError unless `name` is a valid name of a data set; does not look for its files.
 
-    A path without its prefix is suggested with it.
+    A path without its prefix is suggested with it. Arrays have no name that a launch could find them by.
     """
+    if name == arrays.NAME:
+        raise ConfigError(
+            f"dataset={name} is for images in memory, which a launch cannot see; pass them to vae_jax.train, or save "
+            "them with numpy.savez and launch with npz:FILE"
+        )
     prefix, _, path = name.partition(":")
     if name in NAMED or (prefix in FORMATS and path.strip()):
         return
@@ -49,16 +55,18 @@ def _prefixed(name: str) -> str:
 
 
 def load(
-    name: str, *, pixel_max: float = 0.0, validation_fraction: float = 1 / 12, data_dir: Path | str | None = None
-) -> Dataset:
+    name: str, *, pixel_max: float = 0.0, validation_fraction: float = 1 / 12, data_dir: Path | str | None = None,
+    given: arrays.Arrays | None = None,
+) -> Dataset:  # fmt: skip
     """Loads a data set, and splits off a validation set if it has none.
 
     Args:
-        name: one of `NAMES`, `idx:DIR` (four IDX files) or `npz:FILE` (arrays saved by NumPy).
+        name: one of `NAMES`, `idx:DIR` (four IDX files), `npz:FILE` (arrays saved by NumPy) or `array:` (`given`).
         pixel_max: what is white in the user's own files; 0 for what `pixels.scale` takes it to be.
         validation_fraction: fraction of the train split that becomes the validation split, from 0 to 0.9. Ignored by
             `binarized_mnist`, which has a validation split.
         data_dir: where tensorflow-datasets keeps its data sets; None for its default.
+        given: the arrays of `array:`.
 
     Returns:
         The data set. The digests in its provenance, `sha256` of the pixels and `labels_sha256` of the labels (None
@@ -66,12 +74,18 @@ def load(
 
     Raises:
         ConfigError: an unknown name, a number out of bounds, or `pixel_max` of a published data set.
-        DataError: the data set is missing or damaged, has no test images, or leaves fewer than 2 images to train on.
+        DataError: the data set is missing or damaged, or `array:` was not given; or it has no test images, or leaves
+            fewer than 2 images to train on.
     """
-    check_name(name)
+    if name != arrays.NAME:
+        check_name(name)
     check_value(FIELDS["validation_fraction"], validation_fraction)
     check_value(FIELDS["pixel_max"], pixel_max)
-    if name in NAMED:
+    if name == arrays.NAME:
+        if given is None:
+            raise arrays.NoArraysError
+        splits, origin = arrays.read(given, pixel_max)
+    elif name in NAMED:
         if pixel_max:
             raise ConfigError(f"pixel_max is for files of your own, not for {name}")
         splits, origin = NAMED[name](name, data_dir)

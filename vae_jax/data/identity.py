@@ -1,28 +1,52 @@
 """The data sets of runs: loaded once, checked before any work, and still the same when a run continues. Without JAX."""
 
+import contextlib
 import functools
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from vae_jax import data
 from vae_jax.config import Config, ConfigError, canonical
+from vae_jax.data import arrays
 from vae_jax.data.splits import Dataset
 from vae_jax.errors import UserError
 from vae_jax.files import exists
 from vae_jax.workdir import DataIdentity, read_identity, run_dir
 
 _load = functools.lru_cache(maxsize=8)(data.load)
+_given: list[Callable[..., Dataset]] = []  # loads the arrays of each open block of `given`; the last one counts
+_giving = threading.RLock()
+
+
+@contextlib.contextmanager
+def given(own: arrays.Arrays | None) -> Iterator[None]:
+    """Has `load_dataset` take these arrays for `array:` in all threads of this process, until the block ends.
+
+    Another thread that gives arrays waits until then, so that no run is trained on the images of another. None gives
+    nothing.
+    """
+    if own is None:
+        yield
+        return
+    with _giving:
+        _given.append(functools.lru_cache(maxsize=8)(functools.partial(data.load, given=own)))
+        try:
+            yield
+        finally:
+            _given.pop()
 
 
 def load_dataset(config: Config, data_dir: str | None = None) -> Dataset:
     """Loads the data set that a Config names, or returns it if it was loaded before.
 
     Raises:
-        UserError: it is missing, damaged or too small.
+        UserError: it is missing, damaged or too small, or is `array:` and was not `given`.
     """
     config = canonical(config)
     fraction = config.validation_fraction
-    return _load(config.dataset, pixel_max=config.pixel_max, validation_fraction=fraction, data_dir=data_dir)
+    load = _given[-1] if config.dataset == arrays.NAME and _given else _load
+    return load(config.dataset, pixel_max=config.pixel_max, validation_fraction=fraction, data_dir=data_dir)
 
 
 def check_runs(configs: Iterable[Config], workdir: Path, data_dir: str | None) -> dict[Config, DataIdentity]:
@@ -67,7 +91,9 @@ def check_identity(name: str, identity: DataIdentity, dataset: Dataset) -> None:
     """Raises UserError if pixels, labels or splits are not those the run of this name was trained on."""
     parts = zip(("pixels", "labels", "splits"), identity, identity_of(dataset), strict=True)
     if changed := [part for part, before, now in parts if before != now]:
+        is_array = dataset.name == arrays.NAME
+        way_out = "pass the arrays it was trained on, labels and test images included" if is_array else "restore them"
         raise UserError(
             f"{name} was trained on other data: the {' and '.join(changed)} of {dataset.name} have changed since; "
-            "restore them, or choose another --workdir"
+            f"{way_out}, or choose another {'' if is_array else '--'}workdir"
         )

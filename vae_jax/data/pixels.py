@@ -9,6 +9,7 @@ from vae_jax.data.splits import DataError
 from vae_jax.fields import format_value
 
 _DARK = 1 / 4  # of white: where no training image is as bright, something else must be white
+WHITE = "pass what is white in these files, such as --pixel_max={}"
 _CHUNK_PIXELS = 1 << 20  # at once, because floats take many times the memory of the result
 
 
@@ -30,7 +31,7 @@ class Scaled(NamedTuple):
     content: str  # what the pixels were, and how they were scaled
 
 
-def scale(files: dict[str, np.ndarray], pixel_max: float) -> Scaled:
+def scale(files: dict[str, np.ndarray], pixel_max: float, white: str = WHITE) -> Scaled:
     """Scales the images of some files to uint8.
 
     Bools are black and white, and so are integers if all files together have two values. Otherwise 0 is black.
@@ -38,6 +39,7 @@ def scale(files: dict[str, np.ndarray], pixel_max: float) -> Scaled:
     Args:
         files: images [N, H, W] of any real type, by what names them in error messages; the training images first.
         pixel_max: what is white in integers and floats; 0 for what the type says, 255 in integers and 1 in floats.
+        white: how messages tell a person to say what is white, with {} for the brightest pixel.
 
     Raises:
         DataError: pixels are negative, brighter than white or not finite, or all training images are dark.
@@ -48,7 +50,8 @@ def scale(files: dict[str, np.ndarray], pixel_max: float) -> Scaled:
     for index, (place, images) in enumerate(files.items()):
         alike = [ends[other][1] for other, a in files.items() if a.dtype.kind == images.dtype.kind]
         found = f"{place} has {images.dtype.name} pixels"
-        _check(found, *ends[place], units[index], brightest=max(alike), is_train=index == 0)
+        remedy = white.format(_text(max(alike)))
+        _check(found, *ends[place], units[index], remedy, is_train=index == 0)
     is_float = next(iter(files.values())).dtype.kind == "f"
     pixel_range = PixelRange(white=pixel_max or 255) if is_float else units[0]
     scaled = [to_uint8(images, of_file) for images, of_file in zip(files.values(), units, strict=True)]
@@ -101,11 +104,10 @@ def _units(dtype: np.dtype, pixel_max: float, two: PixelRange | None) -> tuple[P
     return PixelRange(white=white), f"{dtype.name} pixels times 255{factor}, rounded"
 
 
-def _check(found: str, low: Any, high: Any, units: PixelRange, brightest: Any, is_train: bool) -> None:
+def _check(found: str, low: Any, high: Any, units: PixelRange, remedy: str, is_train: bool) -> None:
     """Raises a DataError if pixels from `low` to `high` are out of range, or those of all training images are dark."""
     (black, white), pixels = units, f"{found} from {_text(low)} to {_text(high)}"
     where = f"where {_text(black)} is black and {_text(white)} is white"
-    remedy = f"pass what is white in these files, such as --pixel_max={_text(brightest)}"
     if not (low >= black and high < np.inf):  # true for NaN, too
         raise DataError(f"{pixels}, {where}; rescale them to numbers from {_text(black)} to {_text(white)}")
     if high > white:

@@ -41,7 +41,7 @@ class Dataset(NamedTuple):
         num_classes = len(np.unique(np.concatenate(labels))) if labels else 0
         classes = f"{num_classes} class{'' if num_classes == 1 else 'es'}" if labels else "no labels"
         content = f" ({self.provenance['content']})" if "content" in self.provenance else ""
-        return f"{self.name}: {counts} images of {size} pixels, 1 channel, {classes}{content}"
+        return f"{self.name.removesuffix(':')}: {counts} images of {size} pixels, 1 channel, {classes}{content}"
 
 
 # What a source returns: the splits `train`, `test` and perhaps `validation`, and its part of the provenance.

@@ -55,6 +55,7 @@ def _main(argv: list[str]) -> None:
     if values.list:
         return print("\n".join(f"{name:25} {catalog.load(name).question}" for name in catalog.names()))
     from vae_jax import data  # NumPy takes long to import, which --help must not wait for
+    from vae_jax.data import arrays
     from vae_jax.data.identity import check_runs, load_dataset
 
     ignored = environment.isolate()  # before the first Config imports JAX
@@ -66,8 +67,10 @@ def _main(argv: list[str]) -> None:
         catalog.check_numbers(options.heat_maps)
     if options.animate:
         catalog.check_animation(experiment)
+    is_array = arrays.NAME in flags.overrides(values).get("dataset", ())
     for name in dict.fromkeys(config.dataset for config in experiment.configs):
-        data.check_name(name)
+        if name != arrays.NAME or is_array or options.train:  # finished runs on arrays can be drawn
+            data.check_name(name)
     for line in flags.repetitions(values):
         session.say(f"{PROGRAM}: {line}")
     if not options.train and not any(is_trained(run_dir(workdir, config)) for config in experiment.configs):
@@ -106,6 +109,7 @@ def _find(values: FlagValues) -> tuple[Experiment, Path]:
 def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, stop: Stop) -> None:
     """Trains, evaluates, draws and reports, in the only launch of this workdir; without training, draws beside it."""
     from vae_jax.claims import results
+    from vae_jax.data import arrays
     from vae_jax.launch import compilation
 
     def finish() -> None:
@@ -135,7 +139,8 @@ def _launch(experiment: Experiment, workdir: Path, options: Options, text: str, 
     if failed:
         more = f" ({len(failed) - 1} more: see the report)" if len(failed) > 1 else ""
         raise UserError(f"{failed[0][0]} failed: {failed[0][1]}{more}")
-    left = sum(not is_trained(run_dir(workdir, config)) for config in found.configs)
+    able = [config for config in found.configs if config.dataset != arrays.NAME]
+    left = sum(not is_trained(run_dir(workdir, config)) for config in able)
     if left and not is_beside:
         print(f"{left} of {len(found.configs)} runs are not trained; launch without --train=false to train them")
 
@@ -146,18 +151,19 @@ def _train(
 ) -> tuple[dict[str, Any], list[tuple[str, str]]]:  # fmt: skip
     """Trains and evaluates what is due; returns the record of this launch, and the runs that failed and why."""
     from vae_jax.claims import results
+    from vae_jax.data import arrays
     from vae_jax.data.identity import check_runs
     from vae_jax.launch import cluster, provenance, sweeps
 
-    configs = experiment.configs
+    configs = [config for config in experiment.configs if config.dataset != arrays.NAME]  # whose runs are only drawn
     with session.hold(workdir, session.DRAWING, stop.check):  # who draws beside launches has temporary files
         remove_leftovers(workdir, WRITTEN)
     identities = check_runs(configs, workdir, options.data_dir)
     with cluster.connect(options.cluster, progress) if options.cluster else contextlib.nullcontext() as executor:
-        record = provenance.start(experiment, text, options.data_dir, before)
+        record = provenance.start(experiment, text, options.data_dir, before, workdir)
         write_record(workdir, experiment, record)
-        progress.say(f"{experiment.name}: {plan.counts(configs, workdir)}")
-        table = results.LiveCsv(workdir, configs)
+        progress.say(f"{experiment.name}: {plan.counts(experiment.configs, workdir)}")
+        table = results.LiveCsv(workdir, experiment.configs)
         firsts = {static_part(config): config for config in reversed(configs) if config not in experiment.shown}
         awaited = [run_dir(workdir, config) for config in firsts.values()]
         if len(awaited) in (1, len(configs)) or exists(workdir / "report.html"):
@@ -201,6 +207,7 @@ def _draw(
     """
     # Whose libraries take long to import, which training must not wait for.
     from vae_jax.claims import verdicts
+    from vae_jax.data import arrays
     from vae_jax.report import figures, made, page
 
     def show(done: int, total: int, name: str) -> None:
@@ -218,12 +225,21 @@ def _draw(
         return []
     made.forget(workdir)
     drawn = figures.draw(experiment, found, workdir, options, show)
+    if any(config.dataset == arrays.NAME for config in found.configs):
+        progress.say(_left_out(drawn.left_out))
     if finish:
         finish()
     page.write(experiment, workdir, found, drawn.pictures, options.data_dir, options.language)
     if not drawn.failures:
         made.record(workdir, now, [*drawn.files, "report.html"])
     return drawn.failures
+
+
+def _left_out(figures: Sequence[str]) -> str:
+    """Says in one line what of runs on arrays is not drawn, as it needs their images."""
+    named = f"; the figures {', '.join(figures)}" if figures else ""
+    what = f"new evaluations; the live parts of the page{named}"
+    return f"Left out, as they need the images of array:, which are in no file: {what}"
 
 
 def _ending(workdir: Path, found: "Results") -> str:

@@ -12,7 +12,9 @@ import jax
 
 from vae_jax import environment, source
 from vae_jax.config import Experiment
+from vae_jax.data import arrays
 from vae_jax.data.identity import load_dataset
+from vae_jax.workdir import is_trained, read_identity, run_dir
 
 LAUNCH_KEYS = ("command", "versions", "git_commit", "device", "machine", "started", "wall_seconds")
 PACKAGES = (
@@ -21,7 +23,9 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def start(experiment: Experiment, command: str, data_dir: str | None, before: Mapping[str, Any]) -> dict[str, Any]:
+def start(
+    experiment: Experiment, command: str, data_dir: str | None, before: Mapping[str, Any], workdir: Path
+) -> dict[str, Any]:
     """Returns the record of a launch that begins, with the data sets in `data_dir` that its runs are trained on.
 
     `before` is the record of the previous launch in this workdir, which may have made some of the runs, or empty.
@@ -33,7 +37,7 @@ def start(experiment: Experiment, command: str, data_dir: str | None, before: Ma
     return {
         "command": command,
         "runs": [config.name for config in experiment.configs],
-        "data": _data(experiment, data_dir),
+        "data": _data(experiment, data_dir, workdir),
         "versions": {"python": platform.python_version()} | {name: source.version(name) for name in PACKAGES},
         "git_commit": _git_commit(),
         "device": {"platform": device.platform, "kind": device.device_kind, "count": jax.device_count()},
@@ -50,12 +54,19 @@ def start(experiment: Experiment, command: str, data_dir: str | None, before: Ma
     }
 
 
-def _data(experiment: Experiment, data_dir: str | None) -> dict[str, dict[str, Any]]:
-    """By data set: its origin, and the number of images in each of the ways the experiment splits it."""
+def _data(experiment: Experiment, data_dir: str | None, workdir: Path) -> dict[str, dict[str, Any]]:
+    """By data set: its origin, and the number of images in each of the ways the experiment splits it.
+
+    Of arrays, which a launch does not have, it is what trained runs have recorded.
+    """
     origins: dict[str, dict[str, Any]] = {}
     # One run for each data set and split.
     for config in {(config.dataset, config.validation_fraction): config for config in experiment.configs}.values():
-        origin = dict(load_dataset(config, data_dir).provenance)
+        if config.dataset == arrays.NAME:
+            folder = run_dir(workdir, config)
+            origin = arrays.ORIGIN | (read_identity(folder)._asdict() if is_trained(folder) else {"counts": {}})
+        else:
+            origin = dict(load_dataset(config, data_dir).provenance)
         split = {"validation_fraction": config.validation_fraction, "counts": origin.pop("counts")}
         origins.setdefault(config.dataset, origin | {"splits": []})["splits"].append(split)
     return origins

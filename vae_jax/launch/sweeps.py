@@ -20,7 +20,8 @@ import jax
 
 from vae_jax import environment, measure, session, source
 from vae_jax.config import Config, Options, canonical, group, static_part
-from vae_jax.data.identity import check_runs
+from vae_jax.data.arrays import gather, on_arrays
+from vae_jax.data.identity import check_runs, given
 from vae_jax.errors import UserError, one_line
 from vae_jax.files import remove_leftovers, write_json
 from vae_jax.session import Progress, Stop, StoppedError
@@ -66,7 +67,7 @@ class LocalDevices(ThreadPoolExecutor):
 def train_and_evaluate(
     configs: Sequence[Config], workdir: Path, options: Options = DEFAULTS, *, executor: Executor | None = None,
     stop: Stop | None = None, progress: Progress | None = None, identities: dict[Config, DataIdentity] | None = None,
-    meanwhile: Callable[[], object] = lambda: None,
+    meanwhile: Callable[[], object] = lambda: None, **arrays: Any,
 ) -> list[Failure]:  # fmt: skip
     """Trains the runs that are not trained yet, and evaluates those that have no current evaluation.
 
@@ -79,6 +80,8 @@ def train_and_evaluate(
         progress: the display to report to.
         identities: of the runs' data sets, as `check_runs` returns them; None to call it.
         meanwhile: called about ten times a second as long as runs are trained or evaluated.
+        **arrays: `images`, `labels`, `test_images` and `test_labels` of all runs, as `vae_jax.train` takes them; not
+            with an executor.
 
     Returns:
         The runs that failed, also because the executor broke or takes nothing any more. Their failure is recorded in
@@ -88,6 +91,14 @@ def train_and_evaluate(
         UserError, ConfigError: as `check_runs`, or the connection to the executor is lost.
         StoppedError: a stop was requested; all that is needed to resume is saved.
     """
+    if own := gather(**arrays):
+        if executor:
+            raise UserError("images in memory are in this process only; save them for npz:FILE, or pass no executor")
+        with given(own):
+            return train_and_evaluate(
+                [on_arrays(config) for config in configs], workdir, options, stop=stop, progress=progress,
+                meanwhile=meanwhile,
+            )  # fmt: skip
     stop, progress = stop or Stop(), progress or Progress()
     identities = identities or check_runs(configs, workdir, options.data_dir)
     if options.num_likelihood_samples is None:

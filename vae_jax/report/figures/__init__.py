@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from vae_jax.claims.results import Results
 from vae_jax.config import FIGURE_FORMATS, Experiment, Options
+from vae_jax.data.arrays import NoArraysError
 from vae_jax.errors import UserError
 from vae_jax.files import remove, write_bytes
 from vae_jax.report.figures import animation, decodes, latents, maps, numbers, overview
@@ -32,6 +33,8 @@ class Drawn(NamedTuple):
     failures: list[tuple[str, str]]
     files: list[str]
     """Paths below the workdir of all that was written."""
+    left_out: list[str]
+    """Names of figures that need the images of runs on arrays, which were not passed."""
 
 
 def draw(
@@ -54,7 +57,7 @@ def draw(
         trained, results.rows, experiment.base, workdir, options.data_dir, shown, options.heat_maps or HEAT_MAPS
     )
     formats = tuple(dict.fromkeys((FIGURE_FORMATS[0], *options.figure_format)))
-    drawn = Drawn([], [], [])
+    drawn = Drawn([], [], [], [])
     fitting = [n for n, entry in FIGURES.items() if entry.when and n not in experiment.figures and entry.when(trained)]
     names = list(options.only_figures or [*fitting, *experiment.figures])
     names += [ANIMATION] if options.animate else []
@@ -64,6 +67,8 @@ def draw(
             files, pictures = _draw_one(name, inputs, formats)
             for file, content in files.items():
                 write_bytes(workdir / "figures" / file, content)
+        except NoArraysError:
+            drawn.left_out.append(name)
         except Exception as error:
             reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
             drawn.failures.append((name, " ".join(reason.split())))
