@@ -168,13 +168,16 @@ def test_names_of_arrays_are_on_one_line_and_few(path):
     assert "has no arrays; npz:FILE needs" in error(path)
 
 
-IMAGE_TYPES = "images must be integers, floats or bools of shape N x H x W or N x H x W x 1, so convert "
+IMAGE_TYPES = "images must be integers, floats or bools of shape N x H x W, N x H x W x 1 or, in colour, N x H x W x 3"
 WRONG = {
-    "flat images": ("images", IMAGES.reshape(20, 20), "has uint8 elements of shape 20 x 20; " + IMAGE_TYPES + "them"),
+    "flat images": (
+        "images",
+        IMAGES.reshape(20, 20),
+        "has uint8 elements of shape 20 x 20; " + IMAGE_TYPES + ", so convert",
+    ),
     "one image": ("images", IMAGES[0], "has uint8 elements of shape 5 x 4; "),
     "a number": ("images", np.uint8(3), "has uint8 elements of shape (); "),
-    "colour images": ("images", np.stack([IMAGES] * 3, -1), IMAGE_TYPES + "the colour images to grey"),
-    "colour images with alpha": ("images", np.stack([IMAGES] * 4, -1), IMAGE_TYPES + "the colour images to grey"),
+    "colour images with alpha": ("images", np.stack([IMAGES] * 4, -1), IMAGE_TYPES),
     "channels first": ("images", IMAGES[:, None], "has uint8 elements of shape 20 x 1 x 5 x 4; "),
     "complex images": ("images", IMAGES * 1j, "has complex128 elements of shape 20 x 5 x 4; "),
     "text": ("images", IMAGES.astype(str), "has text of shape 20 x 5 x 4; "),
@@ -227,8 +230,8 @@ def test_too_few_images(path):
 
 
 def test_images_of_two_sizes(path):
-    message = f"npz:{path} has train images of 5 x 4 pixels and test images of 5 x 3; give both the same size"
-    assert error(path, **KERAS | {"x_test": IMAGES[12:, :, 1:]}) == message
+    message = f"npz:{path} has train images of 5 x 4 pixels and test images of 5 x 3; give both the same size, "
+    assert error(path, **KERAS | {"x_test": IMAGES[12:, :, 1:]}) == message + "or pass --image_size"
 
 
 def test_files_that_are_not_there(path):

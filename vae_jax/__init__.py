@@ -80,13 +80,17 @@ def train(config: "Config", workdir: str | PathLike[str] | None = None, data_dir
         return load_run(sweeps.train_one(config, Path(workdir or folder).expanduser(), data_dir))
 
 
-def load_data(name: str, data_dir: str | None = None, pixel_max: float = 0.0) -> "Dataset":
+def load_data(
+    name: str, data_dir: str | None = None, pixel_max: float = 0.0, image_size: int = 0, channels: str = ""
+) -> "Dataset":
     """Loads a data set by its name, with splits `train`, `validation` and `test`.
 
     Args:
         name: `mnist_5k`, which needs no download, or any other that `--dataset` takes.
         data_dir: folder of the prepared data sets; None for the default.
         pixel_max: what is white in files of your own; 0 for what `--pixel_max=0` means.
+        image_size: height and width that the images get, pixels; 0 for their own.
+        channels: `grey` makes colours grey; without it they are refused.
 
     Returns:
         The data set: each split has `images`, uint8[N, H, W], and `labels`, int32[N] or None.
@@ -97,7 +101,7 @@ def load_data(name: str, data_dir: str | None = None, pixel_max: float = 0.0) ->
     """
     from vae_jax import data
 
-    return data.load(name, pixel_max=pixel_max, data_dir=data_dir)
+    return data.load(name, pixel_max=pixel_max, image_size=image_size, channels=channels, data_dir=data_dir)
 
 
 def load_dataset(path: str | PathLike[str], data_dir: str | None = None) -> "Dataset":

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from vae_jax.config import FIELDS
+from vae_jax.data.fit import Wanted, fit
 from vae_jax.data.sources import FORMATS, NAMED, NOUNS
 from vae_jax.data.splits import DataError, Dataset, Split, split_validation
 from vae_jax.fields import ConfigError, check_value, nearest
@@ -49,13 +50,16 @@ def _prefixed(name: str) -> str:
 
 
 def load(
-    name: str, *, pixel_max: float = 0.0, validation_fraction: float = 1 / 12, data_dir: Path | str | None = None
-) -> Dataset:
+    name: str, *, pixel_max: float = 0.0, image_size: int = 0, channels: str = "", validation_fraction: float = 1 / 12,
+    data_dir: Path | str | None = None,
+) -> Dataset:  # fmt: skip
     """Loads a data set, and splits off a validation set if it has none.
 
     Args:
-        name: one of `NAMES`, `idx:DIR` (four IDX files) or `npz:FILE` (arrays saved by NumPy).
+        name: one of `NAMES`, or a prefix of `sources.FORMATS` and a path, as `idx:DIR` (four IDX files).
         pixel_max: what is white in the user's own files; 0 for what `pixels.scale` takes it to be.
+        image_size: height and width that the images get, pixels; 0 for their own.
+        channels: `grey` makes colours grey; without it they are refused.
         validation_fraction: fraction of the train split that becomes the validation split, from 0 to 0.9. Ignored by
             `binarized_mnist`, which has a validation split.
         data_dir: where tensorflow-datasets keeps its data sets; None for its default.
@@ -66,18 +70,25 @@ def load(
 
     Raises:
         ConfigError: an unknown name, a number out of bounds, or `pixel_max` of a published data set.
-        DataError: the data set is missing or damaged, has no test images, or leaves fewer than 2 images to train on.
+        DataError: the data set is missing or damaged, is in colour, has no test images, or leaves fewer than 2 images
+            to train on.
     """
     check_name(name)
     check_value(FIELDS["validation_fraction"], validation_fraction)
-    check_value(FIELDS["pixel_max"], pixel_max)
+    wanted = Wanted(pixel_max, image_size, channels)
+    for field, value in wanted._asdict().items():
+        check_value(FIELDS[field], value)
     if name in NAMED:
         if pixel_max:
             raise ConfigError(f"pixel_max is for files of your own, not for {name}")
         splits, origin = NAMED[name](name, data_dir)
     else:
         prefix, _, path = name.partition(":")
-        splits, origin = FORMATS[prefix][1](Path(os.path.expanduser(path)), pixel_max)
+        splits, origin = FORMATS[prefix][1](Path(os.path.expanduser(path)), wanted)
+    splits, done = fit(name, splits, wanted)
+    if done:
+        content = [origin.get("content") or str(origin["source"]), *done]
+        origin = origin | {"content": "; ".join(content)}
     digests = _digests([splits[split] for split in _SPLITS if split in splits])
     num_images = len(splits["train"].images)
     if "validation" not in splits:
@@ -104,7 +115,8 @@ def _check_usable(name: str, splits: dict[str, Split], num_images: int) -> None:
     train_size, test_size = (" x ".join(map(str, splits[split].images.shape[1:])) for split in ("train", "test"))
     if train_size != test_size:
         raise DataError(
-            f"{name} has train images of {train_size} pixels and test images of {test_size}; give both the same size"
+            f"{name} has train images of {train_size} pixels and test images of {test_size}; give both the same size, "
+            "or pass --image_size"
         )
 
 

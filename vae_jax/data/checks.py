@@ -9,24 +9,23 @@ _MAX_LABEL = 65535  # the judge has one output for each label up to the largest
 
 
 def check_images(place: str, array: np.ndarray) -> np.ndarray:
-    """Returns images of any real type as [N, H, W].
+    """Returns images of any real type as [N, H, W], or as [N, H, W, 3] in colour.
 
     Args:
         place: names the array in messages.
-        array: of shape N x H x W or N x H x W x 1.
+        array: of shape N x H x W, N x H x W x 1 or N x H x W x 3.
 
     Raises:
         DataError: the array is something else, or is empty.
     """
     shape = array.shape
-    if array.dtype.kind not in "biuf" or not (len(shape) == 3 or shape[3:] == (1,)):
-        these = "the colour images to grey" if shape[3:] in ((3,), (4,)) else "them"
+    if array.dtype.kind not in "biuf" or not (len(shape) == 3 or shape[3:] in ((1,), (3,))):
         raise DataError(
-            f"{place} has {_describe(array)}; images must be integers, floats or bools of shape N x H x W or "
-            f"N x H x W x 1, so convert {these}"
+            f"{place} has {_describe(array)}; images must be integers, floats or bools of shape N x H x W, "
+            "N x H x W x 1 or, in colour, N x H x W x 3, so convert them"
         )
     _check_not_empty(place, array)
-    return array.reshape(shape[:3])
+    return array if shape[3:] == (3,) else array.reshape(shape[:3])
 
 
 def check_labels(place: str, array: np.ndarray, images: np.ndarray, *, columns: tuple[int, ...] = (1,)) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 
 from vae_jax.data import pixels
 from vae_jax.data.checks import MAX_BYTES, check_images, check_labels
+from vae_jax.data.fit import Wanted
 from vae_jax.data.sources import files
 from vae_jax.data.splits import TEST_DIVISOR, DataError, Source, Split, split_test
 from vae_jax.files import exists
@@ -25,7 +26,7 @@ _NEEDS = (
 
 
 @files("npz", "FILE")
-def read(path: Path, pixel_max: float) -> Source:
+def read(path: Path, wanted: Wanted) -> Source:
     """Reads an .npz file with the arrays `x_train`, `y_train`, `x_test`, `y_test`, or `images` and `labels`.
 
     Images have the shape N x H x W or N x H x W x 1, and `pixels.scale` scales them. Labels are integers of shape N or
@@ -46,7 +47,7 @@ def read(path: Path, pixel_max: float) -> Source:
                 place = f"{name} in {path}"
                 labels = check_labels(place, _read_array(place, archive, name), images)
             all_labels.append(labels)
-    scaled = pixels.scale(files, pixel_max)
+    scaled = pixels.scale(files, wanted.pixel_max)
     splits = dict(zip(layout, map(Split, scaled.images, all_labels), strict=True))
     content = f"NPZ file with {scaled.content}"
     if "whole" in splits:
