@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vae_jax.config import FIELDS
+from vae_jax.config import FIELDS, Config
 from vae_jax.data.fit import Wanted, fit
 from vae_jax.data.sources import FORMATS, NAMED, NOUNS
 from vae_jax.data.splits import DataError, Dataset, Split, split_validation
@@ -41,12 +41,15 @@ def noun_of(name: str) -> str:
 
 
 def _prefixed(name: str) -> str:
-    """Returns `"; did you mean npz:FILE?"` for the path of an .npz file, idx:DIR for that of a folder, or ""."""
+    """Returns `"; did you mean npz:FILE?"` for the path of an .npz file, for a folder what is in it, or ""."""
     prefix, _, rest = name.partition(":")
     path = rest if prefix.lower() in FORMATS else name
     if path.lower().endswith(".npz"):
         return f"; did you mean npz:{path}?"
-    return f"; did you mean idx:{path}?" if path and os.path.isdir(os.path.expanduser(path)) else ""
+    if not path or not os.path.isdir(folder := os.path.expanduser(path)):
+        return ""
+    kind = "idx" if any(Path(folder).glob("*idx*")) else "images"
+    return f"; did you mean {kind}:{path}?"
 
 
 def load(
@@ -84,6 +87,8 @@ def load(
         splits, origin = NAMED[name](name, data_dir)
     else:
         prefix, _, path = name.partition(":")
+        if pixel_max and not Config(dataset=name).uses("pixel_max"):
+            raise ConfigError(f"pixel_max is for arrays, not for pictures as {prefix}: reads them")
         splits, origin = FORMATS[prefix][1](Path(os.path.expanduser(path)), wanted)
     splits, done = fit(name, splits, wanted)
     if done:

@@ -48,6 +48,24 @@ class Dataset(NamedTuple):
 Source = tuple[dict[str, Split], dict[str, Any]]
 
 
+def whole_or_split(place: str, splits: dict[str, Split], needs: str) -> tuple[dict[str, Split], str]:
+    """Splits off one image in five for testing where a source has one split, `whole`.
+
+    Returns:
+        The splits, and how the provenance goes on; nothing where the source has several splits.
+
+    Raises:
+        DataError: there are too few images; `needs` is what else `place` might have.
+    """
+    if "whole" not in splits:
+        return splits, ""
+    if (count := len(splits["whole"].images)) < TEST_DIVISOR:
+        raise DataError(
+            f"{place} has too few images ({count}) to split off a test set; it needs {TEST_DIVISOR} or more, or {needs}"
+        )
+    return split_test(splits["whole"]), f"; 1 image in {TEST_DIVISOR} split off for testing"
+
+
 def split_test(whole: Split) -> dict[str, Split]:
     """Shuffles images and splits them into `train` and `test`, stratified by class if they have labels.
 

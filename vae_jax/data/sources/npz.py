@@ -9,7 +9,7 @@ from vae_jax.data import pixels
 from vae_jax.data.checks import MAX_BYTES, check_images, check_labels
 from vae_jax.data.fit import Wanted
 from vae_jax.data.sources import files
-from vae_jax.data.splits import TEST_DIVISOR, DataError, Source, Split, split_test
+from vae_jax.data.splits import DataError, Source, Split, whole_or_split
 from vae_jax.files import exists
 
 # The names of the arrays of each split: images and, if there are any, labels. Arrays with other names are ignored.
@@ -50,14 +50,8 @@ def read(path: Path, wanted: Wanted) -> Source:
     scaled = pixels.scale(files, wanted.pixel_max)
     splits = dict(zip(layout, map(Split, scaled.images, all_labels), strict=True))
     content = f"NPZ file with {scaled.content}"
-    if "whole" in splits:
-        if len(splits["whole"].images) < TEST_DIVISOR:
-            raise DataError(
-                f"{path} has too few images ({len(splits['whole'].images)}) to split off a test set; "
-                f"it needs {TEST_DIVISOR} or more, or x_train and x_test"
-            )
-        splits = split_test(splits["whole"])
-        content += f"; 1 image in {TEST_DIVISOR} split off for testing"
+    splits, note = whole_or_split(str(path), splits, "x_train and x_test")
+    content += note
     origin = {"source": "NPZ file", "version": None, "file": str(path), "content": content}
     return splits, origin | {"pixel_range": list(scaled.pixel_range)}
 
