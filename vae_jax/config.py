@@ -29,8 +29,8 @@ class Config:
     # fmt: off
     # The data.
     dataset: str = declare("mnist_5k", "mnist_5k, mnist, fashion_mnist, kmnist, binarized_mnist, images:DIR (PNG, "
-                           "JPEG or WebP, in a folder for each class), idx:DIR (four IDX files) or npz:FILE (NumPy "
-                           "arrays)")
+                           "JPEG or WebP, in a folder for each class), idx:DIR (four IDX files), npz:FILE or npy:FILE "
+                           "(NumPy arrays)")
     validation_fraction: float = declare(
         1 / 12, "share of the training images held out for validation; 0 holds out none", bounds=(0.0, 0.9))
     pixel_max: float = declare(

@@ -41,11 +41,12 @@ def noun_of(name: str) -> str:
 
 
 def _prefixed(name: str) -> str:
-    """Returns `"; did you mean npz:FILE?"` for the path of an .npz file, for a folder what is in it, or ""."""
+    """Returns `"; did you mean npz:FILE?"` for the path, by the ending of a file or what is in a folder, or ""."""
     prefix, _, rest = name.partition(":")
     path = rest if prefix.lower() in FORMATS else name
-    if path.lower().endswith(".npz"):
-        return f"; did you mean npz:{path}?"
+    ending = os.path.splitext(path)[1].lower().removeprefix(".")
+    if ending in FORMATS:
+        return f"; did you mean {ending}:{path}?"
     if not path or not os.path.isdir(folder := os.path.expanduser(path)):
         return ""
     kind = "idx" if any(Path(folder).glob("*idx*")) else "images"
@@ -63,8 +64,8 @@ def load(
         pixel_max: what is white in the user's own files; 0 for what `pixels.scale` takes it to be.
         image_size: height and width that the images get, pixels; 0 for their own.
         channels: `grey` makes colours grey; without it they are refused.
-        validation_fraction: fraction of the train split that becomes the validation split, from 0 to 0.9. Ignored by
-            `binarized_mnist`, which has a validation split.
+        validation_fraction: fraction of the train split that becomes the validation split, from 0 to 0.9. Ignored
+            where there is one already, as in `binarized_mnist`.
         data_dir: where tensorflow-datasets keeps its data sets; None for its default.
 
     Returns:

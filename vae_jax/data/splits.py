@@ -33,6 +33,12 @@ class Dataset(NamedTuple):
     test: Split
     provenance: dict[str, Any]  # JSON-ready: name, source, version, digests of the pixels and labels, counts
 
+    @property
+    def unused(self) -> str:
+        """What is in the files and was not read, up to eight names; "" for nothing."""
+        names = list(map(repr, self.provenance.get("unused", [])))
+        return ", ".join(names[:8] + ["…"] * (len(names) > 8))
+
     def describe(self) -> str:
         """Returns `mnist_5k: 3667 train, 333 validation, 1000 test images of 28 x 28 pixels, 1 channel, 10 classes`."""
         counts = ", ".join(f"{count} {split}" for split, count in self.provenance["counts"].items())
@@ -41,6 +47,7 @@ class Dataset(NamedTuple):
         num_classes = len(np.unique(np.concatenate(labels))) if labels else 0
         classes = f"{num_classes} class{'' if num_classes == 1 else 'es'}" if labels else "no labels"
         content = f" ({self.provenance['content']})" if "content" in self.provenance else ""
+        content += f"; not used: {self.unused}" if self.unused else ""
         return f"{self.name}: {counts} images of {size} pixels, 1 channel, {classes}{content}"
 
 
