@@ -86,10 +86,8 @@ def check_labels(place: str, array: np.ndarray, images: np.ndarray, *, columns: 
     """
     shape = array.shape
     if array.dtype.kind not in "iu" or not (len(shape) == 1 or (len(shape) == 2 and shape[1] in columns)):
-        is_text = array.dtype.kind in "US"
         shapes = " or ".join(["N", *(f"N x {count}" for count in columns)])
-        way = "number the classes, as numpy.unique(labels, return_inverse=True)[1] does" if is_text else "convert them"
-        raise DataError(f"{place} has {_describe(array)}; labels must be integers of shape {shapes}, so {way}")
+        raise DataError(f"{place} has {_describe(array)}; labels must be integers of shape {shapes}, so convert them")
     _check_not_empty(place, array)
     labels = array.reshape(shape[0], -1)[:, 0]
     low, high = labels.min(), labels.max()
