@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 _FORMATS = ("PNG", "JPEG", "WEBP")
-_MOST_PIXELS = 1 << 26  # of one picture, because a damaged header may promise any number
+_MOST_PIXELS = 1 << 25  # of one picture, because a damaged header may promise any number
 _MOST_NAMED = 10  # broken pictures in a message
 _AT_ONCE = 256  # pictures that are decoded before the first problem is reported
 _DARK = 64  # where no picture is as bright, 255 is not what is white in it
@@ -125,7 +125,8 @@ def _pixels(picture: "ImageFile") -> tuple[np.ndarray, list[str]]:
     """Returns the pixels of an open picture of any mode, uint8[H, W] or uint8[H, W, 3], and what was done to them."""
     from PIL import Image, ImageOps
 
-    upright = ImageOps.exif_transpose(picture)
+    ImageOps.exif_transpose(picture, in_place=True)
+    upright: Image.Image = picture
     if upright.mode.startswith("I"):
         return np.rint(np.asarray(upright) / 257).astype(np.uint8), ["16 bits made 8"]
     if upright.has_transparency_data:
