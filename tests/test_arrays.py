@@ -93,8 +93,8 @@ def test_lists_are_arrays_and_a_data_set_outlives_changes_of_the_callers(tmp_pat
     check_same(found, load(images=IMAGES[:30], test_images=IMAGES[30:]))
 
 
-COLOUR = np.stack([IMAGES] * 3, -1)
-SHAPES = "images must be integers, floats or bools of shape N x H x W or N x H x W x 1, so convert "
+COLOUR = np.stack([IMAGES, IMAGES[::-1], IMAGES], -1)
+SHAPES = "images must be integers, floats or bools of shape N x H x W, N x H x W x 1 or, in colour, "
 WRONG = {
     "one image": ({"images": IMAGES[0]}, f"the array images has uint8 elements of shape 8 x 8; {SHAPES}"),
     "few images": ({"images": IMAGES[:1]}, "too few images (1) to split off a test set; it needs 5 or more, or test_"),
@@ -102,18 +102,18 @@ WRONG = {
     "none": ({"images": IMAGES[:0]}, "the array images is empty: it has shape 0 x 8 x 8; pass a full one"),
     "an empty list": ({"images": []}, "the array images is empty: it has shape 0;"),
     "no test images": ({"test_images": IMAGES[:0]}, "the array test_images is empty"),
-    "colour": ({"images": COLOUR}, "so convert the colour images to grey"),
+    "colour": ({"images": COLOUR}, "array: has images in colour; pass --channels=grey"),
     "complex": ({"images": IMAGES * 1j}, "the array images has complex128 elements"),
     "text": ({"images": IMAGES.astype(str)}, "the array images has text of shape 40 x 8 x 8"),
     "objects": ({"images": np.array([IMAGES, None], object)}, "the array images has object elements of shape 2"),
     "ragged": ({"images": [[[1, 2]], [[1]]]}, "images cannot be made a NumPy array ("),
     "a path": ({"images": "runs/mine"}, "images must be an array, not 'runs/mine'"),
-    "floats to 255": (
-        {"images": IMAGES / 1},
-        "the array images has float64 pixels from 0 to 255, where 0 is black and 1 is white; say what is white, such "
-        "as pixel_max=255 in the Config or load_data, or clip them",
+    "floats to 51": (
+        {"images": IMAGES / 5},
+        "the array images has float64 pixels from 0 to 51, where 0 is black and 1 is white; say what is white, such "
+        "as pixel_max=51 in the Config or load_data, or clip them",
     ),
-    "negative": ({"images": IMAGES / 127.5 - 1}, "pixels from -1 to 1, where 0 is black and 1 is white; rescale them"),
+    "negative": ({"images": IMAGES / 255 - 0.4}, "pixels from -0.4 to 0.6, where 0 is black and 1 is white; rescale them"),
     "NaN": ({"images": np.where(IMAGES > 9, IMAGES / 255, np.nan)}, "float64 pixels from nan to nan, where 0"),
     "black": ({"images": IMAGES * 0}, "the array images has uint8 pixels that are all black"),
     "other size": ({"test_images": IMAGES[:, 1:]}, "array: has train images of 8 x 8 pixels and test images of 7 x 8"),

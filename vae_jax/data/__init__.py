@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vae_jax.config import FIELDS
+from vae_jax.config import FIELDS, Config
 from vae_jax.data import arrays
+from vae_jax.data.fit import Wanted, fit
 from vae_jax.data.sources import FORMATS, NAMED, NOUNS
 from vae_jax.data.splits import DataError, Dataset, Split, split_validation
 from vae_jax.fields import ConfigError, check_value, nearest
@@ -46,25 +47,32 @@ def noun_of(name: str) -> str:
 
 
 def _prefixed(name: str) -> str:
-    """Returns `"; did you mean npz:FILE?"` for the path of an .npz file, idx:DIR for that of a folder, or ""."""
+    """Returns `"; did you mean npz:FILE?"` for the path, by the ending of a file or what is in a folder, or ""."""
     prefix, _, rest = name.partition(":")
     path = rest if prefix.lower() in FORMATS else name
-    if path.lower().endswith(".npz"):
-        return f"; did you mean npz:{path}?"
-    return f"; did you mean idx:{path}?" if path and os.path.isdir(os.path.expanduser(path)) else ""
+    ending = os.path.splitext(path)[1].lower().removeprefix(".")
+    if ending in FORMATS:
+        return f"; did you mean {ending}:{path}?"
+    if not path or not os.path.isdir(folder := os.path.expanduser(path)):
+        return ""
+    kind = "idx" if any(Path(folder).glob("*idx*")) else "images"
+    return f"; did you mean {kind}:{path}?"
 
 
 def load(
-    name: str, *, pixel_max: float = 0.0, validation_fraction: float = 1 / 12, data_dir: Path | str | None = None,
-    given: arrays.Arrays | None = None,
+    name: str, *, pixel_max: float = 0.0, image_size: int = 0, channels: str = "", validation_fraction: float = 1 / 12,
+    data_dir: Path | str | None = None, given: arrays.Arrays | None = None,
 ) -> Dataset:  # fmt: skip
     """Loads a data set, and splits off a validation set if it has none.
 
     Args:
-        name: one of `NAMES`, `idx:DIR` (four IDX files), `npz:FILE` (arrays saved by NumPy) or `array:` (`given`).
+        name: one of `NAMES`, a prefix of `sources.FORMATS` and a path, as `idx:DIR` (four IDX files), or `array:`
+            (`given`).
         pixel_max: what is white in the user's own files; 0 for what `pixels.scale` takes it to be.
-        validation_fraction: fraction of the train split that becomes the validation split, from 0 to 0.9. Ignored by
-            `binarized_mnist`, which has a validation split.
+        image_size: height and width that the images get, pixels; 0 for their own.
+        channels: `grey` makes colours grey; without it they are refused.
+        validation_fraction: fraction of the train split that becomes the validation split, from 0 to 0.9. Ignored
+            where there is one already, as in `binarized_mnist`.
         data_dir: where tensorflow-datasets keeps its data sets; None for its default.
         given: the arrays of `array:`.
 
@@ -74,13 +82,15 @@ def load(
 
     Raises:
         ConfigError: an unknown name, a number out of bounds, or `pixel_max` of a published data set.
-        DataError: the data set is missing or damaged, or `array:` was not given; or it has no test images, or leaves
-            fewer than 2 images to train on.
+        DataError: the data set is missing or damaged, or `array:` was not given; or it is in colour, has no test
+            images, or leaves fewer than 2 images to train on.
     """
     if name != arrays.NAME:
         check_name(name)
     check_value(FIELDS["validation_fraction"], validation_fraction)
-    check_value(FIELDS["pixel_max"], pixel_max)
+    wanted = Wanted(pixel_max, image_size, channels)
+    for field, value in wanted._asdict().items():
+        check_value(FIELDS[field], value)
     if name == arrays.NAME:
         if given is None:
             raise arrays.NoArraysError
@@ -91,7 +101,13 @@ def load(
         splits, origin = NAMED[name](name, data_dir)
     else:
         prefix, _, path = name.partition(":")
-        splits, origin = FORMATS[prefix][1](Path(os.path.expanduser(path)), pixel_max)
+        if pixel_max and not Config(dataset=name).uses("pixel_max"):
+            raise ConfigError(f"pixel_max is for arrays, not for pictures as {prefix}: reads them")
+        splits, origin = FORMATS[prefix][1](Path(os.path.expanduser(path)), wanted)
+    splits, done = fit(name, splits, wanted)
+    if done:
+        content = [origin.get("content") or str(origin["source"]), *done]
+        origin = origin | {"content": "; ".join(content)}
     digests = _digests([splits[split] for split in _SPLITS if split in splits])
     num_images = len(splits["train"].images)
     if "validation" not in splits:
@@ -118,7 +134,8 @@ def _check_usable(name: str, splits: dict[str, Split], num_images: int) -> None:
     train_size, test_size = (" x ".join(map(str, splits[split].images.shape[1:])) for split in ("train", "test"))
     if train_size != test_size:
         raise DataError(
-            f"{name} has train images of {train_size} pixels and test images of {test_size}; give both the same size"
+            f"{name} has train images of {train_size} pixels and test images of {test_size}; give both the same size, "
+            "or pass --image_size"
         )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from vae_jax.config import Config
 from vae_jax.data import pixels
 from vae_jax.data.checks import check_images, check_labels
-from vae_jax.data.splits import TEST_DIVISOR, DataError, Source, Split, split_test
+from vae_jax.data.splits import DataError, Source, Split, whole_or_split
 from vae_jax.fields import ConfigError
 
 NAME = "array:"
@@ -78,16 +78,10 @@ def read(arrays: Arrays, pixel_max: float) -> Source:
             labels.append(check_labels(place_of_labels, given[place_of_labels], images[place]) if has_labels else None)
     scaled = pixels.scale(images, pixel_max, white=_WHITE)
     # A data set stays as it is when the caller's array changes.
-    splits = dict(zip(("train", "test"), map(Split, map(np.copy, scaled.images), labels), strict=False))
-    content = f"arrays in memory with {scaled.content}"
-    if "test" not in splits:
-        if len(splits["train"].images) < TEST_DIVISOR:
-            raise DataError(
-                f"the array images has too few images ({len(splits['train'].images)}) to split off a test set; "
-                f"it needs {TEST_DIVISOR} or more, or test_images"
-            )
-        splits = split_test(splits["train"])
-        content += f"; 1 image in {TEST_DIVISOR} split off for testing"
+    parts = map(Split, map(np.copy, scaled.images), labels)
+    splits = dict(zip(("train", "test") if len(images) > 1 else ("whole",), parts, strict=True))
+    splits, rest = whole_or_split("the array images", splits, "test_images")
+    content = f"arrays in memory with {scaled.content}{rest}"
     return splits, ORIGIN | {"content": content, "pixel_range": list(scaled.pixel_range)}
 
 

@@ -1,32 +1,75 @@
 """What the arrays in a user's files must be: images and labels, or a DataError that says how to make them so."""
 
+import math
+
 import numpy as np
 
 from vae_jax.data.splits import DataError
 
 MAX_BYTES = 1 << 31  # per array, because data sets are held in memory
+_LEAST_SIDE = 4  # pixels, of square images in rows: two numbers are rather height and width
 _MAX_LABEL = 65535  # the judge has one output for each label up to the largest
 
 
 def check_images(place: str, array: np.ndarray) -> np.ndarray:
-    """Returns images of any real type as [N, H, W].
+    """Returns images of any real type as [N, H, W], or as [N, H, W, 3] in colour.
 
     Args:
         place: names the array in messages.
-        array: of shape N x H x W or N x H x W x 1.
+        array: of shape N x H x W, N x H x W x 1 or N x H x W x 3, with channels first, or rows of square images.
 
     Raises:
         DataError: the array is something else, or is empty.
     """
+    array = _arrange(array)
     shape = array.shape
-    if array.dtype.kind not in "biuf" or not (len(shape) == 3 or shape[3:] == (1,)):
-        these = "the colour images to grey" if shape[3:] in ((3,), (4,)) else "them"
+    if array.dtype.kind not in "biuf" or not (len(shape) == 3 or shape[3:] in ((1,), (3,))):
         raise DataError(
-            f"{place} has {_describe(array)}; images must be integers, floats or bools of shape N x H x W or "
-            f"N x H x W x 1, so convert {these}"
+            f"{place} has {_describe(array)}; images must be integers, floats or bools of shape N x H x W, "
+            "N x H x W x 1 or, in colour, N x H x W x 3, so convert them"
         )
     _check_not_empty(place, array)
-    return array.reshape(shape[:3])
+    return array if shape[3:] == (3,) else array.reshape(shape[:3])
+
+
+def _arrange(array: np.ndarray) -> np.ndarray:
+    """Returns images [N, C, H, W] as [N, H, W, C], rows [N, H * H] as [N, H, H], and anything else as it is."""
+    shape = array.shape
+    if len(shape) == 4 and shape[1] in (1, 3) and shape[3] not in (1, 3):
+        return np.moveaxis(array, 1, -1)
+    side = math.isqrt(shape[1]) if len(shape) == 2 else 0
+    is_rows = side >= _LEAST_SIDE and side**2 == shape[1] != shape[0]  # a square array is one image
+    return array.reshape(-1, side, side) if is_rows else array
+
+
+def number_classes(arrays: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[str] | None]:
+    """Numbers classes that are texts or one-hot.
+
+    Args:
+        arrays: the labels of the splits of one data set, by what names them in messages.
+
+    Returns:
+        The same by name: texts of shape N or N x 1 as int[N], which number the sorted texts of all arrays; one-hot rows
+        as int[N]; anything else as it is, for `check_labels`. And the texts in their order, or None.
+    """
+    if arrays and all(array.dtype.kind in "US" and array.shape in _columns(array) for array in arrays.values()):
+        texts = [
+            (np.char.decode(array, "utf-8", "replace") if array.dtype.kind == "S" else array).ravel()
+            for array in arrays.values()
+        ]
+        names, numbers = np.unique(np.concatenate(texts), return_inverse=True)
+        parts = np.split(numbers, np.cumsum([len(part) for part in texts])[:-1])
+        return dict(zip(arrays, parts, strict=True)), names.tolist()
+    return {place: array.argmax(1) if _is_one_hot(array) else array for place, array in arrays.items()}, None
+
+
+def _columns(array: np.ndarray) -> tuple[tuple[int, ...], ...]:
+    return (array.shape[:1], (*array.shape[:1], 1))
+
+
+def _is_one_hot(array: np.ndarray) -> bool:
+    is_table = array.dtype.kind in "biuf" and array.ndim == 2 and array.shape[1] > 1 and len(array) > 0
+    return is_table and bool(np.all((array == 0) | (array == 1)) and np.all(np.count_nonzero(array, axis=1) == 1))
 
 
 def check_labels(place: str, array: np.ndarray, images: np.ndarray, *, columns: tuple[int, ...] = (1,)) -> np.ndarray:
@@ -43,10 +86,8 @@ def check_labels(place: str, array: np.ndarray, images: np.ndarray, *, columns: 
     """
     shape = array.shape
     if array.dtype.kind not in "iu" or not (len(shape) == 1 or (len(shape) == 2 and shape[1] in columns)):
-        is_text = array.dtype.kind in "US"
         shapes = " or ".join(["N", *(f"N x {count}" for count in columns)])
-        way = "number the classes, as numpy.unique(labels, return_inverse=True)[1] does" if is_text else "convert them"
-        raise DataError(f"{place} has {_describe(array)}; labels must be integers of shape {shapes}, so {way}")
+        raise DataError(f"{place} has {_describe(array)}; labels must be integers of shape {shapes}, so convert them")
     _check_not_empty(place, array)
     labels = array.reshape(shape[0], -1)[:, 0]
     low, high = labels.min(), labels.max()

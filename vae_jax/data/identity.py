@@ -46,7 +46,8 @@ def load_dataset(config: Config, data_dir: str | None = None) -> Dataset:
     config = canonical(config)
     fraction = config.validation_fraction
     load = _given[-1] if config.dataset == arrays.NAME and _given else _load
-    return load(config.dataset, pixel_max=config.pixel_max, validation_fraction=fraction, data_dir=data_dir)
+    pixels = {"pixel_max": config.pixel_max, "image_size": config.image_size, "channels": config.channels}
+    return load(config.dataset, **pixels, validation_fraction=fraction, data_dir=data_dir)
 
 
 def check_runs(configs: Iterable[Config], workdir: Path, data_dir: str | None) -> dict[Config, DataIdentity]:

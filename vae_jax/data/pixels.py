@@ -34,11 +34,12 @@ class Scaled(NamedTuple):
 def scale(files: dict[str, np.ndarray], pixel_max: float, white: str = WHITE) -> Scaled:
     """Scales the images of some files to uint8.
 
-    Bools are black and white, and so are integers if all files together have two values. Otherwise 0 is black.
+    Bools are black and white, and so are integers if all files together have two values. Floats are from -1 to 1 if
+    they come near to both, and from 0 to 255 if they are whole numbers that come near to 255. Otherwise 0 is black.
 
     Args:
         files: images [N, H, W] of any real type, by what names them in error messages; the training images first.
-        pixel_max: what is white in integers and floats; 0 for what the type says, 255 in integers and 1 in floats.
+        pixel_max: what is white in integers and floats; 0 for what is above, or else 255 in integers and 1 in floats.
         white: how messages tell a person to say what is white, with {} for the brightest pixel.
 
     Raises:
@@ -46,7 +47,8 @@ def scale(files: dict[str, np.ndarray], pixel_max: float, white: str = WHITE) ->
     """
     two = None if pixel_max else _two_values([images for images in files.values() if images.dtype.kind != "f"])
     ends = {place: _extremes(images) for place, images in files.items()}
-    units, contents = zip(*(_units(images.dtype, pixel_max, two) for images in files.values()), strict=True)
+    of_floats = None if pixel_max else _float_range([images for images in files.values() if images.dtype.kind == "f"])
+    units, contents = zip(*(_units(images.dtype, pixel_max, two, of_floats) for images in files.values()), strict=True)
     for index, (place, images) in enumerate(files.items()):
         alike = [ends[other][1] for other, a in files.items() if a.dtype.kind == images.dtype.kind]
         found = f"{place} has {images.dtype.name} pixels"
@@ -65,7 +67,7 @@ def to_uint8(images: np.ndarray, units: PixelRange) -> np.ndarray:
     black, white = map(float, units)
     result = np.empty(images.shape, np.uint8)
     for part, scaled in zip(_chunks(images), _chunks(result), strict=True):
-        if part.dtype == np.float16 and white != 1:  # it has few digits, and may not have room for white
+        if part.dtype == np.float16 and (black, white) != (0, 1):  # it has few digits, and may not have room for white
             part = part.astype(np.float32)
         scaled[:] = np.rint((part - black) / (white - black) * 255)
     return result
@@ -84,14 +86,33 @@ def _two_values(files: list[np.ndarray]) -> PixelRange | None:
     return PixelRange(low, high) if is_two else None
 
 
+def _float_range(files: list[np.ndarray]) -> PixelRange | None:
+    """Returns what black and white are in floats that cannot be meant to lie from 0 to 1; None if that is not clear."""
+    if not files:
+        return None
+    lows, highs = zip(*map(_extremes, files), strict=True)
+    if -1 <= min(lows) < -0.5 and 0.5 < max(highs) <= 1:
+        return PixelRange(-1, 1)
+    is_whole = min(lows) >= 0 and _DARK * 255 <= max(highs) <= 255
+    is_whole = is_whole and all(np.all(np.rint(part) == part) for images in files for part in _chunks(images))
+    return BYTES if is_whole else None
+
+
 def _extremes(images: np.ndarray) -> tuple[Any, Any]:
     numbers = images.view(np.uint8) if images.dtype == bool else images
     with np.errstate(invalid="ignore"):
         return numbers.min(), numbers.max()
 
 
-def _units(dtype: np.dtype, pixel_max: float, two: PixelRange | None) -> tuple[PixelRange, str]:
+def _units(
+    dtype: np.dtype, pixel_max: float, two: PixelRange | None, of_floats: PixelRange | None
+) -> tuple[PixelRange, str]:
     """Returns what black and white are in pixels of this type, and says what they were and how they are scaled."""
+    if dtype.kind == "f" and of_floats:
+        return (
+            of_floats,
+            f"{dtype.name} pixels from {of_floats.black} to {of_floats.white}, scaled to bytes and rounded",
+        )
     if dtype.kind == "b":
         return PixelRange(white=1), "bool pixels, black and white"
     if dtype.kind in "iu" and two:

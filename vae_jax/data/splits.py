@@ -33,6 +33,12 @@ class Dataset(NamedTuple):
     test: Split
     provenance: dict[str, Any]  # JSON-ready: name, source, version, digests of the pixels and labels, counts
 
+    @property
+    def unused(self) -> str:
+        """What is in the files and was not read, up to eight names; "" for nothing."""
+        names = list(map(repr, self.provenance.get("unused", [])))
+        return ", ".join(names[:8] + ["…"] * (len(names) > 8))
+
     def describe(self) -> str:
         """Returns `mnist_5k: 3667 train, 333 validation, 1000 test images of 28 x 28 pixels, 1 channel, 10 classes`."""
         counts = ", ".join(f"{count} {split}" for split, count in self.provenance["counts"].items())
@@ -41,11 +47,30 @@ class Dataset(NamedTuple):
         num_classes = len(np.unique(np.concatenate(labels))) if labels else 0
         classes = f"{num_classes} class{'' if num_classes == 1 else 'es'}" if labels else "no labels"
         content = f" ({self.provenance['content']})" if "content" in self.provenance else ""
+        content += f"; not used: {self.unused}" if self.unused else ""
         return f"{self.name.removesuffix(':')}: {counts} images of {size} pixels, 1 channel, {classes}{content}"
 
 
 # What a source returns: the splits `train`, `test` and perhaps `validation`, and its part of the provenance.
 Source = tuple[dict[str, Split], dict[str, Any]]
+
+
+def whole_or_split(place: str, splits: dict[str, Split], needs: str) -> tuple[dict[str, Split], str]:
+    """Splits off one image in five for testing where a source has one split, `whole`.
+
+    Returns:
+        The splits, and how the provenance goes on; nothing where the source has several splits.
+
+    Raises:
+        DataError: there are too few images; `needs` is what else `place` might have.
+    """
+    if "whole" not in splits:
+        return splits, ""
+    if (count := len(splits["whole"].images)) < TEST_DIVISOR:
+        raise DataError(
+            f"{place} has too few images ({count}) to split off a test set; it needs {TEST_DIVISOR} or more, or {needs}"
+        )
+    return split_test(splits["whole"]), f"; 1 image in {TEST_DIVISOR} split off for testing"
 
 
 def split_test(whole: Split) -> dict[str, Split]:

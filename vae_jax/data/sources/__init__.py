@@ -8,17 +8,18 @@ import pkgutil
 from collections.abc import Callable
 from pathlib import Path
 
+from vae_jax.data.fit import Wanted
 from vae_jax.data.splits import Source
 
 Read = Callable[[str, Path | str | None], Source]
-ReadFiles = Callable[[Path, float], Source]
+ReadFiles = Callable[[Path, Wanted], Source]
 
 NAMED: dict[str, Read] = {}
 """Published data sets: the function that reads one by its name and `data_dir`, where a library keeps it."""
 NOUNS: dict[str, str] = {}
 """What an image of a published data set shows, as a text calls it: an English noun that ends in s where it is many."""
 FORMATS: dict[str, tuple[str, ReadFiles]] = {}
-"""The user's own files, named PREFIX:PATH: the kind of path, and the function that reads it with `pixel_max`."""
+"""The user's own files, named PREFIX:PATH: the kind of path, and the function that reads what a Config wants."""
 
 
 def named(*names: str, noun: str = "image") -> Callable[[Read], Read]:

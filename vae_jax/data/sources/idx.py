@@ -15,6 +15,7 @@ import numpy as np
 
 from vae_jax.data import pixels
 from vae_jax.data.checks import MAX_BYTES, check_images, check_labels
+from vae_jax.data.fit import Wanted
 from vae_jax.data.sources import files
 from vae_jax.data.splits import DataError, Source, Split
 from vae_jax.fields import nearest
@@ -37,7 +38,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 @files("idx", "DIR")
-def read(folder: Path, pixel_max: float) -> Source:
+def read(folder: Path, wanted: Wanted) -> Source:
     """Reads the four IDX files in a folder: images and labels of train and test.
 
     Files are raw or gzipped (if both exist, the raw one is read) and have MNIST's names or the variants of Kaggle,
@@ -54,8 +55,8 @@ def read(folder: Path, pixel_max: float) -> Source:
     for images_path, labels_path in (paths[:2], paths[2:]):
         images = check_images(str(images_path), read_array(images_path))
         all_labels.append(check_labels(str(labels_path), read_array(labels_path), images, columns=(1, 8)))
-        files[str(images_path)] = images.transpose(0, 2, 1) if is_emnist else images
-    scaled = pixels.scale(files, pixel_max)
+        files[str(images_path)] = images.swapaxes(1, 2) if is_emnist else images
+    scaled = pixels.scale(files, wanted.pixel_max)
     content = f"IDX files with {scaled.content}"
     if is_emnist:
         content += ", transposed because the files are named EMNIST"

@@ -1,23 +1,31 @@
-"""Reads images and labels that `numpy.savez` saved. Pickled objects are never loaded."""
+"""Reads images and labels that NumPy saved. Pickled objects are never loaded."""
 
 import zipfile
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from vae_jax.data import pixels
-from vae_jax.data.checks import MAX_BYTES, check_images, check_labels
+from vae_jax.data.checks import MAX_BYTES, check_images, check_labels, number_classes
+from vae_jax.data.fit import Wanted
 from vae_jax.data.sources import files
-from vae_jax.data.splits import TEST_DIVISOR, DataError, Source, Split, split_test
+from vae_jax.data.splits import DataError, Source, Split, whole_or_split
 from vae_jax.files import exists
 
-# The names of the arrays of each split: images and, if there are any, labels. Arrays with other names are ignored.
-_LAYOUTS: list[dict[str, list[str]]] = [
-    {"train": ["x_train", "y_train"], "test": ["x_test", "y_test"]},
-    {"train": ["x_train"], "test": ["x_test"]},
-    {"whole": ["images", "labels"]},
-    {"whole": ["images"]},
+# The arrays of each split as libraries and data sets name them: images, and labels, which all splits or none have.
+_LAYOUTS: list[dict[str, tuple[str, str]]] = [
+    {"train": ("x_train", "y_train"), "test": ("x_test", "y_test")},  # Keras
+    {"whole": ("images", "labels")},
+    {  # MedMNIST
+        "train": ("train_images", "train_labels"),
+        "validation": ("val_images", "val_labels"),
+        "test": ("test_images", "test_labels"),
+    },
+    {"whole": ("imgs", "latents_classes")},  # dSprites
+    {"whole": ("arr_0", "")},  # numpy.savez without names
 ]
+_SHAPE = 1  # column of dSprites' factors: colour, shape, scale, orientation, x, y
 _NEEDS = (
     "npz:FILE needs x_train and x_test (and y_train and y_test, if there are labels), "
     "or images (and labels, if there are any)"
@@ -25,40 +33,75 @@ _NEEDS = (
 
 
 @files("npz", "FILE")
-def read(path: Path, pixel_max: float) -> Source:
-    """Reads an .npz file with the arrays `x_train`, `y_train`, `x_test`, `y_test`, or `images` and `labels`.
+def read(path: Path, wanted: Wanted) -> Source:
+    """Reads an .npz file with arrays of the names in `_LAYOUTS`.
 
-    Images have the shape N x H x W or N x H x W x 1, and `pixels.scale` scales them. Labels are integers of shape N or
-    N x 1, and may be absent. `images` are shuffled and split into train and test. In the provenance, `content` says how
-    the images were scaled.
+    Images have a shape that `check_images` takes, and `pixels.scale` scales them. Labels are integers of shape N or
+    N x 1, texts, or one-hot, and may be absent. Images of one array are shuffled and split into train and test. In the
+    provenance, `content` says how the images were scaled, `class_names` what the labels number if they are texts, and
+    `unused` which arrays were not read.
 
     Raises:
         DataError: the file is missing, unreadable or damaged, or its arrays are not as above.
     """
-    files, all_labels = {}, []
     with _open(path) as archive:
-        layout = _layout(path, archive)
-        for images_name, *labels_names in layout.values():
-            place = f"{images_name} in {path}"
-            images = files[place] = check_images(place, _read_array(place, archive, images_name))
-            labels = None
-            for name in labels_names:
-                place = f"{name} in {path}"
-                labels = check_labels(place, _read_array(place, archive, name), images)
-            all_labels.append(labels)
-    scaled = pixels.scale(files, pixel_max)
-    splits = dict(zip(layout, map(Split, scaled.images, all_labels), strict=True))
-    content = f"NPZ file with {scaled.content}"
-    if "whole" in splits:
-        if len(splits["whole"].images) < TEST_DIVISOR:
-            raise DataError(
-                f"{path} has too few images ({len(splits['whole'].images)}) to split off a test set; "
-                f"it needs {TEST_DIVISOR} or more, or x_train and x_test"
-            )
-        splits = split_test(splits["whole"])
-        content += f"; 1 image in {TEST_DIVISOR} split off for testing"
+        layout, unused = _layout(path, archive)
+        files = {
+            split: (f"{images} in {path}", _read_array(path, archive, images)) for split, (images, _) in layout.items()
+        }
+        found = {f"{name} in {path}": _read_array(path, archive, name) for _, name in layout.values() if name}
+    images = {place: check_images(place, array) for place, array in files.values()}
+    labels, class_names = number_classes({place: _classes(place, array) for place, array in found.items()})
+    checked: list[np.ndarray | None] = [None] * len(images)
+    if labels:
+        checked = [check_labels(*named, of) for named, of in zip(labels.items(), images.values(), strict=True)]
+    scaled = pixels.scale(images, wanted.pixel_max)
+    splits = dict(zip(layout, map(Split, scaled.images, checked), strict=True))
+    splits, note = whole_or_split(str(path), splits, "x_train and x_test")
+    is_factors = any(name == "latents_classes" for _, name in layout.values())
+    content = f"NPZ file with {scaled.content}{'; classes are the shapes' * is_factors}{note}"
     origin = {"source": "NPZ file", "version": None, "file": str(path), "content": content}
+    others = {name: value for name, value in (("class_names", class_names), ("unused", unused)) if value}
+    return splits, origin | others | {"pixel_range": list(scaled.pixel_range)}
+
+
+@files("npy", "FILE")
+def read_npy(path: Path, wanted: Wanted) -> Source:
+    """Reads images, without labels, from an .npy file; they are as those of an .npz file.
+
+    Raises:
+        DataError: the file is missing, unreadable or damaged, or holds no images.
+    """
+    if not exists(path) or not path.is_file():
+        raise DataError(
+            f"{path} is not there, or is not a file; npy:FILE needs an array of images that numpy.save saved"
+        )
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise DataError(f"{path} has {size} bytes; use fewer or smaller images, up to {MAX_BYTES} bytes")
+    try:
+        with open(path, "rb") as file:
+            array = _read(file)
+    except PermissionError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from error
+    except Exception as error:  # NumPy raises various errors on damaged files
+        raise DataError(f"cannot read {path} ({_summary(error)}); save it again with numpy.save") from error
+    scaled = pixels.scale({str(path): check_images(str(path), array)}, wanted.pixel_max)
+    splits, note = whole_or_split(
+        str(path), {"whole": Split(scaled.images[0], None)}, "npz:FILE with x_train and x_test"
+    )
+    origin = {
+        "source": "NPY file",
+        "version": None,
+        "file": str(path),
+        "content": f"NPY file with {scaled.content}{note}",
+    }
     return splits, origin | {"pixel_range": list(scaled.pixel_range)}
+
+
+def _classes(place: str, array: np.ndarray) -> np.ndarray:
+    """Returns the shapes of dSprites' factors [N, 6], and any other array as it is."""
+    is_factors = place.startswith("latents_classes in ") and array.shape[1:] == (6,)
+    return array[:, _SHAPE] if is_factors else array
 
 
 def _open(path: Path) -> zipfile.ZipFile:
@@ -72,28 +115,35 @@ def _open(path: Path) -> zipfile.ZipFile:
         raise DataError(f"{path} is not a readable .npz file ({_summary(error)}); save it with numpy.savez") from error
 
 
-def _layout(path: Path, archive: zipfile.ZipFile) -> dict[str, list[str]]:
+def _layout(path: Path, archive: zipfile.ZipFile) -> tuple[dict[str, tuple[str, str]], list[str]]:
+    """Returns the names of the arrays of each split, with "" for no labels, and of those that are not read."""
     found = {name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")}
-    names_of = [set().union(*layout.values()) for layout in _LAYOUTS]
-    for layout, names in zip(_LAYOUTS, names_of, strict=True):
-        if found & set().union(*names_of) == names:
-            return layout
+    known = found & {name for layout in _LAYOUTS for names in layout.values() for name in names}
+    for layout in _LAYOUTS:
+        images, labels = ({names[index] for names in layout.values()} for index in (0, 1))
+        if known == images or (known == images | labels and "" not in labels):
+            splits = {split: (names[0], names[1] if known > images else "") for split, names in layout.items()}
+            return splits, sorted(found - known)
     listed = ", ".join(map(repr, sorted(found)[:8])) + (", …" if len(found) > 8 else "")
     raise DataError(f"{path} has {f'the arrays {listed}' if found else 'no arrays'}; {_NEEDS}")
 
 
-def _read_array(place: str, archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    info = archive.getinfo(f"{name}.npy")
+def _read_array(path: Path, archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    info, place = archive.getinfo(f"{name}.npy"), f"{name} in {path}"
     if info.file_size > MAX_BYTES:
         raise DataError(f"{place} has {info.file_size} bytes; use fewer or smaller images, up to {MAX_BYTES} bytes")
     try:
         with archive.open(info) as file:
-            array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
-            if file.read(1):  # the checksum is verified at the end of the stream only
-                raise ValueError("it goes on after its last element")
-            return array
+            return _read(file)
     except Exception as error:  # zipfile, zlib and NumPy raise various errors on damaged files
         raise DataError(f"cannot read {place} ({_summary(error)}); save it again with numpy.savez") from error
+
+
+def _read(file: IO[bytes]) -> np.ndarray:
+    array: np.ndarray = np.lib.format.read_array(file, allow_pickle=False)
+    if file.read(1):  # the checksum of a ZIP file is verified at the end of the stream only
+        raise ValueError("it goes on after its last element")
+    return array
 
 
 def _summary(error: Exception) -> str:

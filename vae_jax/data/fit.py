@@ -1,0 +1,98 @@
+"""Fits images to what a run takes: one grey channel, and squares of one size where it asks for these."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from vae_jax.data.splits import DataError, Split
+
+_CHUNK_PIXELS = 1 << 20  # of one image at once, because floats take eight times the memory
+
+
+class Wanted(NamedTuple):
+    """What a Config says of pixels: its fields of these names."""
+
+    pixel_max: float = 0.0
+    image_size: int = 0
+    channels: str = ""
+
+
+GREY = "colour made grey (luma of Rec. 601)"  # what a source says that it did
+
+
+def resampled(size: int) -> str:
+    """Says what `squares` did, for the provenance."""
+    return f"central square resampled by area to {size} x {size} pixels"
+
+
+def fit(name: str, splits: dict[str, Split], wanted: Wanted) -> tuple[dict[str, Split], list[str]]:
+    """Makes the images of a data set grey, and squares of the size that is wanted.
+
+    Args:
+        name: of the data set, for messages.
+        splits: with images uint8[N, H, W], or in colour uint8[N, H, W, 3].
+        wanted: what is asked for.
+
+    Returns:
+        The splits with images uint8[N, H, W], the same arrays where nothing was asked for, and what was done to them.
+
+    Raises:
+        DataError: images have colours, and it is not said what becomes of them.
+    """
+    done = []
+    images = {split: _plain(part.images) for split, part in splits.items()}
+    if any(of_split.ndim == 4 for of_split in images.values()):
+        refuse_colour(name, wanted)
+        images = {split: to_grey(of_split) if of_split.ndim == 4 else of_split for split, of_split in images.items()}
+        done.append(GREY)
+    if (size := wanted.image_size) and any(of_split.shape[1:] != (size, size) for of_split in images.values()):
+        images = {split: squares(of_split, size) for split, of_split in images.items()}
+        done.append(resampled(size))
+    return {split: part._replace(images=images[split]) for split, part in splits.items()}, done
+
+
+def refuse_colour(name: str, wanted: Wanted) -> None:
+    """Raises a DataError unless colours may become grey."""
+    if wanted.channels != "grey":
+        raise DataError(f"{name} has images in colour; pass --channels=grey to train on their luma (Rec. 601)")
+
+
+def to_grey(images: np.ndarray) -> np.ndarray:
+    """Returns the luma of colours uint8[..., H, W, 3], as Pillow computes it: uint8[..., H, W]."""
+    from PIL import Image
+
+    rows = np.ascontiguousarray(images).reshape(-1, images.shape[-2], 3)
+    return np.asarray(Image.fromarray(rows).convert("L")).reshape(images.shape[:-1])
+
+
+def squares(images: np.ndarray, size: int) -> np.ndarray:
+    """Crops images to their central squares, and resamples these by area.
+
+    Each new pixel is the mean of what it covers, to which a pixel that is covered in part counts in part. Sums are of
+    integers and exact, so that they round alike on every machine.
+
+    Args:
+        images: uint8[N, H, W].
+        size: height and width of the result.
+
+    Returns:
+        uint8[N, size, size].
+    """
+    side, result = min(images.shape[1:]), np.empty((len(images), size, size), np.uint8)
+    top, left = (images.shape[1] - side) // 2, (images.shape[2] - side) // 2
+    old, new = np.arange(side) * size, np.arange(size)[:, None] * side  # where pixels start, in parts of a pixel
+    covered = np.clip(np.minimum(old + size, new + side) - np.maximum(old, new), 0, None).astype(float)
+    for image, small in zip(images[:, top : top + side, left : left + side], result, strict=True):
+        rows = np.concatenate([part @ covered.T for part in np.array_split(image, side * side // _CHUNK_PIXELS + 1)])
+        sums = (covered @ rows).astype(np.int64)
+        small[:] = (2 * sums + side * side) // (2 * side * side)
+    return result
+
+
+def _plain(images: np.ndarray) -> np.ndarray:
+    """Returns colours whose three channels are equal as the grey images that they are."""
+    if images.ndim == 4 and all(
+        np.all(part[..., :1] == part) for part in np.array_split(images, len(images) // 64 + 1)
+    ):
+        return np.ascontiguousarray(images[..., 0])
+    return images
