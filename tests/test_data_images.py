@@ -131,9 +131,13 @@ def test_several_sizes_need_one(tmp_path):
         f"{tmp_path} has images of several sizes (0.png 6 x 6 pixels, z.png 5 x 6); pass --image_size, such as "
         "--image_size=32"
     )
-    found = load(tmp_path, image_size=3)
-    assert found.train.images.shape == (11, 3, 3)
-    assert "; central square resampled by area to 3 x 3 pixels; 1 image in 5" in found.provenance["content"]
+    save(tmp_path, COLOURS[:1], "colour.png")
+    found = load(tmp_path, image_size=3, channels="grey")
+    assert found.train.images.shape == (12, 3, 3)
+    assert (
+        "; colour made grey (luma of Rec. 601); central square resampled by area to 3 x 3 pixels; 1 image in 5"
+        in found.provenance["content"]
+    )
 
 
 def test_ten_broken_files_are_named(tmp_path):

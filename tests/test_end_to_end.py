@@ -68,9 +68,11 @@ def test_every_pair_of_choices_is_in_a_grid():
 @pytest.mark.usefixtures("cheap_compilation", "coarse_figures")
 def test_from_flags_to_report(tmp_path, monkeypatch, write_npz, capsys):
     (tmp_path / "walk.py").write_text(EXPERIMENT.format(grids=GRIDS))
-    workdir = tmp_path / "workdir"
+    workdir, dataset = tmp_path / "workdir", write_npz(shape=(4, 5, 3))
+    with np.load(tmp_path / "digits.npz") as arrays:
+        np.savez(tmp_path / "digits.npz", **arrays, notes=np.zeros(3))
     command = ["vae-jax", f"--experiment={tmp_path / 'walk.py'}", f"--workdir={workdir}",
-               f"--dataset={write_npz(shape=(4, 5))}", "--num_likelihood_samples=5",
+               f"--dataset={dataset}", "--channels=grey", "--num_likelihood_samples=5",
                "--checkpoint_every_seconds=0"]  # fmt: skip
     monkeypatch.setattr(samples, "MIN_SAMPLES", 20)
     monkeypatch.setattr(judges, "SCHEDULE", recipe.Schedule(1, 50, 1e-3))
@@ -81,6 +83,7 @@ def test_from_flags_to_report(tmp_path, monkeypatch, write_npz, capsys):
     folders = [run_dir(workdir, config) for config in read_experiment(workdir).configs]
     assert len(folders) == 16
     assert [checkpoints.epochs_done(folder) for folder in folders] == [1] * 16
+    assert f"{dataset}: not used: 'notes'\n" in capsys.readouterr().err
     assert launcher.main(command) == 0, capsys.readouterr().err
     images = np.random.default_rng(0).integers(0, 256, (3, 4, 5), np.uint8)
     for folder in folders:
@@ -94,3 +97,6 @@ def test_from_flags_to_report(tmp_path, monkeypatch, write_npz, capsys):
     figures = {path.stem for path in (workdir / "figures").iterdir()}
     assert figures >= {"reconstructions", "sweep"}  # and those that are drawn wherever the grid fits
     assert (workdir / "report.html").stat().st_size > 10_000
+    content = "NPZ file with uint8 pixels; colour made grey (luma of Rec. 601)"
+    assert json.loads((workdir / "experiment.json").read_text())["data"][dataset]["content"] == content
+    assert content in (workdir / "report.html").read_text()

@@ -72,7 +72,8 @@ def decode(place: str, pictures: Sequence[Picture], wanted: Wanted) -> tuple[np.
         more = f", and {len(broken) - _MOST_NAMED} more" if len(broken) > _MOST_NAMED else ""
         raise DataError(f"{place} has {len(broken)} broken of {len(pictures)} pictures: {named}{more}; remove them")
     _check_alike(place, pictures, images)
-    return np.stack(images), "; ".join(["picture files", *sorted(done)])
+    last = resampled(wanted.image_size)
+    return np.stack(images), "; ".join(["picture files", *sorted(done, key=lambda text: (text == last, text))])
 
 
 def _check_alike(place: str, pictures: Sequence[Picture], images: list[np.ndarray]) -> None:
