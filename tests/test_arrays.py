@@ -113,7 +113,7 @@ WRONG = {
         "the array images has float64 pixels from 0 to 51, where 0 is black and 1 is white; say what is white, such "
         "as pixel_max=51 in the Config or load_data, or clip them",
     ),
-    "negative": ({"images": IMAGES / 255 - 0.4}, "pixels from -0.4 to 0.6, where 0 is black and 1 is white; rescale them"),
+    "negative": ({"images": IMAGES / 255 - 0.4}, "pixels from -0.4 to 0.6, where 0 is black and 1 is white; rescale"),
     "NaN": ({"images": np.where(IMAGES > 9, IMAGES / 255, np.nan)}, "float64 pixels from nan to nan, where 0"),
     "black": ({"images": IMAGES * 0}, "the array images has uint8 pixels that are all black"),
     "other size": ({"test_images": IMAGES[:, 1:]}, "array: has train images of 8 x 8 pixels and test images of 7 x 8"),
