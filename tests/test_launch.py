@@ -584,7 +584,7 @@ def test_a_dry_run_shows_each_data_set_and_split_once(run_main, write_npz):
 
 def test_a_dry_run_refuses_what_the_launch_refuses(run_main, write_npz, tiny_experiment, tmp_path):
     tiny = write_npz(shape=(3, 4), name="tiny")
-    np.savez(tmp_path / "flat.npz", x_train=np.zeros((9, 16), np.uint8), x_test=np.zeros((9, 16), np.uint8))
+    np.savez(tmp_path / "flat.npz", x_train=np.zeros((9, 15), np.uint8), x_test=np.zeros((9, 15), np.uint8))
     np.savez(tmp_path / "few.npz", images=np.full((4, 8, 8), 255, np.uint8))
     folder = tmp_path / "changed"
     config = Config(dataset=write_npz())
@@ -596,7 +596,7 @@ def test_a_dry_run_refuses_what_the_launch_refuses(run_main, write_npz, tiny_exp
         "mnist is not prepared": ["--dataset=mnist", f"--data_dir={tmp_path}"],
         "has too few images (4)": [f"--dataset=npz:{tmp_path}/few.npz"],
         "leaves 1 of 1 train images": [f"--dataset={write_npz(num_train=1, name='one')}"],
-        "has uint8 elements of shape 9 x 16": [f"--dataset=npz:{tmp_path}/flat.npz"],
+        "has uint8 elements of shape 9 x 15": [f"--dataset=npz:{tmp_path}/flat.npz"],
         "conv needs images of at least 4 x 4 pixels, not 3 x 4": [f"--dataset={tiny}", "--architecture=mlp,conv"],
         "patience needs validation images": ["--patience=0,3", "--validation_fraction=0"],
         "was trained on other data": [f"--dataset={config.dataset}", f"--workdir={folder}"],
