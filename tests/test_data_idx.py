@@ -344,7 +344,7 @@ def mutate(content, edits, length):
 EDITS = st.lists(st.tuples(st.integers(0, 300) | st.integers(0, 15), st.integers(0, 255)), max_size=4)
 
 
-@settings(max_examples=300, deadline=1000)
+@settings(max_examples=300)
 @given(inner=EDITS, outer=EDITS, length=st.integers(-300, 3) | st.just(0), packed=st.booleans())
 def test_any_file_is_an_array_or_an_error(inner, outer, length, packed, tmp_path_factory):
     content = mutate(IMAGES, inner, 0)
@@ -361,7 +361,7 @@ def test_any_file_is_an_array_or_an_error(inner, outer, length, packed, tmp_path
     assert unpacked == idx_bytes(array, dtype)
 
 
-@settings(max_examples=200, deadline=1000)
+@settings(max_examples=200)
 @given(content=st.binary(max_size=64))
 def test_any_bytes_are_an_array_or_an_error(content, tmp_path_factory):
     path = tmp_path_factory.getbasetemp() / "fuzzed"
