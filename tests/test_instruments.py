@@ -215,8 +215,8 @@ def test_the_code_it_depends_on_is_what_its_modules_import():
                 paths = {f"{'/'.join(name.split('.')[1:])}.py" for name in names}
                 todo |= {path for path in paths - found if (package / path).is_file()}
     reading = {
-        "config", "data/identity", "data/splits", "errors", "fields", "files", "measure/instruments", "models",
-        "model/programs", "session", "source", "workdir",
+        "config", "data/arrays", "data/checks", "data/identity", "data/pixels", "data/splits", "errors", "fields",
+        "files", "measure/instruments", "models", "model/programs", "session", "source", "workdir",
     }  # fmt: skip
     of_runs = {"model/likelihoods", "model/objectives"}  # the models that are measured
     assert {name.removesuffix(".py") for name in found} - reading - of_runs == {
