@@ -600,9 +600,15 @@ DECODES = [PLANE, LIVE, GRID]
 
 
 def pictures(tab: chromium.Page) -> np.ndarray:
-    """Returns the pixels of each panel's canvases as text[panel, canvas]."""
-    tab.settle(6)
-    return np.array(tab.evaluate(CANVASES)).reshape(-1, 4)
+    """Returns the pixels of each panel's canvases as text[panel, canvas], once a few frames no longer change them.
+
+    A frame decodes as many tiles as it has time for, and one at least.
+    """
+    before, now = None, tab.evaluate(CANVASES)
+    while now != before:
+        tab.settle(6)
+        before, now = now, tab.evaluate(CANVASES)
+    return np.array(now).reshape(-1, 4)
 
 
 def changes(tab: chromium.Page, action) -> np.ndarray:
