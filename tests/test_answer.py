@@ -48,7 +48,7 @@ def one_seed(results):
 def test_what_is_supported_is_gained_and_the_price_is_told():
     gained, paid = sentences(pair(3.0))
     assert gained.startswith(
-        "At 2 dimensions, beside the AE, the VAE has N(0, I) samples closer to those of its codes (Fréchet"
+        "At 2 dimensions, beside the AE, the VAE has N(0, I) samples nearer those of its codes (Fréchet"
     )
     assert gained.count("[") == 1
     verdict = judge(pair(3.0))[-1]
@@ -147,7 +147,7 @@ def test_ingredients_say_which_does_what():
     }
     what, costs = sentences(results_of(rows))
     parts = (
-        "the pull to 0 gives N(0, I) samples closer",
+        "the pull to 0 gives N(0, I) samples nearer",
         "noise gives smaller changes",
         "learning its size gives fewer holes",
     )

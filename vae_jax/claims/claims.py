@@ -28,7 +28,7 @@ CLAIMS = (
     Claim(
         "N(0, I) can be sampled without looking at the codes of the {model}, less so at those of the {baseline}",
         "prior_gap", "lower", "samples of N(0, I)",
-        "N(0, I) samples closer to those of its codes", "N(0, I) samples farther from those of its codes",
+        "N(0, I) samples nearer those of its codes", "N(0, I) samples farther from those of its codes",
     ),
     Claim(
         "With mean and covariance of its codes known, the {model} samples better than the {baseline}",
