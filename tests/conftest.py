@@ -66,6 +66,17 @@ def coarse_figures(monkeypatch):
     monkeypatch.setitem(style._LOOK, "pdf.fonttype", 3)
 
 
+@pytest.fixture(scope="module")
+def browser():
+    """A running chromium; the test is skipped where there is none."""
+    import browser as chromium
+
+    if not chromium.CHROMIUM.exists():
+        pytest.skip(f"there is no {chromium.CHROMIUM}: apt-get install chromium")
+    with chromium.running() as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
 def mnist_dir() -> Path:
     """The folder of the four original MNIST IDX files; the test is skipped where it is not there."""

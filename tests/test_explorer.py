@@ -8,7 +8,6 @@ import itertools
 import json
 import re
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -373,7 +372,7 @@ def test_a_sweep_that_does_not_fit_keeps_the_ends_of_the_kl_weight(digits, tmp_p
 
 
 def test_planes_are_turned_to_match_that_of_the_last_model(digits, tmp_path):
-    """Of all models and seeds, each by the rotation or reflection about the origin that brings its codes nearest."""
+    """The planes of every model and seed are turned or reflected about the origin."""
     folder = make_workdir(tmp_path, experiment_of(digits, kl_weight=(0.25, 1.0)))
     built = build(folder)
     (reference,) = (content for content in built["runs"] if "rotation" not in content)
@@ -452,14 +451,6 @@ def test_scripts_make_no_markup():
 
 
 # The page in a browser.
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[chromium.Browser]:
-    if not chromium.CHROMIUM.exists():
-        pytest.skip(f"there is no {chromium.CHROMIUM}: apt-get install chromium")
-    with chromium.running() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

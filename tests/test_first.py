@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -203,14 +202,6 @@ def test_a_box_that_would_be_empty_is_absent(experiment, folder):
 
 
 # What a browser makes of it.
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[chromium.Browser]:
-    if not chromium.CHROMIUM.exists():
-        pytest.skip(f"there is no {chromium.CHROMIUM}: apt-get install chromium")
-    with chromium.running() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

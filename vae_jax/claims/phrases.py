@@ -1,4 +1,4 @@
-"""What a claim's number does between two settings, in the words of the answer, and lists of such words."""
+"""Phrases of the answer: how the number of a claim differs between two settings."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -18,13 +18,13 @@ class Moved(NamedTuple):
 
     @property
     def is_certain(self) -> bool:
-        """Whether the 95 % interval is on one side of 0."""
+        """True if the 95 % interval excludes 0."""
         low, high = self.estimate.interval()
         return low > 0 or high < 0
 
     @property
     def is_gain(self) -> bool:
-        """Whether it moved as the claim says; for the price, whether reconstructions are better."""
+        """True if the number moved in the direction of the claim; for the price, if reconstructions became better."""
         return self._holds != (self.claim is PRICE)
 
     @property

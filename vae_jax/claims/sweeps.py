@@ -28,9 +28,10 @@ class Answer(NamedTuple):
 
 
 def of_weights(results: Results, verdicts: Sequence[Verdict], _: Translate) -> Answer | None:
-    """What a model gains and loses between KL weights: up to the one of the ELBO, and from there to the largest.
+    """Says what a model gains and loses as its KL weight rises: from the smallest to 1, and from 1 to the largest.
 
-    A weight at which a model does not reconstruct is left out. None without three weights, or if more varies.
+    Where 1 is not between them, the middle weight takes its place. A weight at which a model does not reconstruct is
+    left out. None without three weights, or if more varies.
     """
     main = main_model(results)
     if main is None or not set(fields_by_model(results.judged)[main]) <= {"kl_weight", "latent_dim"}:
@@ -180,7 +181,7 @@ def _chain(results: Results) -> list[Runs]:
 
 
 def _ingredient(before: Runs, after: Runs, _: Translate) -> str:
-    """What a model has that another lacks; empty where it is nothing of these."""
+    """Names what the second setting has and the first lacks, pull or noise or both; empty for neither."""
     noise, other = (MODELS[runs[0].model].noise for runs in (after, before))
     changes = []
     if after[0].uses("kl_weight") and not before[0].uses("kl_weight"):

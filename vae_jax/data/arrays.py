@@ -19,7 +19,7 @@ _WHITE = "say what is white, such as pixel_max={} in the Config or load_data"
 
 
 class Arrays(NamedTuple):
-    """What a person passes: NumPy arrays, or what `numpy.asarray` makes one of."""
+    """Images and labels in memory, as NumPy arrays or anything that `numpy.asarray` converts."""
 
     images: Any  # [N, H, W] or [N, H, W, 1]: uint8, other integers, bools, or floats in [0, 1]
     labels: Any = None  # integers [N]; None without labels

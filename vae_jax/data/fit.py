@@ -10,7 +10,7 @@ _CHUNK_PIXELS = 1 << 20  # of one image at once, because floats take eight times
 
 
 class Wanted(NamedTuple):
-    """What a Config says of pixels: its fields of these names."""
+    """The fields of a Config that say how pixels are read."""
 
     pixel_max: float = 0.0
     image_size: int = 0

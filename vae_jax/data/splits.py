@@ -35,7 +35,7 @@ class Dataset(NamedTuple):
 
     @property
     def unused(self) -> str:
-        """What is in the files and was not read, up to eight names; "" for nothing."""
+        """Names of arrays in the files that were not read, eight at most; empty if all were read."""
         names = list(map(repr, self.provenance.get("unused", [])))
         return ", ".join(names[:8] + ["…"] * (len(names) > 8))
 

@@ -30,7 +30,7 @@ QUALITY = 70  # of WebP
 
 
 class Stop(NamedTuple):
-    """What is seen at one KL weight; all of it may be averaged with the next. N codes, on axes that all stops share."""
+    """The picture at one KL weight: N codes, on axes that all stops share. Frames between two stops are averages."""
 
     places: np.ndarray
     """float64[N, 2], means of posteriors."""

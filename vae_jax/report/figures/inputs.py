@@ -26,7 +26,7 @@ RUNGS = {
     "prior": "nothing:\nN(0, I)", "gaussian": "mean and\ncovariance", "mixture": "mixture\nof ten",
     "aggregate": "the codes\nthemselves",
 }  # fmt: skip
-"""What is known of a model's codes where it is sampled, by the sampler's name."""
+"""By the name of a sampler: what it knows of the model's codes."""
 BATCH = 256  # codes that are decoded at once, or fewer: of one size, so that a decoder compiles once for all figures
 
 
