@@ -82,7 +82,7 @@ def test_mnist_equals_its_idx_files(mnist_dir, tmp_path):
     dataset = data.load("mnist", validation_fraction=0, data_dir=tmp_path)
     original = data.load(f"idx:{mnist_dir}", validation_fraction=0)
     for split in ("train", "test"):
-        images, labels = getattr(original, split)
+        images, labels, _ = getattr(original, split)
         np.testing.assert_array_equal(getattr(dataset, split).images, in_tfds_order(split, images))
         np.testing.assert_array_equal(getattr(dataset, split).labels, in_tfds_order(split, labels))
     # Results on mnist are compared by this digest, which must not depend on where the data set was prepared.

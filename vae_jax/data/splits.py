@@ -14,14 +14,16 @@ class DataError(UserError):
 
 
 class Split(NamedTuple):
-    """The images of one split, with their labels if the data set has labels."""
+    """The images of one split, with labels and generating factors where the data set has them."""
 
-    images: np.ndarray  # uint8[N, H, W]
+    images: np.ndarray  # uint8[N, H, W], or in colour uint8[N, H, W, 3]
     labels: np.ndarray | None  # int32[N]
+    factors: np.ndarray | None = None  # int32[N, K]: of what each image was generated, such as its size and position
 
-    def where(self, index: np.ndarray) -> "Split":
-        """Selects images and labels by `index`: a mask bool[N] or positions int[K]."""
-        return Split(self.images[index], None if self.labels is None else self.labels[index])
+    def where(self, index: np.ndarray | slice) -> "Split":
+        """Selects images, labels and factors by `index`: a mask bool[N], positions int[K] or a slice."""
+        labels, factors = (None if array is None else array[index] for array in self[1:])
+        return Split(self.images[index], labels, factors)
 
 
 class Dataset(NamedTuple):

@@ -70,8 +70,7 @@ class Inputs:
 
     def test(self, config: Config, most: int) -> Split:
         """Returns the first test images, no more than a picture can show."""
-        images, labels = self.dataset(config).test
-        return Split(images[:most], None if labels is None else labels[:most])
+        return self.dataset(config).test.where(slice(most))
 
     def codes(self, config: Config) -> Codes:
         """Encodes the first test images, at most `MAX_CODES`, or returns their codes if they were encoded before."""
