@@ -102,7 +102,6 @@ WRONG = {
     "none": ({"images": IMAGES[:0]}, "the array images is empty: it has shape 0 x 8 x 8; pass a full one"),
     "an empty list": ({"images": []}, "the array images is empty: it has shape 0;"),
     "no test images": ({"test_images": IMAGES[:0]}, "the array test_images is empty"),
-    "colour": ({"images": COLOUR}, "array: has images in colour; pass --channels=grey"),
     "complex": ({"images": IMAGES * 1j}, "the array images has complex128 elements"),
     "text": ({"images": IMAGES.astype(str)}, "the array images has text of shape 40 x 8 x 8"),
     "objects": ({"images": np.array([IMAGES, None], object)}, "the array images has object elements of shape 2"),

@@ -92,11 +92,18 @@ def test_fields_that_exclude_each_other(values, message):
     Config(model="ae", **values | {"schedule": "constant", "milestones": ()})  # which does not read them
 
 
+def test_a_convolutional_network_has_convolutions():
+    with pytest.raises(ConfigError, match=r"^architecture=conv needs conv_features, such as 32x64$"):
+        Config(architecture="conv", conv_features=())
+    assert Config(conv_features=(8,)).name == Config().name  # dense networks do not read them
+
+
 # Another default gives the files of finished runs another meaning, and another name loses them.
 DEFAULTS = {
     "dataset": "mnist_5k", "validation_fraction": 1 / 12, "pixel_max": 0.0, "image_size": 0, "channels": "",
     "binarization": "none", "model": "vae",
-    "architecture": "mlp", "hidden_dims": (512,), "latent_dim": 2, "activation": "relu", "initialization": "pytorch",
+    "architecture": "mlp", "conv_features": (32, 64), "hidden_dims": (512,), "latent_dim": 2, "activation": "relu",
+    "initialization": "pytorch",
     "mean_bias": False, "likelihood": "bernoulli", "kl_weight": 1.0, "kl_warmup_epochs": 0.0, "free_bits": 0.0,
     "importance_samples": 0, "noise_sd": 0.2, "decoder_l2": 1e-3, "optimizer": "adam", "learning_rate": 1e-3,
     "schedule": "constant", "lr_warmup_epochs": 1.0, "milestones": (), "lr_factor": 0.1, "adam_b2": 0.999,

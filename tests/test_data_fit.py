@@ -6,7 +6,7 @@ from PIL import Image
 
 from vae_jax import data
 from vae_jax.config import Config, ConfigError, canonical, static_part
-from vae_jax.data.identity import load_dataset
+from vae_jax.data.identity import load_dataset, remarks
 from vae_jax.fields import format_value, parse_value
 
 RANDOM = np.random.default_rng(0)
@@ -18,12 +18,12 @@ def load(path, images, **wanted):
     return data.load(f"npz:{path}/a.npz", validation_fraction=0, **wanted)
 
 
-def test_colours_are_refused_or_become_their_luma(tmp_path):
-    with pytest.raises(data.DataError) as caught:
-        load(tmp_path, COLOURS)
-    assert str(caught.value) == (
-        f"npz:{tmp_path}/a.npz has images in colour; pass --channels=grey to train on their luma (Rec. 601)"
-    )
+def test_colours_stay_or_become_their_luma(tmp_path):
+    found = load(tmp_path, COLOURS)
+    np.testing.assert_array_equal(found.train.images, COLOURS[:12])
+    np.testing.assert_array_equal(found.test.images, COLOURS[12:])
+    assert "12 x 8 pixels, 3 channels, no labels (NPZ file with uint8 pixels)" in found.describe()
+    assert load(tmp_path, COLOURS, channels="rgb").provenance == found.provenance
     grey = load(tmp_path, COLOURS, channels="grey")
     # The weights of Rec. 601, in float64.
     np.testing.assert_allclose(grey.train.images, COLOURS[:12] @ [0.299, 0.587, 0.114], atol=0.51)
@@ -37,6 +37,26 @@ def test_three_equal_channels_are_grey(tmp_path):
     for wanted in ({}, {"channels": "grey"}):
         found = load(tmp_path, np.stack([grey] * 3, axis=-1), **wanted)
         assert found.provenance == load(tmp_path, grey).provenance
+
+
+def test_grey_images_have_three_channels_where_others_are_in_colour_or_it_is_asked_for(tmp_path):
+    grey = COLOURS[..., 0]
+    found = load(tmp_path, grey, channels="rgb")
+    np.testing.assert_array_equal(found.train.images, np.stack([grey[:12]] * 3, axis=-1))
+    assert found.provenance["content"] == "NPZ file with uint8 pixels; grey images as three equal channels"
+    np.savez(tmp_path / "a.npz", x_train=COLOURS, x_test=grey)
+    mixed = data.load(f"npz:{tmp_path}/a.npz", validation_fraction=0)
+    np.testing.assert_array_equal(mixed.train.images, COLOURS)
+    np.testing.assert_array_equal(mixed.test.images, np.stack([grey] * 3, axis=-1))
+    assert mixed.provenance["content"].endswith("; grey images as three equal channels")
+
+
+def test_each_channel_is_cropped_and_averaged(tmp_path):
+    found = load(tmp_path, COLOURS, image_size=3).train.images
+    assert found.shape == (12, 3, 3, 3)
+    for channel in range(3):
+        alone = load(tmp_path, COLOURS[..., channel], image_size=3).train.images
+        np.testing.assert_array_equal(found[..., channel], alone)
 
 
 def test_images_are_cropped_and_averaged(tmp_path):
@@ -73,8 +93,18 @@ def test_both_fields_are_part_of_a_run_where_they_change_it():
     assert Config(channels="grey").name == Config().name  # published data sets are grey
     assert canonical(Config(channels="grey")) == Config()
     assert Config(image_size=14).name != Config().name
-    with pytest.raises(ConfigError, match=r"^channels must be grey, not 'gray'; did you mean 'grey'\?$"):
+    with pytest.raises(ConfigError, match=r"^channels must be grey \| rgb, not 'gray'; did you mean 'grey'\?$"):
         Config(channels="gray")
     field = next(field for field in dataclasses.fields(Config) if field.name == "channels")
     assert format_value("") == "none"
     assert [parse_value(field, text) for text in ("none", "", "grey")] == ["", "", "grey"]
+
+
+def test_who_trains_on_colours_is_told_what_is_left_out_and_what_likelihood_is_a_density(tmp_path):
+    in_colour, grey = load(tmp_path, COLOURS), load(tmp_path, COLOURS[..., 0])
+    config = Config(dataset=in_colour.name)
+    assert [line.partition(" is in colour")[2][:30] for line in remarks(config, in_colour)] == [
+        ": what was validated on grey s", ", of which a Bernoulli is no d",
+    ]  # fmt: skip
+    assert len(remarks(dataclasses.replace(config, likelihood="learned_gaussian"), in_colour)) == 1
+    assert remarks(config, grey) == []

@@ -114,11 +114,13 @@ def test_two_levels_are_black_and_white(tmp_path):
     assert np.unique(load(tmp_path).train.images).tolist() == [0, 255]
 
 
-def test_colours_need_a_word(tmp_path):
+def test_colours_stay_or_become_their_luma(tmp_path):
     save(tmp_path / "train", GREY)
     save(tmp_path / "test", COLOURS)
-    assert error(tmp_path).endswith("such as test/0.png, has images in colour; pass --channels=grey to train on "
-                                    "their luma (Rec. 601)")  # fmt: skip
+    in_colour = load(tmp_path)
+    assert in_any_order(in_colour.train.images) == in_any_order(np.stack([GREY] * 3, axis=-1))
+    assert in_any_order(in_colour.test.images) == in_any_order(COLOURS)
+    assert in_colour.provenance["content"] == "picture files; grey images as three equal channels"
     found = load(tmp_path, channels="grey")
     expected = sorted((f"{index}.png", image) for index, image in enumerate(COLOURS.tolist()))
     np.testing.assert_allclose(found.test.images, [np.array(c) @ [0.299, 0.587, 0.114] for _, c in expected], atol=0.51)

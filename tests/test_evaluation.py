@@ -291,6 +291,19 @@ def test_odd_data_sets_have_numbers(name, model, tmp_path, monkeypatch):
     }
 
 
+def test_colours_have_no_judge_and_images_without_labels_no_neighbours(tmp_path, monkeypatch):
+    folder = untrained(tmp_path / "colour", monkeypatch, noise(shape=(4, 4, 3)))
+    in_colour = measure.evaluate_run(folder, num_likelihood_samples=10)
+    assert not (tmp_path / "colour" / "instruments").exists()
+    dataset = noise()
+    parts_of = {name: getattr(dataset, name)._replace(labels=None) for name in ("train", "validation", "test")}
+    folder = untrained(tmp_path / "unlabelled", monkeypatch, dataset._replace(**parts_of))
+    unlabelled = measure.evaluate_run(folder, num_likelihood_samples=10)
+    assert {"failed", "prior_frechet", "reconstruction_implausible"}.isdisjoint({*in_colour, *unlabelled})
+    assert in_colour.keys() - unlabelled.keys() == {"knn_accuracy_whitened", "knn_accuracy_whitened_error"}
+    assert {"test_distortion", "gaussian_hole_mass", "step_0_3_change", "cycle_error"} <= unlabelled.keys()
+
+
 @pytest.mark.usefixtures("quick")
 def test_a_workdir_on_another_machine_goes_on_with_its_own_instrument(tmp_path, monkeypatch):
     folder = untrained(tmp_path / "here", monkeypatch, noise(), model="ae")

@@ -51,7 +51,7 @@ ANSWER = Answer((
 ))  # fmt: skip  # three sentences of about 110 characters, the longest that are expected
 
 
-def make_run(config: Config, shape: tuple[int, int] = (9, 11), scale: float = 3.0) -> TrainedRun:
+def make_run(config: Config, shape: tuple[int, ...] = (9, 11), scale: float = 3.0) -> TrainedRun:
     """A run whose parameters are drawn and not trained; `scale` makes its logits as large as those of a trained one."""
     program = make_program(config, shape)
     params = networks.init_params(program.network, jax.random.key(config.seed + int(100 * config.kl_weight)))
@@ -151,7 +151,7 @@ def write_page(folder: Path, name: str = "report.html", language: str = "en", **
     """Writes a page with the answer's sentences and a background in the planes."""
     experiment = workdir.read_experiment(folder)
     found = results.collect(folder, experiment.configs)
-    built = build(folder, looks=brightness, **options)
+    built = build(folder, **{"looks": brightness} | options)
     html = page.render(experiment, workdir.read_record(folder), found, [], built, ANSWER, language)
     files.write_text(folder / name, html)
     return folder / name
@@ -488,7 +488,9 @@ GOLDEN = [
     *((Config(model=model, likelihood=likelihood, **layers), (9, 11))
       for model, likelihood, layers in itertools.product(MODELS, LIKELIHOODS, (MLP, CONV))),
     *((Config(activation=activation, **CONV), (9, 11)) for activation in ("tanh", "gelu", "silu", "elu", "leaky_relu")),
-    *((Config(**CONV), shape) for shape in ((12, 10), (4, 7), (28, 28))),
+    *((Config(**CONV), shape) for shape in ((12, 10), (4, 7), (28, 28), (9, 11, 3))),
+    *((Config(**CONV, conv_features=features), (9, 11, 3)) for features in ((5,), (5, 6, 7))),
+    (Config(**MLP), (9, 11, 3)),
     (Config(hidden_dims=(24, 12), latent_dim=1), (9, 11)),
     (Config(hidden_dims=(), latent_dim=2), (9, 11)),
 ]  # fmt: skip
@@ -616,6 +618,7 @@ def middle(tab: chromium.Page, selector: str, dx: float = 0, dy: float = 0) -> t
 
 def test_it_asks_for_nothing_and_says_nothing(browser, report):
     tab = opened(browser, report, calm=False)
+    assert "The images are in colour." not in tab.evaluate("document.body.textContent")
     for selector in (PRIOR, OWN, 'input[value="line"]', 'input[value="draw"]', '[data-ex="test-digit"]'):
         tab.click(selector)
         tab.settle(10)
@@ -636,6 +639,25 @@ def test_the_policy_forbids_what_is_not_in_the_file(browser, report):
     refusals = " ".join(text for text in tab.messages if "Content Security Policy" in text)
     assert "inline script" in refusals
     assert "https://example.org" in refusals
+
+
+def test_colours_are_painted_and_what_was_validated_on_grey_only_is_left_out(browser, tmp_path):
+    colours = np.array([[200, 20, 40], [40, 200, 20], [20, 40, 200]], np.uint8)
+    images = np.broadcast_to(colours[np.arange(60) % 3][:, None, None], (60, 10, 12, 3))
+    np.savez(tmp_path / "colours.npz", x_train=images, x_test=images)
+    folder = make_workdir(tmp_path / "workdir", experiment_of(f"npz:{tmp_path}/colours.npz"))
+    path = write_page(folder, looks=lambda dataset: None)
+    tab = browser.new_page()
+    tab.open(f"{path.as_uri()}#tool=draw")
+    tab.wait("'ready' in document.getElementById('explorer').dataset")
+    tab.settle(6)
+    painted = tab.evaluate("""[...document.querySelectorAll(".ex-near canvas")].map((canvas) => Array.from(
+        canvas.getContext("2d").getImageData(canvas.height / 2, canvas.height / 2, 1, 1).data))""")
+    assert all(color in [[*row, 255] for row in colours.tolist()] for color in painted), painted
+    assert tab.evaluate("document.querySelectorAll('input[value=draw]').length") == 0
+    assert tab.evaluate("document.querySelector('input[name=ex-tool]:checked').value") == "explore"
+    assert "The images are in colour." in tab.evaluate("document.getElementById('explorer').textContent")
+    assert tab.messages == []
 
 
 def test_text_from_outside_is_text(browser, folder):

@@ -526,6 +526,18 @@ def test_image_grid_places_each_tile_with_its_ticks_at_the_centre():
     assert ax.get_aspect() == 1
 
 
+def test_colours_are_painted_as_they_are_and_gaps_stay_transparent():
+    tiles = RNG.random((2, 3, 4, 5, 3))
+    tiles[1, 2] = np.nan  # a blank one
+    ax = draw(images.image_grid, tiles, gap=1, breaks=(1,))
+    painted = mosaic(ax)
+    assert painted.shape == (2 * 4 + 1, 3 * 5 + 2 + 5 // 3, 4)
+    np.testing.assert_allclose(painted[5:, :5, :3], tiles[1, 0], rtol=1e-6)  # float32
+    np.testing.assert_allclose(painted[:4, 7:12, :3], tiles[0, 1], rtol=1e-6)
+    assert painted[..., 3].sum() == 5 * 4 * 5
+    assert not painted[5:, 13:, 3].any()
+
+
 def test_a_break_sets_columns_apart_and_ticks_stay_at_the_centres():
     ax = draw(images.image_grid, TILES, column_labels=list("ABCDEFGHI"), breaks=(1, 8))
     assert mosaic(ax).shape == (5 * 6 + 4, 9 * 4 + 8 + 2 * (4 // 3))

@@ -243,7 +243,7 @@ def test_without_labels_there_is_none(tmp_path):
     for name in ("train", "test"):
         unlabelled = dataset._replace(**{name: getattr(dataset, name)._replace(labels=None)})
         assert not judges.is_classifiable(unlabelled)
-        with pytest.raises(ValueError, match="made_up has no labels"):
+        with pytest.raises(ValueError, match="made_up is in colour, or has no labels"):
             load_or_train(unlabelled, tmp_path / "instruments")
     assert not (tmp_path / "instruments").exists()
     many = dataset._replace(train=Split(np.zeros((1001, 6, 6), np.uint8), np.arange(1001, dtype=np.int32)))

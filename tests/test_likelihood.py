@@ -418,13 +418,14 @@ def test_quadrature_is_for_one_or_two_dimensions():
         quadrature.exact_log_likelihood(run, pixels)
 
 
+@pytest.mark.parametrize("shape", [(5, 5), (5, 4, 3)])
 @pytest.mark.parametrize("name", LIKELIHOODS)
-def test_densities_as_a_matrix_product(name):
+def test_densities_as_a_matrix_product(name, shape):
     random = np.random.default_rng(0)
-    pixels = Reconstruction(jnp.asarray(random.normal(0, 3, (4, 5, 5)), jnp.float32), jnp.float32(-0.7))
-    images = jnp.asarray(random.random((3, 5, 5)), jnp.float32)
+    pixels = Reconstruction(jnp.asarray(random.normal(0, 3, (4, *shape)), jnp.float32), jnp.float32(-0.7))
+    images = jnp.asarray(random.random((3, *shape)), jnp.float32)
     natural, of_z, of_x = log_density_parts(name, pixels, images)
-    actual = jnp.einsum("ghw,nhw->gn", natural, images) + of_z[:, None] + of_x[None]
+    actual = natural.reshape(4, -1) @ images.reshape(3, -1).T + of_z[:, None] + of_x[None]
     for g in range(4):
         one = Reconstruction(jnp.broadcast_to(pixels.logits[g], images.shape), pixels.logvar)
         np.testing.assert_allclose(actual[g], -LIKELIHOODS[name](one, images), rtol=1e-5, atol=1e-4)

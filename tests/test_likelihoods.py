@@ -65,6 +65,23 @@ def test_gaussian_against_scipy(logvar):
     np.testing.assert_allclose(actual, expected, rtol=RTOL)
 
 
+@pytest.mark.parametrize("name", likelihoods.LIKELIHOODS)
+def test_colours_are_three_times_as_many_pixels(name):
+    """Values and gradients of [B, H, W, 3] are the sums of those of the three channels, each a grey image."""
+    random = np.random.default_rng(3)
+    logits = jnp.asarray(random.normal(0, 3, (2, 4, 5, 3)), jnp.float32)
+    images = jnp.asarray(random.random((2, 4, 5, 3)), jnp.float32)
+    nll = likelihoods.LIKELIHOODS[name]
+    of_channels = [nll(reconstruction(logits[..., c], -1.0), images[..., c]) for c in range(3)]
+    np.testing.assert_allclose(nll(reconstruction(logits, -1.0), images), np.sum(of_channels, axis=0), rtol=RTOL)
+
+    def gradient(logits, images):
+        return jax.grad(lambda logits: nll(reconstruction(logits, -1.0), images).sum())(logits)
+
+    expected = np.stack([gradient(logits[..., c], images[..., c]) for c in range(3)], axis=-1)
+    np.testing.assert_allclose(gradient(logits, images), expected, rtol=RTOL, atol=1e-6)  # the rounding of ones
+
+
 def test_pixel_mean_is_the_mean_of_the_density():
     logits = np.array([[[-30.0, -2.0, -0.051, -0.049, 0.0, 1e-3, 0.3, 8.0]]])
     lam = scipy.special.expit(logits)

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -20,18 +21,45 @@ def init(config, shape=(8, 12), mean_pixel=None, seed=0):
     return network, network.init(jax.random.key(seed), images)["params"], images
 
 
+@pytest.mark.parametrize("shape", [(8, 12), (8, 12, 3)])
 @pytest.mark.parametrize(
     ("architecture", "model", "hidden_dims"),
     [("mlp", "ae", ()), ("mlp", "vae", (16,)), ("conv", "ae", (16, 8)), ("conv", "vae", ())],
 )
-def test_shapes(architecture, model, hidden_dims):
-    module, params, images = init(Config(architecture=architecture, model=model, hidden_dims=hidden_dims, latent_dim=5))
+def test_shapes(architecture, model, hidden_dims, shape):
+    config = Config(architecture=architecture, model=model, hidden_dims=hidden_dims, latent_dim=5)
+    module, params, images = init(config, shape)
     posterior = module.apply({"params": params}, images, method="encode")
     assert posterior.mean.shape == (3, 5)
     assert (posterior.logvar is None) == (model == "ae")
     pixels = module.apply({"params": params}, posterior.mean, method="decode")
-    assert pixels.logits.shape == (3, 8, 12)
+    assert pixels.logits.shape == (3, *shape)
     assert pixels.logvar == 0
+
+
+@pytest.mark.parametrize("shape", [(9, 13), (9, 13, 3)])
+def test_convolutions_have_the_channels_that_are_asked_for(shape):
+    config = Config(architecture="conv", conv_features=(5, 6, 7), hidden_dims=(4,))
+    module, params, images = init(config, shape)
+    channels = shape[2] if len(shape) > 2 else 1
+    kernels = {half: {name: layer["kernel"].shape for name, layer in params[half].items()} for half in params}
+    assert [kernels["encoder"][f"conv_{n}"] for n in range(3)] == [(3, 3, channels, 5), (3, 3, 5, 6), (3, 3, 6, 7)]
+    assert kernels["encoder"]["hidden_0"] == (2 * 2 * 7, 4)  # 9 x 13, 5 x 7, 3 x 4, 2 x 2
+    assert kernels["decoder"]["unflatten"] == (4, 2 * 2 * 7)
+    assert [kernels["decoder"][f"conv_{n}"] for n in range(2)] == [(3, 3, 7, 6), (3, 3, 6, 5)]
+    assert kernels["decoder"]["logits"] == (3, 3, 5, channels)
+    assert module.apply({"params": params}, images).logits.shape == (3, *shape)
+
+
+def test_an_encoder_of_colours_is_linens_convolutions_of_three_channels():
+    module, params, images = init(
+        Config(architecture="conv", conv_features=(5,), hidden_dims=(), model="ae"), (6, 7, 3)
+    )
+    p = jax.tree.map(np.asarray, params["encoder"])
+    x = np.maximum(nn.Conv(5, (3, 3), strides=(2, 2)).apply({"params": p["conv_0"]}, images), 0).reshape(3, -1)
+    mean = module.apply({"params": params}, images, method="encode").mean
+    expected = x @ p["mean"]["kernel"] + p["mean"]["bias"]
+    np.testing.assert_allclose(mean, expected, rtol=1e-4, atol=1e-6)  # float32, in another order
 
 
 def test_the_dense_network_is_what_numpy_says():

@@ -12,9 +12,10 @@ from vae_jax.training.runs import param_shapes
 
 @pytest.mark.parametrize(
     "fields",
-    [{"hidden_dims": (64, 16)}, {"hidden_dims": ()}, {"architecture": "conv", "hidden_dims": (32,)}],
-)
-@pytest.mark.parametrize("shape", [(28, 28), (8, 12)])
+    [{"hidden_dims": (64, 16)}, {"hidden_dims": ()}, {"architecture": "conv", "hidden_dims": (32,)},
+     {"architecture": "conv", "conv_features": (4,), "hidden_dims": ()}],
+)  # fmt: skip
+@pytest.mark.parametrize("shape", [(28, 28), (8, 12), (8, 12, 3)])
 def test_the_weights_are_those_of_the_network(fields, shape):
     config = Config(model="ae", latent_dim=8, **fields)
     kernels = [math.prod(s) for name, (s, _) in param_shapes(make_program(config, shape)).items() if "kernel" in name]

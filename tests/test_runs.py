@@ -408,6 +408,19 @@ def test_encode_scales_as_the_run_was_trained(filed, tmp_path):
         encode(3)
 
 
+def test_a_run_in_colour_takes_and_returns_three_channels():
+    config = Config(hidden_dims=(4,))
+    program = make_program(config, (5, 6, 3))
+    run = runs.trained_run(config, program, networks.init_params(program.network, networks.make_key(0)))
+    images = np.random.default_rng(0).integers(0, 256, (4, 5, 6, 3), np.uint8)
+    codes = run.encode(images).mean
+    np.testing.assert_allclose(run.encode(images[2]).mean, codes[2:3], rtol=1e-5, atol=1e-6)
+    assert run.decode(codes).shape == images.shape
+    for wrong in (images[..., 0], images[..., :2], images[:, :4]):
+        with pytest.raises(ValueError, match=r"^images must have shape \[N, 5, 6, 3\] or \[5, 6, 3\], not \[4, "):
+            run.encode(wrong)
+
+
 def test_a_run_of_grey_images_takes_integers_and_bools(tiny_experiment, tiny_workdir):
     encode = vae_jax.load_run(run_dir(tiny_workdir, tiny_experiment.configs[2]))[2]
     expected = encode(IMAGES).mean

@@ -108,7 +108,7 @@ def load_data(
         data_dir: folder of the prepared data sets; None for the default.
         pixel_max: what is white in files or images of your own; 0 for what `--pixel_max=0` means.
         image_size: height and width that the images get, pixels; 0 for their own.
-        channels: `grey` makes colours grey; without it they are refused.
+        channels: `grey` makes colours grey, and `rgb` gives grey images three channels; "" keeps them as they are.
         **arrays: `images`, `labels`, `test_images` and `test_labels`, as `train` takes them.
 
     Returns:

@@ -41,7 +41,8 @@ class Config:
         0, "height and width of the images: crops each to its central square, and resamples that by area; 0 keeps them "
         "as they are", bounds=(0, 4096), unit="pixels")
     channels: str = declare(
-        "", "grey makes images in colour grey (luma of Rec. 601); without it they are refused", choices=("", "grey"),
+        "", "grey makes images in colour grey (luma of Rec. 601), rgb gives grey ones three equal channels; without it "
+        "they stay as they are", choices=("", "grey", "rgb"),
         used=lambda config: ":" in config.dataset)
     binarization: str = declare(
         "none", "keeps pixels as they are, cuts them at 1/2, or redraws them at each step with the grey value as "
@@ -52,8 +53,11 @@ class Config:
         "vae", "ae (autoencoder), rae (regularized autoencoder), cv_vae (constant-variance VAE), vae, or the name of "
         "another @model in vae_jax/model/objectives.py")
     architecture: str = declare(
-        "mlp", "dense layers, or two strided 3x3 convolutions (32 and 64 channels) followed by them",
+        "mlp", "dense layers, or strided 3x3 convolutions followed by them",
         choices=("mlp", "conv"))
+    conv_features: tuple[int, ...] = declare(
+        (32, 64), "channels of the convolutions, each of which halves height and width; the decoder mirrors them",
+        bounds=(1, 4096), used=lambda config: config.architecture == "conv")
     hidden_dims: tuple[int, ...] = declare(
         (512,), "widths of the encoder's dense layers, such as 512 or 512x256 (none for no layer); the decoder mirrors "
         "them", bounds=(1, 65536))
@@ -126,6 +130,8 @@ class Config:
             )
         if list(self.milestones) != sorted(set(self.milestones)):
             raise ConfigError(f"milestones must rise, unlike {format_value(self.milestones)}")
+        if self.architecture == "conv" and not self.conv_features:
+            raise ConfigError("architecture=conv needs conv_features, such as 32x64")
         if self.schedule == "multistep" and not self.milestones:
             raise ConfigError("schedule=multistep needs milestones, such as 30x60")
         if self.uses("importance_samples") and self.importance_samples:
@@ -154,8 +160,12 @@ class Config:
 
     def check_image_shape(self, shape: Sequence[int]) -> None:
         """Raises ConfigError unless the architecture takes images of this height and width, pixels."""
-        if self.architecture == "conv" and min(shape[:2]) < 4:  # two halvings must leave a pixel
-            raise ConfigError(f"architecture=conv needs images of at least 4 x 4 pixels, not {shape[0]} x {shape[1]}")
+        least = 2 ** len(self.conv_features)  # each halving must leave a pixel
+        if self.architecture == "conv" and min(shape[:2]) < least:
+            raise ConfigError(
+                f"architecture=conv with conv_features={format_value(self.conv_features)} needs images of at least "
+                f"{least} x {least} pixels, not {shape[0]} x {shape[1]}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Returns JSON-ready values by field name; tuples are lists."""

@@ -70,7 +70,7 @@ def load(
             (`given`).
         pixel_max: what is white in the user's own files; 0 for what `pixels.scale` takes it to be.
         image_size: height and width that the images get, pixels; 0 for their own.
-        channels: `grey` makes colours grey; without it they are refused.
+        channels: `grey` makes colours grey, and `rgb` gives grey images three channels; "" keeps them as they are.
         validation_fraction: fraction of the train split that becomes the validation split, from 0 to 0.9. Ignored
             where there is one already, as in `binarized_mnist`.
         data_dir: where tensorflow-datasets keeps its data sets; None for its default.
@@ -82,8 +82,8 @@ def load(
 
     Raises:
         ConfigError: an unknown name, a number out of bounds, or `pixel_max` of a published data set.
-        DataError: the data set is missing or damaged, or `array:` was not given; or it is in colour, has no test
-            images, or leaves fewer than 2 images to train on.
+        DataError: the data set is missing or damaged, or `array:` was not given; or it has no test images, or leaves
+            fewer than 2 images to train on.
     """
     if name != arrays.NAME:
         check_name(name)
@@ -104,7 +104,7 @@ def load(
         if pixel_max and not Config(dataset=name).uses("pixel_max"):
             raise ConfigError(f"pixel_max is for arrays, not for pictures as {prefix}: reads them")
         splits, origin = FORMATS[prefix][1](Path(os.path.expanduser(path)), wanted)
-    splits, done = fit(name, splits, wanted)
+    splits, done = fit(splits, wanted)
     if done:
         content = [origin.get("content") or str(origin["source"]), *done]
         origin = origin | {"content": "; ".join(content)}
@@ -131,7 +131,7 @@ def _check_usable(name: str, splits: dict[str, Split], num_images: int) -> None:
         )
     if len(splits["test"].images) == 0:
         raise DataError(f"{name} has no test images; evaluation needs 1 or more, so add some")
-    train_size, test_size = (" x ".join(map(str, splits[split].images.shape[1:])) for split in ("train", "test"))
+    train_size, test_size = (" x ".join(map(str, splits[split].images.shape[1:3])) for split in ("train", "test"))
     if train_size != test_size:
         raise DataError(
             f"{name} has train images of {train_size} pixels and test images of {test_size}; give both the same size, "

@@ -82,6 +82,19 @@ def check_fits(config: Config, dataset: Dataset) -> None:
     config.check_image_shape(dataset.train.images.shape[1:])
 
 
+def remarks(config: Config, dataset: Dataset) -> list[str]:
+    """Returns what a person should know before a run is trained on images in colour, a line each."""
+    if dataset.train.images.ndim == 3:
+        return []
+    name = dataset.name.removesuffix(":")
+    lines = [f"{name} is in colour: what was validated on grey strokes only, as the judge of samples, is left out"]
+    if config.likelihood == "bernoulli":
+        lines.append(
+            f"{name} is in colour, of which a Bernoulli is no density but a loss; --likelihood=learned_gaussian is one"
+        )
+    return lines
+
+
 def identity_of(dataset: Dataset) -> DataIdentity:
     """Returns what identifies a data set and its splits."""
     origin = dataset.provenance

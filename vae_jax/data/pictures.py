@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from vae_jax.data.checks import MAX_BYTES
-from vae_jax.data.fit import GREY, Wanted, refuse_colour, resampled, squares, to_grey
+from vae_jax.data.fit import GREY, RGB, Wanted, resampled, squares, to_grey, to_rgb
 from vae_jax.data.splits import DataError
 
 if TYPE_CHECKING:
@@ -35,34 +35,32 @@ class Picture(NamedTuple):
 class Decoded(NamedTuple):
     """A picture that is decoded."""
 
-    image: np.ndarray  # uint8[H, W]
+    image: np.ndarray  # uint8[H, W], or in colour uint8[H, W, 3]
     done: list[str]  # to its pixels
 
 
 def decode(place: str, pictures: Sequence[Picture], wanted: Wanted) -> tuple[np.ndarray, str]:
-    """Decodes pictures to grey images of one size.
+    """Decodes pictures to images of one size.
 
     Pictures are turned as their EXIF orientation says, what is transparent in them is shown over white, and 16 bits
-    become 8. Of an animation, the first frame is taken.
+    become 8. Of an animation, the first frame is taken. All are in colour if one of them is.
 
     Args:
         place: where the pictures are, in messages.
         pictures: one or more.
-        wanted: whether colours may become grey, and the size of the images.
+        wanted: whether colours become grey, and the size of the images.
 
     Returns:
-        uint8[N, H, W], and what was done to the pixels.
+        uint8[N, H, W], or in colour uint8[N, H, W, 3], and what was done to the pixels.
 
     Raises:
-        DataError: pictures are broken, or too large together, in colour, dark, or of several sizes.
+        DataError: pictures are broken, or too large together, dark, or of several sizes.
     """
     images, broken, done, total = list[np.ndarray](), list[str](), dict[str, None](), 0
     for picture, found in _decode_all(pictures, wanted):
         if isinstance(found, str):
             broken.append(f"{picture.name} ({found})")
             continue
-        if GREY in found.done:
-            refuse_colour(f"{place}, such as {picture.name},", wanted)
         images.append(found.image)
         done |= dict.fromkeys(found.done)
         if (total := total + found.image.size) > MAX_BYTES:
@@ -71,6 +69,9 @@ def decode(place: str, pictures: Sequence[Picture], wanted: Wanted) -> tuple[np.
         named = ", ".join(broken[:_MOST_NAMED])
         more = f", and {len(broken) - _MOST_NAMED} more" if len(broken) > _MOST_NAMED else ""
         raise DataError(f"{place} has {len(broken)} broken of {len(pictures)} pictures: {named}{more}; remove them")
+    if 0 < sum(image.ndim == 3 for image in images) < len(images):
+        images = [image if image.ndim == 3 else to_rgb(image) for image in images]
+        done[RGB] = None
     _check_alike(place, pictures, images)
     last = resampled(wanted.image_size)
     return np.stack(images), "; ".join(["picture files", *sorted(done, key=lambda text: (text == last, text))])
@@ -80,7 +81,7 @@ def _check_alike(place: str, pictures: Sequence[Picture], images: list[np.ndarra
     """Raises a DataError if images are of several sizes, or are all dark."""
     for picture, image in zip(pictures, images, strict=True):
         if image.shape != images[0].shape:
-            first, other = (" x ".join(map(str, shape)) for shape in (images[0].shape, image.shape))
+            first, other = (" x ".join(map(str, shape[:2])) for shape in (images[0].shape, image.shape))
             raise DataError(
                 f"{place} has images of several sizes ({pictures[0].name} {first} pixels, {picture.name} {other}); "
                 "pass --image_size, such as --image_size=32"
@@ -114,10 +115,12 @@ def _decode(picture: Picture, wanted: Wanted) -> Decoded | str:
     except Exception as error:  # Pillow raises various errors on damaged files
         is_unknown = isinstance(error, Image.UnidentifiedImageError)
         return "not a PNG, JPEG or WebP picture" if is_unknown else " ".join(str(error).split()) or type(error).__name__
-    if pixels.ndim == 3 and np.any(pixels[..., :1] != pixels):
-        pixels, done = to_grey(pixels), [*done, GREY]
-    image = pixels.reshape(*pixels.shape[:2], -1)[..., 0]
-    if wanted.image_size and image.shape != (wanted.image_size, wanted.image_size):
+    image = pixels
+    if pixels.ndim == 3 and not np.any(pixels[..., :1] != pixels):
+        image = pixels[..., 0]
+    elif pixels.ndim == 3 and wanted.channels == "grey":
+        image, done = to_grey(pixels), [*done, GREY]
+    if wanted.image_size and image.shape[:2] != (wanted.image_size, wanted.image_size):
         image, done = squares(image[None], wanted.image_size)[0], [*done, resampled(wanted.image_size)]
     return Decoded(np.ascontiguousarray(image), done)
 

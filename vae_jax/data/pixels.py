@@ -26,7 +26,7 @@ BYTES = PixelRange()
 class Scaled(NamedTuple):
     """The images of some files, scaled."""
 
-    images: list[np.ndarray]  # uint8[N, H, W] of each file
+    images: list[np.ndarray]  # uint8, of the shape in each file
     pixel_range: PixelRange  # what black and white are in integers that have the units of the training images
     content: str  # what the pixels were, and how they were scaled
 
@@ -38,7 +38,7 @@ def scale(files: dict[str, np.ndarray], pixel_max: float, white: str = WHITE) ->
     they come near to both, and from 0 to 255 if they are whole numbers that come near to 255. Otherwise 0 is black.
 
     Args:
-        files: images [N, H, W] of any real type, by what names them in error messages; the training images first.
+        files: images [N, ...] of any real type, by what names them in error messages; the training images first.
         pixel_max: what is white in integers and floats; 0 for what is above, or else 255 in integers and 1 in floats.
         white: how messages tell a person to say what is white, with {} for the brightest pixel.
 
@@ -61,7 +61,7 @@ def scale(files: dict[str, np.ndarray], pixel_max: float, white: str = WHITE) ->
 
 
 def to_uint8(images: np.ndarray, units: PixelRange) -> np.ndarray:
-    """Scales images [N, H, W] in these units to uint8: (pixel - black) / (white - black) * 255, rounded."""
+    """Scales images [N, ...] in these units to uint8: (pixel - black) / (white - black) * 255, rounded."""
     if images.dtype == np.uint8 and units == BYTES:
         return np.ascontiguousarray(images)
     black, white = map(float, units)

@@ -44,13 +44,14 @@ class Dataset(NamedTuple):
     def describe(self) -> str:
         """Returns `mnist_5k: 3667 train, 333 validation, 1000 test images of 28 x 28 pixels, 1 channel, 10 classes`."""
         counts = ", ".join(f"{count} {split}" for split, count in self.provenance["counts"].items())
-        size = " x ".join(map(str, self.train.images.shape[1:]))
+        size = " x ".join(map(str, self.train.images.shape[1:3]))
         labels = [split.labels for split in (self.train, self.validation, self.test) if split.labels is not None]
         num_classes = len(np.unique(np.concatenate(labels))) if labels else 0
         classes = f"{num_classes} class{'' if num_classes == 1 else 'es'}" if labels else "no labels"
         content = f" ({self.provenance['content']})" if "content" in self.provenance else ""
         content += f"; not used: {self.unused}" if self.unused else ""
-        return f"{self.name.removesuffix(':')}: {counts} images of {size} pixels, 1 channel, {classes}{content}"
+        channels = "1 channel" if self.train.images.ndim == 3 else "3 channels"
+        return f"{self.name.removesuffix(':')}: {counts} images of {size} pixels, {channels}, {classes}{content}"
 
 
 # What a source returns: the splits `train`, `test` and perhaps `validation`, and its part of the provenance.

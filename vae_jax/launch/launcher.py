@@ -152,16 +152,18 @@ def _train(
     """Trains and evaluates what is due; returns the record of this launch, and the runs that failed and why."""
     from vae_jax.claims import results
     from vae_jax.data import arrays
-    from vae_jax.data.identity import check_runs, load_dataset
+    from vae_jax.data.identity import check_runs, load_dataset, remarks
     from vae_jax.launch import cluster, provenance, sweeps
 
     configs = [config for config in experiment.configs if config.dataset != arrays.NAME]  # whose runs are only drawn
     with session.hold(workdir, session.DRAWING, stop.check):  # who draws beside launches has temporary files
         remove_leftovers(workdir, WRITTEN)
     identities = check_runs(configs, workdir, options.data_dir)
-    for name, unused in {config.dataset: load_dataset(config, options.data_dir).unused for config in configs}.items():
-        if unused:
-            progress.say(f"{name}: not used: {unused}")
+    datasets = [(config, load_dataset(config, options.data_dir)) for config in configs]
+    said = [f"{dataset.name}: not used: {dataset.unused}" for _, dataset in datasets if dataset.unused]
+    said += [remark for config, dataset in datasets for remark in remarks(config, dataset)]
+    for line in dict.fromkeys(said):
+        progress.say(line)
     with cluster.connect(options.cluster, progress) if options.cluster else contextlib.nullcontext() as executor:
         record = provenance.start(experiment, text, options.data_dir, before, workdir)
         write_record(workdir, experiment, record)

@@ -17,7 +17,6 @@ if typing.TYPE_CHECKING:
 PRODUCTS_PER_SECOND = 6e10  # multiplications of training on two CPU cores; an accelerator is far faster
 EVALUATION_SECONDS = 1.5  # of a run, on two CPU cores
 START_SECONDS = 30.0  # of a launch: compiling, training the instruments, drawing
-CONV_CHANNELS = (32, 64)  # of the two convolutions of architecture=conv
 
 
 def describe(own: Experiment, experiment: Experiment, workdir: Path, datasets: Sequence["Dataset"]) -> list[str]:
@@ -29,6 +28,8 @@ def describe(own: Experiment, experiment: Experiment, workdir: Path, datasets: S
         workdir: of the launch; does not have to exist.
         datasets: of the runs.
     """
+    from vae_jax.data.identity import remarks  # NumPy takes long to import, which --help must not wait for
+
     done = {config: is_trained(run_dir(workdir, config)) for config in experiment.configs}
     lines = [f"{experiment.name}: {experiment.question}"]
     for name in varying_fields(list(done)):
@@ -39,6 +40,8 @@ def describe(own: Experiment, experiment: Experiment, workdir: Path, datasets: S
             unread = "" if any(config.uses(name) for config in done) else " (no run reads it)"
             lines.append(f"{'changed':8} {name}: {_join(before)} -> {_join(after)}{unread}")
     lines += dict.fromkeys(f"{'data':8} {dataset.describe()}" for dataset in datasets)
+    pairs = zip(experiment.configs, datasets, strict=True)
+    lines += dict.fromkeys(f"{'note':8} {remark}" for config, dataset in pairs for remark in remarks(config, dataset))
     lines.append(counts(experiment.configs, workdir))
     if left := [config for config, trained in done.items() if not trained]:
         lines.append(_estimate(left, {dataset.name: dataset for dataset in datasets}))
@@ -68,15 +71,13 @@ def _estimate(configs: Sequence[Config], datasets: Mapping[str, "Dataset"]) -> s
 
 def _size(config: Config, image_shape: tuple[int, ...]) -> tuple[int, int]:
     """Returns how many weights a run's network has, and how many multiplications an image takes both ways."""
-    pixels = math.prod(image_shape)
-    first, second = CONV_CHANNELS
-    kernels, windows = (9 * first, 9 * first * second), (pixels // 4, pixels // 16)
-    is_conv = config.architecture == "conv"
-    widths = [second * windows[1] if is_conv else pixels, *config.hidden_dims, config.latent_dim]
+    pixels, channels, conv, conv_products = math.prod(image_shape[:2]), math.prod(image_shape[2:]), 0, 0
+    for features in config.conv_features if config.architecture == "conv" else ():
+        kernel, pixels = 9 * channels * features, pixels // 4
+        conv, conv_products, channels = conv + kernel, conv_products + kernel * pixels, features
+    widths = [channels * pixels, *config.hidden_dims, config.latent_dim]
     dense = sum(a * b for a, b in itertools.pairwise(widths))
     passes = 1 + max(1, config.importance_samples)  # of the encoder, and of the decoder for each draw
-    conv = sum(kernels) if is_conv else 0
-    conv_products = sum(kernel * count for kernel, count in zip(kernels, windows, strict=True)) if is_conv else 0
     return 2 * (dense + conv), passes * (dense + conv_products)
 
 

@@ -80,9 +80,12 @@ def log_odds(logits: np.ndarray) -> np.ndarray:
 
 
 def is_classifiable(dataset: Dataset) -> bool:
-    """Whether the data set has labels, of at most `MAX_CLASSES` classes, to train a judge with."""
-    labels = dataset.train.labels
-    return labels is not None and dataset.test.labels is not None and len(np.unique(labels)) <= MAX_CLASSES
+    """Whether a judge can be trained on the data set: it has labels, of at most `MAX_CLASSES` classes, and is grey.
+
+    What it rejects was validated on grey strokes only (`scripts/non_digits.py`), so that it is not asked of colours.
+    """
+    labels, is_grey = dataset.train.labels, dataset.train.images.ndim == 3
+    return is_grey and labels is not None and len(np.unique(labels)) <= MAX_CLASSES
 
 
 class Network(nn.Module):
@@ -124,7 +127,7 @@ def load_or_train(dataset: Dataset, folder: Path | None = None, seed: int = 0) -
         seed: of what is held out, the outliers, the initial parameters and the order of the images.
     """
     if not is_classifiable(dataset):
-        raise ValueError(f"{dataset.name} has no labels of at most {MAX_CLASSES} classes to train a judge with")
+        raise ValueError(f"{dataset.name} is in colour, or has no labels of at most {MAX_CLASSES} classes")
     assert dataset.train.labels is not None
     classes = np.unique(dataset.train.labels)
     network = Network(len(classes))

@@ -188,7 +188,7 @@ def smoothness(decode: Decode, z: np.ndarray, white: Whitening, random: np.rando
     variance = before.var(axis=0, dtype=np.float64).sum()
     for size in STEPS:
         after = decode(z + size * direction @ white.from_white)
-        change = np.square(after - before).sum(axis=(1, 2), dtype=np.float64).mean()
+        change = np.square(after - before).reshape(len(z), -1).sum(axis=1, dtype=np.float64).mean()
         name = f"step_{size}_change".replace(".", "_")
         numbers[name] = float(change / variance) if variance > 0 else math.nan
     return numbers
@@ -205,12 +205,10 @@ def cycle_error(encode: Callable[[np.ndarray], Codes], decode: Decode, z: np.nda
 def evaluate_latents(run: TrainedRun, dataset: Dataset, gaussian: np.ndarray, seed: int = 0) -> dict[str, float]:
     """Computes all numbers of this module for a run, by name; none if its codes or decodes are not finite.
 
-    At most 5,000 training and 2,000 test images of a data set with labels are used, and for votes of neighbours 20,000
+    At most 5,000 training and 2,000 test images are used, and for votes of neighbours, where there are labels, 20,000
     training images. The `cycle_error` is measured at `gaussian`, samples z float32[M, D] of the codes' own Gaussian.
     The KL of codes in a plane is infinite.
     """
-    assert dataset.train.labels is not None
-    assert dataset.test.labels is not None
     choice, noise, gauss, test_noise, directions = np.random.default_rng(seed).spawn(5)
     train, test = _choose(dataset.train, MAX_NEIGHBOURS, choice), _choose(dataset.test, MAX_TEST, choice)
     every = run.encode(dataset.train.images[train])
@@ -220,16 +218,17 @@ def evaluate_latents(run: TrainedRun, dataset: Dataset, gaussian: np.ndarray, se
     if not all(np.isfinite(values).all() for values in (q, every.mean, z, run.decode(z))):
         return {}
     white, prior = whitening(q), gauss.standard_normal(q.shape)
-    accuracy = knn_accuracy(
-        white.apply(every.mean), dataset.train.labels[train],
-        white.apply(new.mean), dataset.test.labels[test],
-    )  # fmt: skip
-    return {
+    numbers = {}
+    if dataset.train.labels is not None and dataset.test.labels is not None:
+        accuracy = knn_accuracy(
+            white.apply(every.mean), dataset.train.labels[train],
+            white.apply(new.mean), dataset.test.labels[test],
+        )  # fmt: skip
+        numbers = {"knn_accuracy_whitened": accuracy, "knn_accuracy_whitened_error": share_error(accuracy, len(z))}
+    return numbers | {
         "posterior_width": posterior_width(codes, white),
         "kl_prior_knn": knn_kl(q, prior),
         "negentropy": negentropy(q, prior),
-        "knn_accuracy_whitened": accuracy,
-        "knn_accuracy_whitened_error": share_error(accuracy, len(z)),
         "cycle_error": cycle_error(run.encode, run.decode, gaussian, white),
         **smoothness(run.decode, z, white, directions),
     }

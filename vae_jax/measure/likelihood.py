@@ -193,12 +193,12 @@ def _log_likelihoods(run: TrainedRun, pixels: np.ndarray, elbo: np.ndarray, num_
 def squared_errors(run: TrainedRun, images: np.ndarray) -> np.ndarray:
     """Computes the mean squared error per pixel of the decode of each image's mean code, float64[N].
 
-    The target is the grey image uint8[N, H, W] over 255, also where the model is trained on binary pixels.
+    The target is the image, uint8[N, H, W] or [N, H, W, 3], over 255, also where the model is trained on binary pixels.
     """
 
     def errors(images: np.ndarray) -> np.ndarray:
         squares = np.square(run.decode(run.encode(images).mean) - images / np.float32(255))
-        return np.asarray(squares.mean(axis=(1, 2), dtype=np.float64))
+        return np.asarray(squares.mean(axis=tuple(range(1, squares.ndim)), dtype=np.float64))
 
     return np.asarray(in_chunks(errors, images, images.shape[1:]))
 

@@ -30,9 +30,8 @@ def of_run(
     test, train = dataset.test.images, dataset.train.images
     yield "likelihood", lambda: evaluate_likelihood(run, test, train, num_samples=num_likelihood_samples)
     yield "density of the codes", lambda: evaluate_density(run, train)
+    samplers = draw_measured(run, dataset)
     if judges.is_classifiable(dataset):
-        place = folder.parents[1] / instruments.FOLDER
-        judge = judges.load_or_train(dataset, place)
-        samplers = draw_measured(run, dataset)
+        judge = judges.load_or_train(dataset, folder.parents[1] / instruments.FOLDER)
         yield "samples", lambda: evaluate_samples(run, dataset, judge, samplers)
-        yield "latent space", lambda: evaluate_latents(run, dataset, samplers["gaussian"])
+    yield "latent space", lambda: evaluate_latents(run, dataset, samplers["gaussian"])

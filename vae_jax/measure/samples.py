@@ -194,7 +194,7 @@ def principal_axes(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def decode_shrunk(run: TrainedRun, z: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarray:
-    """Decodes codes float[N, D] of a run on images [H, W] to what a judge sees of them, float32[N, h, w].
+    """Decodes codes float[N, D] of a run on images of this shape to what a judge sees of them, float32[N, h, w].
 
     That is everything, unless the images are so large that it averages them over blocks, as is done here first.
     """

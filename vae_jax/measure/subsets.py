@@ -25,11 +25,15 @@ def subset(rows: np.ndarray, most: int) -> np.ndarray:
 
 
 def block_means(images: np.ndarray, tall: int, wide: int) -> np.ndarray:
-    """Averages images [..., H, W] over blocks of so many pixels, those at the edges filled up with the last one."""
-    *first, height, width = images.shape
-    padded = np.pad(images, ((0, 0),) * len(first) + ((0, -height % tall), (0, -width % wide)), mode="edge")
-    blocks = padded.reshape(*first, -(-height // tall), tall, -(-width // wide), wide)
-    return blocks.mean(axis=(-3, -1), dtype=np.float32)
+    """Averages images [N, H, W] or [N, H, W, 3] over blocks of so many pixels.
+
+    Blocks at the edges are filled up with the last pixel.
+    """
+    count, height, width, *channels = images.shape
+    edges = ((0, 0), (0, -height % tall), (0, -width % wide), *((0, 0) for _ in channels))
+    padded = np.pad(images, edges, mode="edge")
+    blocks = padded.reshape(count, -(-height // tall), tall, -(-width // wide), wide, *channels)
+    return blocks.mean(axis=(2, 4), dtype=np.float32)
 
 
 def chunks(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:

@@ -1,6 +1,7 @@
 """The likelihoods p(x | z) of an image's pixels: negative logarithms, means, and the binary pixels a model may see.
 
-Arrays in, arrays out, one value per example. Sums run over pixels, so every value is in nats per image.
+Arrays in, arrays out, one value per example. Sums run over pixels and their channels, so every value is in nats per
+image. Images are [B, H, W], or [B, H, W, 3] in colour.
 
 References:
     Loaiza-Ganem & Cunningham 2019, "The continuous Bernoulli" (arXiv:1907.06845).
@@ -18,7 +19,7 @@ from jax import Array
 class Reconstruction(NamedTuple):
     """The decoder's output: the parameters of p(x | z)."""
 
-    logits: Array  # float32[B, H, W]; see `pixel_mean` for the mean pixels
+    logits: Array  # float32[B, H, W] or [B, H, W, 3]; see `pixel_mean` for the mean pixels
     logvar: Array  # float32[]; the log-variance that all pixels of a Gaussian share
 
 
@@ -31,8 +32,8 @@ def bernoulli_nll(reconstruction: Reconstruction, images: Array) -> Array:
     It is a likelihood of binary pixels only; for grey pixels it is a common loss, but not a density.
 
     Args:
-        reconstruction: logits float32[B, H, W].
-        images: float32[B, H, W] in [0, 1].
+        reconstruction: logits of the shape of the images.
+        images: float32[B, H, W] or [B, H, W, 3] in [0, 1].
 
     Returns:
         float32[B], finite and with a finite gradient for all finite logits.
@@ -41,7 +42,7 @@ def bernoulli_nll(reconstruction: Reconstruction, images: Array) -> Array:
         ValueError: logits and images differ in shape.
     """
     _check_shapes(reconstruction, images)
-    return _sum_softplus(reconstruction.logits) - jnp.sum(images * reconstruction.logits, axis=(1, 2))
+    return _sum_softplus(reconstruction.logits) - _sum(images * reconstruction.logits)
 
 
 def continuous_bernoulli_nll(reconstruction: Reconstruction, images: Array) -> Array:
@@ -50,7 +51,7 @@ def continuous_bernoulli_nll(reconstruction: Reconstruction, images: Array) -> A
     References:
         Loaiza-Ganem & Cunningham 2019 (arXiv:1907.06845), eq. 2 and 3.
     """
-    return bernoulli_nll(reconstruction, images) - jnp.sum(_log_normalizer(reconstruction.logits), axis=(1, 2))
+    return bernoulli_nll(reconstruction, images) - _sum(_log_normalizer(reconstruction.logits))
 
 
 def gaussian_nll(reconstruction: Reconstruction, images: Array) -> Array:
@@ -62,7 +63,7 @@ def gaussian_nll(reconstruction: Reconstruction, images: Array) -> Array:
     squared_error = jnp.square(images - jax.nn.sigmoid(reconstruction.logits))
     logvar = reconstruction.logvar
     nll = 0.5 * (jnp.log(2 * jnp.pi) + logvar + squared_error * jnp.exp(-logvar))
-    return jnp.sum(nll, axis=(1, 2))
+    return _sum(nll)
 
 
 LIKELIHOODS: dict[str, NegativeLogLikelihood] = {
@@ -80,26 +81,26 @@ def log_density_parts(likelihood: str, reconstruction: Reconstruction, images: A
 
     Args:
         likelihood: a name of LIKELIHOODS.
-        reconstruction: logits float32[G, H, W].
-        images: float32[N, H, W] in [0, 1].
+        reconstruction: logits float32[G, H, W] or [G, H, W, 3].
+        images: float32[N, H, W] or [N, H, W, 3] in [0, 1].
 
     Returns:
-        natural float32[G, H, W], of_z float32[G] and of_x float32[N], in nats.
+        natural, of the shape of the logits, of_z float32[G] and of_x float32[N], in nats.
     """
     logits, logvar = reconstruction
     if likelihood in ("gaussian", "learned_gaussian"):
         mean, precision = jax.nn.sigmoid(logits), jnp.exp(-logvar)
         constant = 0.5 * images[0].size * (jnp.log(2 * jnp.pi) + logvar)
-        of_z = -0.5 * precision * jnp.sum(jnp.square(mean), axis=(1, 2)) - constant
-        return mean * precision, of_z, -0.5 * precision * jnp.sum(jnp.square(images), axis=(1, 2))
+        of_z = -0.5 * precision * _sum(jnp.square(mean)) - constant
+        return mean * precision, of_z, -0.5 * precision * _sum(jnp.square(images))
     of_z = -_sum_softplus(logits)
     if likelihood == "continuous_bernoulli":
-        of_z += jnp.sum(_log_normalizer(logits), axis=(1, 2))
+        of_z += _sum(_log_normalizer(logits))
     return logits, of_z, jnp.zeros(len(images))
 
 
 def pixel_mean(likelihood: str, reconstruction: Reconstruction) -> Array:
-    """Computes E[x | z], float32[B, H, W] in [0, 1]: the decoded image."""
+    """Computes E[x | z] in [0, 1], of the shape of the logits: the decoded image."""
     logits = reconstruction.logits
     if likelihood != "continuous_bernoulli":
         return jax.nn.sigmoid(logits)
@@ -114,11 +115,11 @@ def binarize(method: str, images: Array, key: Array) -> Array:
 
     Args:
         method: none | threshold | dynamic.
-        images: float32[B, H, W] in [0, 1].
+        images: float32[B, H, W] or [B, H, W, 3] in [0, 1].
         key: PRNG key; consumed by `dynamic`, unused otherwise.
 
     Returns:
-        float32[B, H, W] in [0, 1].
+        The same shape, in [0, 1].
 
     References:
         Salakhutdinov & Murray 2008 (binary pixels drawn with the grey values as probabilities).
@@ -136,24 +137,29 @@ def _log_normalizer(logits: Array) -> Array:
     return jnp.where(small, jnp.log(2.0) + jnp.square(logits) / 12, jnp.log(safe) - jnp.log(jnp.tanh(safe / 2)))
 
 
+def _sum(pixels: Array) -> Array:
+    """Sums over all axes but the first."""
+    return jnp.sum(pixels, axis=range(1, pixels.ndim))
+
+
 @jax.custom_jvp
 def _sum_softplus(logits: Array) -> Array:
-    """Sums log(1 + exp(l)) over the pixels of float32[..., H, W], with one logarithm per 112 pixels or fewer.
+    """Sums log(1 + exp(l)) over the pixels of float32[B, ...], with one logarithm per 112 pixels or fewer.
 
     1 + exp(-|l|) is at most 2, so a product of 112 of them stays below float32's 2¹²⁸. One logarithm per pixel would
     take a CPU a third of the time of the decoder's matrix products.
     """
-    pixels = logits.reshape(*logits.shape[:-2], -1)
+    pixels = logits.reshape(len(logits), -1)
     num_pixels = pixels.shape[-1]
     size = max(divisor for divisor in range(1, 113) if num_pixels % divisor == 0)
-    factors = (1 + jnp.exp(-jnp.abs(pixels))).reshape(*pixels.shape[:-1], num_pixels // size, size)
+    factors = (1 + jnp.exp(-jnp.abs(pixels))).reshape(-1, num_pixels // size, size)
     return jnp.sum(jnp.log(jnp.prod(factors, axis=-1)), axis=-1) + jnp.sum(jax.nn.relu(pixels), axis=-1)
 
 
 @_sum_softplus.defjvp
 def _sum_softplus_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
     (logits,), (direction,) = primals, tangents
-    return _sum_softplus(logits), jnp.sum(jax.nn.sigmoid(logits) * direction, axis=(-2, -1))
+    return _sum_softplus(logits), _sum(jax.nn.sigmoid(logits) * direction)
 
 
 def _check_shapes(reconstruction: Reconstruction, images: Array) -> None:

@@ -24,7 +24,6 @@ ACTIVATIONS = {
     "elu": nn.elu,
     "leaky_relu": nn.leaky_relu,
 }
-CONV_FEATURES = (32, 64)  # of the two convolutions; each halves height and width
 CHUNK_PIXELS = 1 << 21  # 8 MiB in float32, of which the layers of a network take a multiple
 
 
@@ -71,21 +70,19 @@ class Encoder(nn.Module):
     latent_dim: int
     hidden_dims: tuple[int, ...]
     activation: str
-    convolutions: bool
+    conv_features: tuple[int, ...]
     initialization: str
     has_variance: bool
     noise_sd: float | None
 
     @nn.compact
     def __call__(self, images: Array) -> Posterior:
-        """Maps float32[B, H, W] in [0, 1] to a Posterior of float32[B, latent_dim]."""
+        """Maps float32[B, H, W] or [B, H, W, 3] in [0, 1] to a Posterior of float32[B, latent_dim]."""
         activation, linear = ACTIVATIONS[self.activation], partial(dense, initialization=self.initialization)
-        conv_init, x = _conv_init(self.initialization), images
-        if self.convolutions:
-            x = x[..., None]
-            for index, features in enumerate(CONV_FEATURES):
-                layer = Conv(features, (3, 3), strides=(2, 2), kernel_init=conv_init, name=f"conv_{index}")
-                x = activation(layer(x))
+        conv_init, x = _conv_init(self.initialization), images.reshape(*images.shape[:3], -1)
+        for index, features in enumerate(self.conv_features):
+            layer = Conv(features, (3, 3), strides=(2, 2), kernel_init=conv_init, name=f"conv_{index}")
+            x = activation(layer(x))
         x = x.reshape(x.shape[0], -1)
         for index, width in enumerate(self.hidden_dims):
             x = activation(linear(x, width, f"hidden_{index}"))
@@ -100,18 +97,18 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Maps codes to reconstructions: the encoder's layers mirrored."""
 
-    image_shape: tuple[int, int]
+    image_shape: tuple[int, ...]
     hidden_dims: tuple[int, ...]
     activation: str
-    convolutions: bool
+    conv_features: tuple[int, ...]
     initialization: str
     learned_logvar: bool
     mean_pixel: float | None
 
     @nn.compact
     def __call__(self, z: Array) -> Reconstruction:
-        """Maps float32[B, latent_dim] to a Reconstruction with logits float32[B, H, W]."""
-        height, width = self.image_shape
+        """Maps float32[B, latent_dim] to a Reconstruction with logits float32[B, *image_shape]."""
+        (height, width), channels = self.image_shape[:2], math.prod(self.image_shape[2:])
         activation, linear = ACTIVATIONS[self.activation], partial(dense, initialization=self.initialization)
         bias_init, zeros = None, nn.initializers.zeros
         if self.mean_pixel is not None:
@@ -120,32 +117,34 @@ class Decoder(nn.Module):
         x = z
         for index, features in enumerate(reversed(self.hidden_dims)):
             x = activation(linear(x, features, f"hidden_{index}"))
-        if self.convolutions:
+        if self.conv_features:
             # The encoder rounds each halving up; what that adds is cropped below.
-            small = (math.ceil(height / 4), math.ceil(width / 4), CONV_FEATURES[-1])
+            halved = 2 ** len(self.conv_features)
+            small = (math.ceil(height / halved), math.ceil(width / halved), self.conv_features[-1])
             x = activation(linear(x, math.prod(small), "unflatten")).reshape(-1, *small)
             transposed = partial(
                 ConvTranspose, kernel_size=(3, 3), strides=(2, 2), kernel_init=_conv_init(self.initialization)
             )
-            x = activation(transposed(CONV_FEATURES[0], name="conv_0")(x))
-            x = transposed(1, bias_init=bias_init or zeros, name="logits")(x)
+            for index, features in enumerate(reversed(self.conv_features[:-1])):
+                x = activation(transposed(features, name=f"conv_{index}")(x))
+            x = transposed(channels, bias_init=bias_init or zeros, name="logits")(x)
             x = x[:, :height, :width]
         else:
-            x = linear(x, height * width, "logits", bias_init)
+            x = linear(x, height * width * channels, "logits", bias_init)
         # All pixels share one variance (Rybkin et al. 2021): 1 unless it is learned.
         logvar = self.param("logvar", zeros, ()) if self.learned_logvar else jnp.zeros(())
-        return Reconstruction(x.reshape(-1, height, width), logvar)
+        return Reconstruction(x.reshape(-1, *self.image_shape), logvar)
 
 
 class Autoencoder(nn.Module):
     """An encoder and a decoder. Models differ in the encoder's head and in the objective only.
 
     Attributes:
-        image_shape: height and width, pixels.
+        image_shape: height and width, pixels, and then 3 if images are in colour.
         latent_dim: dimensions of the code.
         hidden_dims: widths of the encoder's dense layers; the decoder mirrors them.
         activation: a name of ACTIVATIONS.
-        convolutions: whether two strided convolutions come before the dense layers.
+        conv_features: channels of the strided convolutions before the dense layers; none for no convolution.
         has_variance: whether the encoder outputs a log-variance.
         noise_sd: the standard deviation of all codes, if the encoder does not learn the log-variance.
         learned_logvar: whether the decoder learns the log-variance of its pixels.
@@ -153,11 +152,11 @@ class Autoencoder(nn.Module):
         initialization: of all other parameters, pytorch or glorot; see `dense`.
     """
 
-    image_shape: tuple[int, int]
+    image_shape: tuple[int, ...]
     latent_dim: int
     hidden_dims: tuple[int, ...] = (512,)
     activation: str = "relu"
-    convolutions: bool = False
+    conv_features: tuple[int, ...] = ()
     has_variance: bool = True
     noise_sd: float | None = None
     learned_logvar: bool = False
@@ -166,16 +165,16 @@ class Autoencoder(nn.Module):
 
     def setup(self) -> None:
         """Makes the encoder and the decoder."""
-        layers = (self.hidden_dims, self.activation, self.convolutions, self.initialization)
+        layers = (self.hidden_dims, self.activation, self.conv_features, self.initialization)
         self.encoder = Encoder(self.latent_dim, *layers, self.has_variance, self.noise_sd)
         self.decoder = Decoder(self.image_shape, *layers, self.learned_logvar, self.mean_pixel)
 
     def encode(self, images: Array) -> Posterior:
-        """Maps float32[B, H, W] in [0, 1] to a Posterior of float32[B, latent_dim]."""
+        """Maps float32[B, *image_shape] in [0, 1] to a Posterior of float32[B, latent_dim]."""
         return self.encoder(images)
 
     def decode(self, z: Array) -> Reconstruction:
-        """Maps float32[B, latent_dim] to a Reconstruction with logits float32[B, H, W]."""
+        """Maps float32[B, latent_dim] to a Reconstruction with logits float32[B, *image_shape]."""
         return self.decoder(z)
 
     def __call__(self, images: Array) -> Reconstruction:

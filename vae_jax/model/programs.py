@@ -20,12 +20,12 @@ class Program(NamedTuple):
     network: Autoencoder
 
 
-def make_program(config: Config, image_shape: tuple[int, int], mean_pixel: float | None = None) -> Program:
+def make_program(config: Config, image_shape: tuple[int, ...], mean_pixel: float | None = None) -> Program:
     """Makes the program of a Config.
 
     Args:
         config: of any run of the program.
-        image_shape: height and width of the images, pixels.
+        image_shape: height and width of the images, pixels, and then 3 if they are in colour.
         mean_pixel: mean of the training images in [0, 1], read where `config.mean_bias` is set.
 
     Raises:
@@ -38,7 +38,7 @@ def make_program(config: Config, image_shape: tuple[int, int], mean_pixel: float
         latent_dim=config.latent_dim,
         hidden_dims=config.hidden_dims,
         activation=config.activation,
-        convolutions=config.architecture == "conv",
+        conv_features=config.conv_features if config.architecture == "conv" else (),
         has_variance=model.has_variance,
         noise_sd=config.noise_sd if model.noise == "fixed" else None,
         learned_logvar=config.likelihood == "learned_gaussian",
@@ -57,7 +57,7 @@ def objective_terms(
         program: the static part of the run.
         params: its parameters.
         hyperparameters: its dynamic fields.
-        pixels: float32[B, H, W] in [0, 1], binarized where the model is trained on binary pixels.
+        pixels: float32[B, *image_shape] in [0, 1], binarized where the model is trained on binary pixels.
         weights: float32[B], 1 for an image that counts and 0 for one that fills up the batch.
         key: PRNG key for ε; consumed.
     """
@@ -72,11 +72,11 @@ def objective_terms(
 
 
 def observed_pixels(program: Program, images: Array, key: Array) -> Array:
-    """Converts images to the pixels the model is trained on, float32[B, H, W] in [0, 1].
+    """Converts images to the pixels the model is trained on, float32[B, *image_shape] in [0, 1].
 
     Args:
         program: the static part of the run, which says whether pixels are binarized.
-        images: uint8[B, H, W], or float32[B, H, W] in [0, 1].
+        images: uint8[B, *image_shape], or float32[B, *image_shape] in [0, 1].
         key: PRNG key; consumed by dynamic binarization, unused otherwise.
     """
     pixels = images.astype(jnp.float32) / 255 if images.dtype == jnp.uint8 else images

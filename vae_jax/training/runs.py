@@ -40,8 +40,10 @@ class TrainedRun(NamedTuple):
 
     config: Config
     params: Params
-    encode: Callable[[Any], Codes]  # images [N, H, W] or [H, W], uint8 or float in [0, 1], to Codes of float32[N, D]
-    decode: Callable[[Any], np.ndarray]  # float[N, D] to mean pixels float32[N, H, W] in [0, 1]
+    encode: Callable[
+        [Any], Codes
+    ]  # images [N, *image_shape] or one, uint8 or float in [0, 1], to Codes of float32[N, D]
+    decode: Callable[[Any], np.ndarray]  # float[N, D] to mean pixels float32[N, *image_shape] in [0, 1]
     program: Program
     identity: DataIdentity | None  # of its data set; None for a run that is in memory only
     pixel_range: PixelRange = BYTES  # what black and white are in integers that have the units of its files
@@ -157,26 +159,24 @@ def _scaled(images: Any, of_files: PixelRange) -> np.ndarray:
     return to_uint8(array, units)
 
 
-def check_images(images: Any, image_shape: tuple[int, int]) -> np.ndarray:
-    """Checks images a user passes, and returns them as [N, H, W].
+def check_images(images: Any, image_shape: tuple[int, ...]) -> np.ndarray:
+    """Checks images a user passes, and returns them as [N, *image_shape].
 
     Args:
-        images: uint8 from 0 to 255, or floats in [0, 1]; [N, H, W], or [H, W] for one image.
-        image_shape: H and W of the run.
+        images: uint8 from 0 to 255, or floats in [0, 1]; [N, *image_shape], or without N for one image.
+        image_shape: of the run: H and W, and then 3 for colour.
 
     Returns:
-        uint8[N, H, W] or float32[N, H, W].
+        uint8[N, *image_shape] or float32[N, *image_shape].
 
     Raises:
         ValueError: another dtype, shape or range.
     """
     array = np.asarray(images)
-    array = array[None] if array.ndim == 2 else array
-    if array.ndim != 3 or array.shape[1:] != image_shape:
-        height, width = image_shape
-        raise ValueError(
-            f"images must have shape [N, {height}, {width}] or [{height}, {width}], not {list(np.shape(images))}"
-        )
+    array = array[None] if array.ndim == len(image_shape) else array
+    if array.ndim != 1 + len(image_shape) or array.shape[1:] != image_shape:
+        one = ", ".join(map(str, image_shape))
+        raise ValueError(f"images must have shape [N, {one}] or [{one}], not {list(np.shape(images))}")
     if array.dtype == np.uint8:
         return array
     if not np.issubdtype(array.dtype, np.floating):

@@ -37,7 +37,7 @@ class Stop(NamedTuple):
     spread: np.ndarray
     """float64[N, 2, 2], symmetric: the root of each posterior's covariance; 0 for a point."""
     tiles: np.ndarray
-    """float32[SIDE, SIDE, h, w], decodes of draws of N(0, I), the same places at all stops."""
+    """float32[SIDE, SIDE, h, w] or [SIDE, SIDE, h, w, 3], decodes of draws of N(0, I), the same places at all stops."""
 
 
 def animate(inputs: Inputs) -> bytes:

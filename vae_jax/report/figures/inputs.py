@@ -79,7 +79,7 @@ class Inputs:
         return self._codes[config]
 
     def decode(self, config: Config, z: np.ndarray) -> np.ndarray:
-        """Decodes codes float[..., D] to mean pixels float32[..., h, w], as `shrunk` leaves them."""
+        """Decodes codes float[..., D] to mean pixels float32[..., h, w] or [..., h, w, 3], as `shrunk` leaves them."""
         flat = z.reshape(-1, z.shape[-1])
         size = chunk_size(BATCH, self.dataset(config).test.images.shape[1:])
         batches = np.resize(flat, (-(-len(flat) // size), size, flat.shape[1]))  # fills the last one up
@@ -147,8 +147,8 @@ class Inputs:
 
 
 def shrunk(images: np.ndarray) -> np.ndarray:
-    """Averages images [..., H, W] over blocks until they have at most `MAX_SIDE` pixels a side."""
-    block = math.ceil(max(images.shape[-2:]) / MAX_SIDE)
+    """Averages images [N, H, W] or [N, H, W, 3] over blocks until they have at most `MAX_SIDE` pixels a side."""
+    block = math.ceil(max(images.shape[1:3]) / MAX_SIDE)
     return images if block == 1 else block_means(images, block, block)
 
 

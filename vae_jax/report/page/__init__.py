@@ -151,6 +151,7 @@ def render(
         verdict_tables=tables.arrange(judge(results), describe_others(results), _),
         floors=_floors(results),
         alt=_alt,
+        in_colour=live is not None and any(len(images["shape"]) > 2 for images in live["images"]),
         story=story.build(results, live, _),
         titles={picture.name: picture.title for picture, image in figures},
         figure_of={picture.name: index for index, (picture, image) in enumerate(figures, 1)},

@@ -2,8 +2,8 @@
 "use strict";
 
 const Digits = (() => {
-  // The pixels, Float32Array [H * W] in [0, 1] each, with labels, and classes as ranks.
-  async function read({ uri, count, columns, shape: [height, width], labels }) {
+  // The pixels, Float32Array [H * W] or [H * W * 3] in [0, 1] each, with labels, and classes as ranks.
+  async function read({ uri, count, columns, shape: [height, width, channels = 1], labels }) {
     const sheet = new Image();
     sheet.src = uri;
     await sheet.decode();
@@ -13,8 +13,10 @@ const Digits = (() => {
     const { data: rgba } = context.getImageData(0, 0, sheet.width, sheet.height);
     const pixels = Array.from({ length: count }, (_, n) => {
       const top = Math.floor(n / columns) * height, left = (n % columns) * width;
-      return Float32Array.from({ length: height * width }, (_, i) =>
-        rgba[4 * ((top + Math.floor(i / width)) * sheet.width + left + (i % width))] / 255);
+      return Float32Array.from({ length: height * width * channels }, (_, i) => {
+        const at = Math.floor(i / channels);
+        return rgba[4 * ((top + Math.floor(at / width)) * sheet.width + left + (at % width)) + (i % channels)] / 255;
+      });
     });
     const classes = labels ? [...new Set(labels)].sort((a, b) => a - b) : [];
     return { pixels, labels, count: classes.length, ranks: labels?.map((label) => classes.indexOf(label)) ?? null };

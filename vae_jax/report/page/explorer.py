@@ -185,13 +185,13 @@ def _pack(run: TrainedRun, dataset: Dataset, coarse: bool) -> Packed | None:
     return pack(run, _images(dataset), dataset.train.images, coarse)
 
 
-def _num_images(shape: tuple[int, int]) -> int:
+def _num_images(shape: tuple[int, ...]) -> int:
     return max(MIN_DIGITS, min(MAX_DIGITS, DIGIT_PIXELS // math.prod(shape)))
 
 
 def _images(dataset: Dataset) -> np.ndarray:
     images = dataset.test.images
-    return subset(images, _num_images((images.shape[1], images.shape[2])))
+    return subset(images, _num_images(images.shape[1:]))
 
 
 def _pack_images(dataset: Dataset) -> dict[str, Any]:

@@ -30,10 +30,16 @@
       for (const number of root.querySelectorAll("[data-rung]")) {
         number.classList.toggle("fi-on", Number(number.dataset.rung) === rung);
       }
-      const measured = models.map(({ title, ladder }) => _("{model}: Fréchet distance {frechet}, coverage {coverage} %", {
-        model: title, frechet: ladder[rung].frechet.toFixed(0), coverage: (100 * ladder[rung].coverage).toFixed(0),
-      }));
+      const isMeasured = models.every(({ ladder }) => ladder.length);
+      const measured = models.map(({ title, ladder }) => !isMeasured ? title
+        : _("{model}: Fréchet distance {frechet}, coverage {coverage} %", {
+          model: title, frechet: ladder[rung].frechet.toFixed(0), coverage: (100 * ladder[rung].coverage).toFixed(0),
+        }));
       canvases.forEach((canvas, n) => canvas.setAttribute("aria-label", `${measured[n]}. ${KNOWN[rung]}`));
+      if (!isMeasured) {
+        find("draws-caption").textContent = KNOWN[rung];
+        return;
+      }
       const seeds = Math.min(...models.map((model) => model.seeds));
       const how = seeds > 1
         ? _("Numbers: Fréchet distance of 1,000 or more such samples from the test images, less is better, and the share of test images that they cover; means over {n} seeds.", { n: seeds })

@@ -35,7 +35,7 @@ def build(results: Results, workdir: Path, data_dir: str | None = None) -> dict[
     trained = [c for c in results.rows if c not in results.diverged and is_trained(run_dir(workdir, c))]
     try:
         shapes = [dataset_of(load_run(run_dir(workdir, c)), data_dir).test.images.shape[1:] for c in trained[:1]]
-        if not shapes or max(shapes[0]) > MAX_SIDE:
+        if not shapes or max(shapes[0][:2]) > MAX_SIDE:
             return None
         draws = _draws(results, trained, workdir, data_dir)
         plane = path.build(results, trained, workdir, data_dir)
@@ -45,14 +45,14 @@ def build(results: Results, workdir: Path, data_dir: str | None = None) -> dict[
 
 
 def _draws(results: Results, trained: Collection[Config], workdir: Path, data_dir: str | None) -> dict[str, Any] | None:
-    """The first draws that were measured, of the first seed, and the means over seeds of all that were measured."""
+    """The first draws of the first seed, and the means over seeds of all that were measured, where there is a judge."""
     shown = []
     for runs in compared(results):
         able = [config for config in runs if config in trained]
         ladder = [
             {name: _mean(results, f"{sampler}_{name}", able) for name in ("frechet", "coverage")} for sampler in LADDER
         ]
-        if not able or any(None in rung.values() for rung in ladder):
+        if not able:
             return None
         run = load_run(run_dir(workdir, able[0]))
         samplers = draw_measured(run, dataset_of(run, data_dir))
@@ -60,7 +60,8 @@ def _draws(results: Results, trained: Collection[Config], workdir: Path, data_di
         if not np.isfinite(decoded).all():
             return None
         title = MODELS[run.config.model].title
-        shown.append({"title": title, "seeds": len(able), "ladder": ladder, "sheet": sheet(decoded, DRAWS)})
+        measured = [] if any(None in rung.values() for rung in ladder) else ladder
+        shown.append({"title": title, "seeds": len(able), "ladder": measured, "sheet": sheet(decoded, DRAWS)})
     dims = compared(results)[0][0].latent_dim if shown else 0
     return {"models": shown, "dims": dims} if shown else None
 

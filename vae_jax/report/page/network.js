@@ -163,7 +163,7 @@ const Network = (() => {
       this.content = content;
       this.weights = weights;
       this.latentDim = content.latent_dim;
-      [this.height, this.width] = content.image_shape;
+      [this.height, this.width, this.channels = 1] = content.image_shape;
       this.mean = floats(content.mean);
       this.logvar = content.logvar === null ? null : floats(content.logvar);
     }
@@ -184,7 +184,7 @@ const Network = (() => {
       return x;
     }
 
-    // Pixels in [0, 1], Float32Array [H * W] in rows, to {mean, logvar}; the logvar of a model without noise is null.
+    // Pixels in [0, 1], Float32Array [H * W] or [H * W * 3] in rows, to {mean, logvar}; the logvar of a model without noise is null.
     encode(pixels) {
       let x = { height: this.height, width: this.width, values: pixels };
       for (let i = 0, layer; (layer = this.layer(`encoder/conv_${i}`)); i++) {
@@ -199,20 +199,26 @@ const Network = (() => {
       return { mean, logvar: fixed === null ? null : new Float32Array(this.latentDim).fill(fixed) };
     }
 
-    // A code, [latentDim], to mean pixels in [0, 1], Float32Array [H * W] in rows.
+    // A code, [latentDim], to mean pixels in [0, 1], Float32Array [H * W] or [H * W * 3] in rows.
     decode(z) {
       let x = this.hidden("decoder", z);
       const unflatten = this.layer("decoder/unflatten");
       if (!unflatten) return pixelMean(dense(x, this.layer("decoder/logits")), this.content.likelihood);
       x = activate(dense(x, unflatten), this.content.activation);
-      let image = { height: Math.ceil(this.height / 4), width: Math.ceil(this.width / 4), values: x };
-      image = convTranspose(image, this.layer("decoder/conv_0"));
-      activate(image.values, this.content.activation);
+      const layers = [];
+      for (let i = 0, layer; (layer = this.layer(`decoder/conv_${i}`)); i++) layers.push(layer);
+      const halved = 2 ** (layers.length + 1);
+      let image = { height: Math.ceil(this.height / halved), width: Math.ceil(this.width / halved), values: x };
+      for (const layer of layers) {
+        image = convTranspose(image, layer);
+        activate(image.values, this.content.activation);
+      }
       image = convTranspose(image, this.layer("decoder/logits"));
-      const logits = new Float32Array(this.height * this.width);
+      const length = this.width * this.channels;
+      const logits = new Float32Array(this.height * length);
       for (let row = 0; row < this.height; row++) {
-        const start = row * image.width;
-        logits.set(image.values.subarray(start, start + this.width), row * this.width);
+        const start = row * image.width * this.channels;
+        logits.set(image.values.subarray(start, start + length), row * length);
       }
       return pixelMean(logits, this.content.likelihood);
     }

@@ -16,19 +16,22 @@ const Panel = (() => {
     return made;
   }
 
-  // Paints images, in rows, as ink on paper.
+  // Paints images, in rows: grey ones as ink on paper, others in their colours.
   class Tiles {
-    constructor(height, width) {
+    constructor(height, width, channels = 1) {
+      this.channels = channels;
       this.scratch = element("canvas", { width, height });
       this.context = this.scratch.getContext("2d");
       this.data = this.context.createImageData(width, height);
     }
 
     paint(context, values, look, x, y, side) {
-      const { data } = this.data;
-      for (let i = 0; i < values.length; i++) {
+      const { data } = this.data, { channels } = this;
+      const [paper, ink] = channels === 1 ? [look.paperRgb, look.inkRgb] : [[0, 0, 0], [255, 255, 255]];
+      for (let i = 0; i < values.length / channels; i++) {
         for (let channel = 0; channel < 3; channel++) {
-          data[4 * i + channel] = look.paperRgb[channel] + values[i] * (look.inkRgb[channel] - look.paperRgb[channel]);
+          const value = values[channels * i + (channel % channels)];
+          data[4 * i + channel] = paper[channel] + value * (ink[channel] - paper[channel]);
         }
         data[4 * i + 3] = 255;
       }
@@ -119,7 +122,7 @@ const Panel = (() => {
       const before = this.view && this.run.content.images === run.content.images ? this.view : null;
       this.run = run;
       this.subtitle.textContent = subtitle;
-      this.tiles = new Tiles(run.height, run.width);
+      this.tiles = new Tiles(...run.content.image_shape);
       const choices = Plane.directions(run);
       this.view = new Plane.View(run, choices[0]?.vector, choices[1]?.vector);
       this.morph = before && isAnimated ? { from: before.places, box: before.box, start: performance.now() } : null;

@@ -13,18 +13,19 @@ def sheet(images: np.ndarray, columns: int | None = None, kind: Literal["PNG", "
     """Puts images in rows into one picture, JSON-ready.
 
     Args:
-        images: uint8[N, H, W], or floats in [0, 1].
+        images: uint8[N, H, W] or [N, H, W, 3], or floats in [0, 1].
         columns: images in a row; None for about a square.
         kind: PNG keeps every pixel, WEBP is smaller.
     """
     if images.dtype != np.uint8:
         images = np.round(255 * np.clip(images, 0, 1)).astype(np.uint8)
-    count, height, width = images.shape
+    count, height, width, *channels = images.shape
     columns = columns or math.ceil(math.sqrt(count * height / width))
     rows = math.ceil(count / columns)
-    whole = np.zeros((rows * columns, height, width), np.uint8)
+    whole = np.zeros((rows * columns, height, width, *channels), np.uint8)
     whole[:count] = images
-    whole = whole.reshape(rows, columns, height, width).swapaxes(1, 2).reshape(rows * height, columns * width)
+    whole = whole.reshape(rows, columns, height, width, *channels).swapaxes(1, 2)
+    whole = whole.reshape(rows * height, columns * width, *channels)
     content = io.BytesIO()
     options: dict[str, Any] = {"optimize": True} if kind == "PNG" else {"quality": 60, "method": 6}
     Image.fromarray(whole).save(content, kind, **options)
@@ -32,5 +33,5 @@ def sheet(images: np.ndarray, columns: int | None = None, kind: Literal["PNG", "
         "uri": f"data:image/{kind.lower()};base64,{base64.b64encode(content.getvalue()).decode('ascii')}",
         "count": count,
         "columns": columns,
-        "shape": [height, width],
+        "shape": [height, width, *channels],
     }

@@ -71,8 +71,8 @@ def pack(run: TrainedRun, images: np.ndarray, train_images: np.ndarray, coarse: 
 
     Args:
         run: whose parameters are packable.
-        images: uint8[N, H, W], whose codes the page shows.
-        train_images: uint8[M, H, W], to whose codes a Gaussian and a mixture are fitted.
+        images: uint8[N, *image_shape], whose codes the page shows.
+        train_images: uint8[M, *image_shape], to whose codes a Gaussian and a mixture are fitted.
         coarse: whether the parameters are rounded further, for a page of many runs.
     """
     flat, codes, config = _flat(run), run.encode(images), run.config
