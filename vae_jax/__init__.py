@@ -41,10 +41,11 @@ def load_run(path: str | PathLike[str]) -> "Run":
     Returns:
         config: the run's Config.
         params: the parameters of its network.
-        encode: maps images, [N, H, W] or [H, W] for one, to Codes: `mean` and, for a model with noise, `logvar`,
-            float32[N, D]. Floats are in [0, 1], bools black and white. Integers are in the units of the files that the
-            run was trained on, such as 0 and 1 or 0 to 4095, or from 0 to 255 where these have no room for them.
-        decode: maps codes float[N, D] to mean pixels in [0, 1], float32[N, H, W].
+        encode: maps images, [N, H, W] or [H, W] for one, and in colour with 3 channels after W, to Codes: `mean` and,
+            for a model with noise, `logvar`, float32[N, D]. Floats are in [0, 1], bools black and white. Integers are
+            in the units of the files that the run was trained on, such as 0 and 1 or 0 to 4095, or from 0 to 255 where
+            these have no room for them.
+        decode: maps codes float[N, D] to mean pixels in [0, 1], float32[N, H, W] or [N, H, W, 3].
 
     Raises:
         UserError: the folder is no run's, the run is unfinished, or one of its files is damaged; or, also of `encode`
@@ -66,9 +67,9 @@ def train(
     Args:
         config: defines the run; `vae_jax.config.Config(model="vae", latent_dim=2)`. With images, its dataset is set to
             `array:`.
-        images: what to train on in place of a data set that the Config names, [N, H, W] or [N, H, W, 1]: uint8, floats
-            in [0, 1] or bools; `Config.pixel_max` says what else is white. The Config's `validation_fraction` comes off
-            them.
+        images: what to train on in place of a data set that the Config names, [N, H, W], [N, H, W, 1] or [N, H, W, 3]:
+            uint8, floats in [0, 1] or bools; `Config.pixel_max` says what else is white. The Config's
+            `validation_fraction` comes off them.
         labels: their classes, integers [N] from 0; None without labels.
         test_images: as `images`, for evaluation; None to split one image in five off.
         test_labels: integers [N], exactly where there are `labels` and `test_images`.
@@ -112,7 +113,7 @@ def load_data(
         **arrays: `images`, `labels`, `test_images` and `test_labels`, as `train` takes them.
 
     Returns:
-        The data set: each split has `images`, uint8[N, H, W], and `labels`, int32[N] or None.
+        The data set: each split has `images`, uint8[N, H, W] or [N, H, W, 3], and `labels`, int32[N] or None.
 
     Raises:
         ConfigError: there is no data set of this name, or neither a name nor images, or both.

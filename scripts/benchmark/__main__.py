@@ -1,7 +1,7 @@
 """Speed as ratios measured in one call, never as a timed test.
 
     python -m scripts.benchmark train [--dataset=idx:DIR] [--epochs=5]
-    python -m scripts.benchmark conv [--dataset=idx:DIR] [--steps=60]
+    python -m scripts.benchmark conv [--dataset=idx:DIR] [--steps=60] [--image_size=64] [--channels=rgb]
     python -m scripts.benchmark evaluation [--dataset=idx:DIR] [--epochs=5]
     python -m scripts.benchmark sweep
     python -m scripts.benchmark versions --other=DIR [--repeats=3]
@@ -11,7 +11,7 @@ greatest value.
 
 train: an epoch of 60,000 images of the 784-512-20 VAE at batch 128, ours against Flax with a jitted step a batch,
 PyTorch over a tensor in memory and with a DataLoader, and Keras 3 on JAX (both: extra `bench`).
-conv: gradient steps of a 32-64 convolutional VAE, with our convolutions against XLA's.
+conv: gradient steps of a 32-64 convolutional VAE, with our convolutions against XLA's and PyTorch's.
 evaluation: the parts of the evaluation of a VAE at z = 2.
 sweep: 30 runs (5 KL weights, 2 latent sizes, 3 seeds; 20 epochs) as one sweep, against a process for each.
 versions: this version against the checkout of another in DIR: an epoch of one run, and the sweep, alternating.
@@ -32,6 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags.DEFINE_string("dataset", "mnist_5k", "its images", values)
     flags.DEFINE_integer("epochs", 5, "train: timed epochs; evaluation: of the run", 1, flag_values=values)
     flags.DEFINE_integer("steps", 60, "conv: gradient steps of a round, of which there are five", 1, flag_values=values)
+    flags.DEFINE_integer(
+        "image_size", 0, "conv: height and width of the images; 0 for their own", 0, flag_values=values
+    )
+    flags.DEFINE_enum("channels", "", ["", "grey", "rgb"], "conv: of the images; empty for their own", values)
     flags.DEFINE_string("other", None, "versions: the checkout of another version", values)
     flags.DEFINE_integer("repeats", 3, "versions: measures of each", 1, flag_values=values)
     return command.run(__doc__, values, _benchmark, argv)
@@ -40,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _benchmark(values: flags.FlagValues, positional: list[str]) -> None:
     benchmarks: dict[str, Callable[[], str]] = {
         "train": lambda: train.benchmark(values.dataset, values.epochs),
-        "conv": lambda: conv.benchmark(values.dataset, values.steps),
+        "conv": lambda: conv.benchmark(values.dataset, values.steps, values.image_size, values.channels),
         "evaluation": lambda: evaluation.benchmark(values.dataset, values.epochs),
         "sweep": lambda: sweep.benchmark(values.dataset),
         "versions": lambda: versions.benchmark(values.dataset, values.other, values.repeats),

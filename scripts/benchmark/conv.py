@@ -1,4 +1,4 @@
-"""`conv`: gradient steps of a 32-64 convolutional VAE at batch 128, with our convolutions and with XLA's."""
+"""`conv`: gradient steps of a 32-64 convolutional VAE: with our convolutions, with XLA's, and in PyTorch."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -8,23 +8,28 @@ import jax
 import numpy as np
 
 from scripts.benchmark.measuring import race, training_images
-from scripts.benchmark.train import BATCH, LATENT_DIM, flax_epochs, ours
+from scripts.benchmark.train import BATCH, LATENT_DIM, flax_epochs, ours, torch_vae
 from vae_jax.config import Config
 from vae_jax.model import convolutions
 
 WIDTH = 128  # of the dense layers; with 16, losses depend on how long training stays on its first plateau
 
 
-def benchmark(dataset: str, num_steps: int) -> str:
-    """Races both over five rounds of so many steps."""
-    images = training_images(dataset, num_steps * BATCH)
-    return race(f"conv, s per {num_steps} steps of batch {BATCH}", contestants(images), 5)
+def benchmark(dataset: str, num_steps: int, image_size: int = 0, channels: str = "") -> str:
+    """Races them over five rounds of so many steps; size and channels are as the fields of a Config."""
+    images = training_images(dataset, num_steps * BATCH, image_size, channels)
+    size = " x ".join(map(str, images.shape[1:]))
+    return race(f"conv, s per {num_steps} steps of batch {BATCH}, images {size}", contestants(images), 5)
 
 
 def contestants(images: np.ndarray) -> dict[str, Iterator[float]]:
     """Returns iterators that train an epoch of these images and yield its mean loss."""
     config = Config(architecture="conv", hidden_dims=(WIDTH,), latent_dim=LATENT_DIM, batch_size=BATCH)
-    return {"vae_jax": ours(images, config), "XLA's convolutions": xla_conv(images, config)}
+    return {
+        "vae_jax": ours(images, config),
+        "XLA's convolutions": xla_conv(images, config),
+        "PyTorch over a tensor": torch_conv(images),
+    }
 
 
 def xla_conv(images: np.ndarray, config: Config) -> Iterator[float]:
@@ -38,3 +43,25 @@ def xla_conv(images: np.ndarray, config: Config) -> Iterator[float]:
         first = next(epochs)
     yield first
     yield from epochs
+
+
+def torch_conv(images: np.ndarray) -> Iterator[float]:
+    """Trains in PyTorch, over a tensor in memory."""
+    import torch
+    from torch import nn
+
+    torch.manual_seed(0)
+    colours = images.reshape(*images.shape[:3], -1).transpose(0, 3, 1, 2)
+    x = torch.from_numpy(colours.astype(np.float32) / 255)
+    channels, (height, width) = x.shape[1], (side // 4 for side in x.shape[2:])
+    first, second = Config().conv_features
+    encoder = nn.Sequential(
+        nn.Conv2d(channels, first, 3, 2, 1), nn.ReLU(), nn.Conv2d(first, second, 3, 2, 1), nn.ReLU(), nn.Flatten(),
+        nn.Linear(second * height * width, WIDTH), nn.ReLU(), nn.Linear(WIDTH, 2 * LATENT_DIM),
+    )  # fmt: skip
+    decoder = nn.Sequential(
+        nn.Linear(LATENT_DIM, WIDTH), nn.ReLU(), nn.Linear(WIDTH, second * height * width), nn.ReLU(),
+        nn.Unflatten(1, (second, height, width)),
+        nn.ConvTranspose2d(second, first, 3, 2, 1, 1), nn.ReLU(), nn.ConvTranspose2d(first, channels, 3, 2, 1, 1),
+    )  # fmt: skip
+    yield from torch_vae(x, encoder, decoder)

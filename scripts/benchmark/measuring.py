@@ -17,9 +17,9 @@ from vae_jax import data
 LARGEST_DIFFERENCE = 0.04
 
 
-def training_images(dataset: str, count: int) -> np.ndarray:
-    """Loads so many training images uint8[count, H, W], repeated where there are fewer."""
-    images = data.load(dataset, validation_fraction=0.0).train.images
+def training_images(dataset: str, count: int, image_size: int = 0, channels: str = "") -> np.ndarray:
+    """Loads so many training images uint8[count, H, W] or [count, H, W, 3], repeated where there are fewer."""
+    images = data.load(dataset, image_size=image_size, channels=channels, validation_fraction=0.0).train.images
     return np.resize(images, (count, *images.shape[1:]))
 
 

@@ -80,18 +80,23 @@ def torch_epochs(images: np.ndarray, with_loader: bool = False) -> Iterator[floa
 
     torch.manual_seed(0)
     x = torch.from_numpy(images.reshape(len(images), -1).astype(np.float32) / 255)
-    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x), BATCH, shuffle=True)
-    encoder = nn.Sequential(nn.Linear(x.shape[1], 512), nn.ReLU())
-    mean_head, logvar_head = nn.Linear(512, LATENT_DIM), nn.Linear(512, LATENT_DIM)
+    encoder = nn.Sequential(nn.Linear(x.shape[1], 512), nn.ReLU(), nn.Linear(512, 2 * LATENT_DIM))
     decoder = nn.Sequential(nn.Linear(LATENT_DIM, 512), nn.ReLU(), nn.Linear(512, x.shape[1]))
-    layers = nn.ModuleList([encoder, mean_head, logvar_head, decoder])
-    optimizer = torch.optim.Adam(layers.parameters(), lr=1e-3)
+    yield from torch_vae(x, encoder, decoder, with_loader)
+
+
+def torch_vae(x: Any, encoder: Any, decoder: Any, with_loader: bool = False) -> Iterator[float]:
+    """Trains a VAE in PyTorch on a tensor of images; the encoder returns means and log-variances side by side."""
+    import torch
+    from torch import nn
+
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x), BATCH, shuffle=True)
+    optimizer = torch.optim.Adam(nn.ModuleList([encoder, decoder]).parameters(), lr=1e-3)
     while True:
         total = 0.0
         in_memory = (x[indices] for indices in torch.randperm(len(x)).split(BATCH))
         for batch in (batch for (batch,) in loader) if with_loader else in_memory:
-            hidden = encoder(batch)
-            mean, logvar = mean_head(hidden), logvar_head(hidden)
+            mean, logvar = encoder(batch).chunk(2, dim=1)
             logits = decoder(mean + torch.exp(logvar / 2) * torch.randn_like(mean))
             distortion = nn.functional.binary_cross_entropy_with_logits(logits, batch, reduction="sum")
             loss = distortion - 0.5 * (1 + logvar - logvar.exp() - mean.square()).sum()

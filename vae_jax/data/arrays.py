@@ -21,7 +21,7 @@ _WHITE = "say what is white, such as pixel_max={} in the Config or load_data"
 class Arrays(NamedTuple):
     """Images and labels in memory, as NumPy arrays or anything that `numpy.asarray` converts."""
 
-    images: Any  # [N, H, W] or [N, H, W, 1]: uint8, other integers, bools, or floats in [0, 1]
+    images: Any  # [N, H, W], [N, H, W, 1] or [N, H, W, 3]: uint8, other integers, bools, or floats in [0, 1]
     labels: Any = None  # integers [N]; None without labels
     test_images: Any = None  # as `images`; None to split one image in five off for testing
     test_labels: Any = None  # integers [N]; given exactly if `labels` and `test_images` are

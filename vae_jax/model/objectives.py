@@ -55,7 +55,7 @@ class Terms(NamedTuple):
 class BoundNetwork(NamedTuple):
     """What an objective sees of a network, with its parameters filled in."""
 
-    encode: Callable[[Array], Posterior]  # images float32[B, H, W] in [0, 1] to the posterior q(z | x)
+    encode: Callable[[Array], Posterior]  # images float32[B, *image_shape] in [0, 1] to the posterior q(z | x)
     decode: Callable[[Array], Reconstruction]  # codes float32[B, D] to the parameters of p(x | z)
     nll: NegativeLogLikelihood  # to -log p(x | z) of images, float32[B], nats per image
     decoder_params: Any  # the decoder's parameters, a pytree
@@ -73,7 +73,7 @@ class Batch(NamedTuple):
     """
 
     network: BoundNetwork
-    images: Array  # float32[B, H, W] in [0, 1]
+    images: Array  # float32[B, H, W] or [B, H, W, 3] in [0, 1]
     weights: Array  # float32[B], 1 for an image that counts and 0 for one that does not
     key: Array  # PRNG key for noise; consumed
     hyperparameters: Hyperparameters

@@ -79,7 +79,7 @@ def train_epoch(
 
     Args:
         program: the static part of all runs.
-        images: uint8[N, H, W], shared by the runs.
+        images: uint8[N, *image_shape], shared by the runs.
         states: the runs' states; donated.
         hyperparameters: the runs' dynamic fields.
         epoch: int32[], epochs done before this one.
@@ -153,7 +153,7 @@ def evaluate(program: Program, images: Array, params: Params, hyperparameters: H
 
     Args:
         program: the static part of all runs.
-        images: uint8[N, H, W], shared by the runs.
+        images: uint8[N, *image_shape], shared by the runs.
         params: the runs' parameters.
         hyperparameters: the runs' dynamic fields.
     """
@@ -185,7 +185,7 @@ def train_step(
         program: the static part of the run.
         state: of this run.
         hyperparameters: of this run.
-        images: uint8[B, H, W].
+        images: uint8[B, *image_shape].
         weights: float32[B], 1 for an image that counts and 0 for padding.
         key: PRNG key for ε and dynamic binarization; consumed.
         steps_per_epoch: gradient steps per epoch, the unit of the schedules.
