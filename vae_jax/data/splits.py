@@ -33,7 +33,15 @@ class Dataset(NamedTuple):
     train: Split
     validation: Split
     test: Split
-    provenance: dict[str, Any]  # JSON-ready: name, source, version, digests of the pixels and labels, counts
+    provenance: dict[str, Any]  # JSON-ready: name, source, version, digests of pixels and labels, counts, class_names
+
+    @property
+    def classes(self) -> dict[int, str]:
+        """The name of each class in one printable line, by its label, ascending; its number where it has no name."""
+        labels = [split.labels for split in (self.train, self.validation, self.test) if split.labels is not None]
+        names = dict(enumerate(self.provenance.get("class_names", [])))
+        numbers = np.unique(np.concatenate(labels)).tolist() if labels else []
+        return {number: _printable(names.get(number, "")) or str(number) for number in numbers}
 
     @property
     def unused(self) -> str:
@@ -45,12 +53,16 @@ class Dataset(NamedTuple):
         """Returns `mnist_5k: 3667 train, 333 validation, 1000 test images of 28 x 28 pixels, 1 channel, 10 classes`."""
         counts = ", ".join(f"{count} {split}" for split, count in self.provenance["counts"].items())
         size = " x ".join(map(str, self.train.images.shape[1:]))
-        labels = [split.labels for split in (self.train, self.validation, self.test) if split.labels is not None]
-        num_classes = len(np.unique(np.concatenate(labels))) if labels else 0
-        classes = f"{num_classes} class{'' if num_classes == 1 else 'es'}" if labels else "no labels"
+        num_classes = len(self.classes)
+        classes = f"{num_classes} class{'' if num_classes == 1 else 'es'}" if num_classes else "no labels"
         content = f" ({self.provenance['content']})" if "content" in self.provenance else ""
         content += f"; not used: {self.unused}" if self.unused else ""
         return f"{self.name.removesuffix(':')}: {counts} images of {size} pixels, 1 channel, {classes}{content}"
+
+
+def _printable(text: str) -> str:
+    """Returns a text from outside as one line, without what cannot be drawn: control characters, broken UTF-8."""
+    return "".join(character for character in " ".join(text.split()) if character.isprintable())
 
 
 # What a source returns: the splits `train`, `test` and perhaps `validation`, and its part of the provenance.
