@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -55,6 +57,16 @@ def test_folders_are_classes(tmp_path):
     label_of = {image.tobytes(): label for image, label in zip(GREY, np.repeat([1, 0, 2], 4), strict=True)}
     for split in (found.train, found.test):
         assert [label_of[image.tobytes()] for image in split.images] == split.labels.tolist()
+
+
+def test_a_class_is_called_what_its_folder_is_called_in_one_line_that_can_be_drawn(tmp_path):
+    for name in ("two\nlines", "\x01", os.fsdecode(b"broken\xff"), "<b>"):
+        save(tmp_path / name, GREY[:4])
+    found = load(tmp_path)
+    assert found.classes == {0: "0", 1: "<b>", 2: "broken", 3: "two lines"}  # \x01 alone leaves nothing
+    assert "4 classes" in found.describe()
+    save(tmp_path / "flat", GREY)
+    assert load(tmp_path / "flat").classes == {}
 
 
 def test_train_and_test_are_honoured(tmp_path):

@@ -63,6 +63,12 @@ def small_mnist(tmp_path, monkeypatch):
     return folder
 
 
+def test_classes_are_called_what_tfds_calls_them(prepared):
+    assert data.load("mnist", data_dir=prepared).classes == {n: str(n) for n in range(10)}
+    (prepared / "mnist" / "3.0.1" / "label.labels.txt").write_text("zero\none\n")  # as that of fashion_mnist
+    assert list(data.load("mnist", data_dir=prepared).classes.values()) == ["zero", "one", *map(str, range(2, 10))]
+
+
 @pytest.fixture
 def prepared(small_mnist, tmp_path):
     """A data_dir with the small MNIST prepared."""

@@ -45,7 +45,7 @@ RANDOM = np.random.default_rng(0)
 GREY_LEVEL = 1 / 255
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
 ANSWER = Answer((
-    "With the same network, the VAE’s samples from N(0, I) are nearer to real digits (Fréchet distance 318, not 463).",
+    "With the same network, the VAE’s samples from N(0, I) are nearer to real images (Fréchet distance 318, not 463).",
     "It pays with 0.85 nats per image of test distortion, and with another 0.6 nats for the noise of its codes.",
     "Given a sampler fitted to its own codes, the AE samples better than the VAE does (Fréchet distance 212, not 297).",
 ))  # fmt: skip  # three sentences of about 110 characters, the longest that are expected
@@ -270,6 +270,7 @@ def test_images_and_labels_are_those_of_the_codes(folder, digits):
         row, column = divmod(n, packed["columns"])
         np.testing.assert_array_equal(sheet[10 * row :, 12 * column :][:10, :12], subset(test.images, 1000)[n])
     assert packed["labels"] == subset(test.labels, 1000).tolist()
+    assert packed["names"] == {label: str(label) for label in range(5)}
 
 
 def room_for(folder: Path, num_runs: float, coarse: bool = False) -> int:
@@ -676,6 +677,20 @@ def test_text_from_outside_is_text(browser, folder):
     assert tab.evaluate("document.querySelectorAll('#explorer img, #explorer script').length") == 0
     assert HOSTILE in tab.evaluate("document.querySelector('.ex-panel h3').textContent")
     assert HOSTILE in tab.evaluate("document.querySelector('[data-ex=notes]').textContent")
+
+
+def test_images_that_are_no_digits_are_called_none(tab, digits):
+    said = tab.evaluate("""(() => {
+        const said = ["aria-label", "title", "alt"].flatMap((name) =>
+            [...document.querySelectorAll(`[${name}]`)].map((element) => element.getAttribute(name)));
+        const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+        while (texts.nextNode()) {
+            if (!texts.currentNode.parentElement.closest("script, style")) said.push(texts.currentNode.data);
+        }
+        return said.join(" / ");
+    })()""")
+    assert "Take a test image" in said
+    assert "digit" not in said.replace(digits, "")
 
 
 def test_a_pointer_moves_the_point_in_both_planes(tab):
@@ -1121,13 +1136,14 @@ def test_what_is_saved_is_what_is_seen(browser, report, folder, tmp_path):
     with tab.tab.expect_download() as codes:
         tab.click('[data-ex="save-codes"]')
     header, *rows = codes.value.path().read_text().splitlines()
-    assert header == "run,image,label,mean_1,mean_2,logvar_1,logvar_2"
+    assert header == "run,image,label,class,mean_1,mean_2,logvar_1,logvar_2"
     built = build(folder)
     for content, part in zip(built["runs"], (rows[: len(rows) // 2], rows[len(rows) // 2 :]), strict=True):
         cells = [row.split(",") for row in part]
         assert {row[0] for row in cells} == {content["name"]}
         assert [int(row[2]) for row in cells] == built["images"][0]["labels"]
-        np.testing.assert_allclose(np.float64([row[3:5] for row in cells]).ravel(), floats(content["mean"]), rtol=1e-6)
+        assert [row[3] for row in cells] == [f'"{label}"' for label in built["images"][0]["labels"]]
+        np.testing.assert_allclose(np.float64([row[4:6] for row in cells]).ravel(), floats(content["mean"]), rtol=1e-6)
     assert rows[0].endswith(",,")  # an AE has no variance
     with tab.tab.expect_download() as picture:
         tab.click('[data-ex="save-picture"]')

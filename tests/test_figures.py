@@ -51,21 +51,23 @@ ROOT = Path(__file__).resolve().parents[1]
 SMALL = Config(hidden_dims=(4,), num_epochs=2)
 
 
-def dataset(name, shape, labels, num_test, black=False):
+def dataset(name, shape, labels, num_test, black=False, names=()):
     random = np.random.default_rng(0)
 
     def split(count):
         pixels = random.integers(0, 1 if black else 256, (count, *shape), np.uint8)
         return Split(pixels, None if labels is None else np.resize(labels, count).astype(np.int32))
 
-    return Dataset(name, split(30), split(5), split(num_test), {})
+    return Dataset(name, split(30), split(5), split(num_test), {"class_names": names})
 
 
 DATASETS = {
     each.name: each
     for each in (
         dataset("digits", (28, 28), range(10), 40),
-        dataset("/data/letters", (28, 28), range(1, 27), 40),
+        dataset(
+            "/data/letters", (28, 28), range(1, 27), 40, names=["", r"$\frac$", "_a", *["<b> or a longer name"] * 5]
+        ),
         dataset("wide", (30, 34), [7], 40),
         dataset("unlabelled", (5, 5), None, 40),
         dataset("tiny", (4, 4), range(10), 40),
@@ -426,13 +428,36 @@ def test_images_are_averaged_over_blocks_until_their_sides_have_few_pixels(monke
 
 def test_one_image_per_class_in_the_order_of_the_classes():
     pixels = np.arange(20)
-    first, labels = decodes.one_per_class(Split(pixels, None), 26)
-    np.testing.assert_array_equal(first, pixels[:10])
-    assert labels is None
-    first, labels = decodes.one_per_class(Split(pixels[:4], np.array([2, 0, 2, 1])), 26)
-    np.testing.assert_array_equal(first, [1, 3, 0])
-    assert labels == [0, 1, 2]
-    assert decodes.one_per_class(Split(pixels, pixels + 5), 3)[1] == [5, 15, 24]
+
+    def first(split, most, *names):
+        return decodes.one_per_class(Dataset("", split, split, split, {"class_names": names}), most)
+
+    images, names = first(Split(pixels, None), 26)
+    np.testing.assert_array_equal(images, pixels[:10])
+    assert names is None
+    images, names = first(Split(pixels[:4], np.array([2, 0, 2, 1])), 26, "bag", "", "a very long name")
+    np.testing.assert_array_equal(images, [1, 3, 0])
+    assert names == ["bag", "1", "a very long n…"]
+    assert first(Split(pixels, pixels + 5), 3)[1] == ["5", "15", "24"]
+
+
+def test_long_names_have_the_room_that_they_need(kinds, drawn):
+    calls = drawn(images, "image_grid")
+    with style.in_style():
+        drawing = decodes.reconstructions(kinds["sizes and classes"])
+        decodes.interpolations(kinds["sizes and classes"])
+    rotations = {ax.get_xticklabels()[1].get_text(): ax.get_xticklabels()[1].get_rotation()
+                 for ax in drawing.figure.axes if len(ax.get_xticklabels()) > 1}  # fmt: skip
+    assert rotations == {"1": 0, "_a": 45}  # of digits, and of letters of which some have long names
+    assert {call[2][0] for call in calls if call[2]} >= {"0 → 5", "$\\frac$\n→ 15"}
+
+
+def test_a_legend_has_all_classes_even_of_one_name():
+    figure, _ = style.new_figure(1, 1, 4, 4)
+    with style.in_style():
+        panels.share_legend(figure, planes.class_key({0: "_a", 1: "$b$", 2: "$b$"}))
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["_a", "$b$", "$b$"]
 
 
 def test_codes_are_shown_by_class(mixed, drawn):
@@ -442,7 +467,7 @@ def test_codes_are_shown_by_class(mixed, drawn):
         test = DATASETS[config.dataset].test
         np.testing.assert_array_equal(call[1], mixed.run(config).encode(test.images).mean)
         np.testing.assert_array_equal(call[2], test.labels)
-        assert call[5] == np.unique(DATASETS[config.dataset].train.labels).tolist()
+        assert call[5] == DATASETS[config.dataset].classes
 
 
 def test_a_panel_ends_beyond_its_codes_and_two_standard_deviations_but_for_a_far_one():
@@ -528,7 +553,8 @@ def test_posteriors_have_their_variance_and_show_a_quarter_of_the_plane_around_i
     latents.posteriors(mixed)
     for config, call in zip(mixed.choose().configs, calls, strict=True):
         mean, logvar = mixed.run(config).encode(DATASETS[config.dataset].test.images)
-        _, means, logvars, labels, limit, center, _ = call
+        _, means, logvars, labels, limit, center, classes = call
+        assert classes == DATASETS[config.dataset].classes
         assert limit == latents.limit_of(mean) / 4
         np.testing.assert_allclose(center, np.median(mean, axis=0), rtol=1e-6)
         inside = np.abs(mean - np.median(mean, axis=0)).max(axis=1) <= limit
@@ -549,7 +575,7 @@ def test_holes_are_where_the_density_is_below_its_level(mixed, drawn):
     assert len({ax.images[0].get_clim() for ax in panels}) == 1
     assert len([ax for ax in drawing.figure.axes if "log q(z)" in ax.get_ylabel()]) == 1
     chosen = shown.choose(flat).configs
-    for config, (ax, log_density, level, _, codes, labels, limit) in zip(chosen, calls, strict=True):
+    for config, (ax, log_density, level, _, codes, labels, limit, _) in zip(chosen, calls, strict=True):
         run, own = shown.run(config), DATASETS[config.dataset]
         np.testing.assert_array_equal(codes, run.encode(own.test.images).mean)
         np.testing.assert_array_equal(labels, own.test.labels)

@@ -20,7 +20,7 @@ from vae_jax.report.figures import images, planes, plots, style
 RNG = np.random.default_rng(0)
 CODES = RNG.normal(size=(60, 2))
 LABELS = np.arange(60) % 10
-DIGITS = list(range(10))
+DIGITS = {number: str(number) for number in range(10)}
 CENTER, NAMES = np.zeros(2), ("z₁", "z₂")
 TILES = RNG.uniform(size=(5, 9, 6, 4))  # neither square nor of one parity, so that no axis passes for another
 
@@ -28,7 +28,8 @@ TILES = RNG.uniform(size=(5, 9, 6, 4))  # neither square nor of one parity, so t
 def draw(function, *arguments, ax: Axes | None = None, **options) -> Axes:
     """Draws in the style on new axes, where lists of numbers stand for arrays; series look different."""
     arguments = [
-        {label: np.asarray(value, float) for label, value in each.items()} if isinstance(each, dict)
+        {label: np.asarray(value, float) for label, value in each.items()}
+        if isinstance(each, dict) and all(isinstance(label, str) for label in each)  # and no names of classes
         else np.asarray(each, float) if isinstance(each, list) and isinstance(each[0], list)
         else each
         for each in arguments
@@ -49,7 +50,7 @@ EXAMPLES = {
     "rate_distortion": (plots.rate_distortion, {"VAE": np.eye(2)}, {"VAE": np.eye(2)}, ["1", "4"]),
     "latent_codes": (planes.latent_codes, CODES, LABELS, 3, NAMES, DIGITS),
     "posterior_ellipses": (planes.posterior_ellipses, CODES, CODES - 4, LABELS, 3, CENTER, DIGITS),
-    "plane_map": (planes.plane_map, TILES[:, :, 0, 0], 0.5, (0, 1), CODES, LABELS, 3),
+    "plane_map": (planes.plane_map, TILES[:, :, 0, 0], 0.5, (0, 1), CODES, LABELS, 3, DIGITS),
     "heat_map": (plots.heat_map, TILES[:2, :2, 0], ["2", "8"], ["1", "4"], "x", "y", "nats", "higher"),
     "image_grid": (images.image_grid, TILES, list("abcde"), list("abcdefghi"), "x", "y"),
 }
@@ -301,7 +302,8 @@ def test_diagonals_of_the_rate_distortion_plane_are_of_equal_elbo_and_evenly_apa
 
 def draw_codes(codes, labels, limit, axis_labels=("z₁", "z₂"), classes=None, **options):
     labels = None if labels is None else np.asarray(labels)
-    classes = np.unique(labels).tolist() if classes is None and labels is not None else classes
+    numbers = classes if classes is not None else [] if labels is None else np.unique(labels).tolist()
+    classes = classes if isinstance(classes, dict) else {number: str(number) for number in numbers}
     return draw(planes.latent_codes, np.asarray(codes), labels, limit, axis_labels, classes, **options)
 
 
@@ -310,7 +312,7 @@ def draw_posteriors(codes, logvar, labels, limit, center=(0, 0), **options):
 
 
 def draw_map(values, level=0.5, ends=(0, 1), limit=1, ax=None):
-    return draw(planes.plane_map, values, level, ends, CODES, LABELS, limit, ax=ax)
+    return draw(planes.plane_map, values, level, ends, CODES, LABELS, limit, DIGITS, ax=ax)
 
 
 def test_latent_codes_shows_each_code_in_the_colour_of_its_class():
@@ -347,7 +349,7 @@ def test_numbers_of_classes_do_not_cover_each_other_and_stay_in_the_dense_half_o
     places = np.array([text.get_position() for text in numbers])
     assert 3 < len(numbers) <= 10
     apart = np.abs(places[:, None] - places)[~np.eye(len(places), dtype=bool)]
-    size = 16 * planes.NUMBER_SIZE / (4.5 * 72)  # of a number in units of z, in a panel of at most 4.5 inches
+    size = 16 * planes.NAME_SIZE / (4.5 * 72)  # of a number in units of z, in a panel of at most 4.5 inches
     assert np.all((apart > size * np.array([0.75, 1])).any(axis=1))
     for text in numbers:
         own = codes[labels == int(text.get_text())]
@@ -355,11 +357,29 @@ def test_numbers_of_classes_do_not_cover_each_other_and_stay_in_the_dense_half_o
         assert np.linalg.norm(text.get_position() - np.median(own, axis=0)) <= np.median(distances) + 1e-9
 
 
+def test_long_names_are_cut_off_cover_no_other_and_stay_in_the_panel():
+    codes = np.concatenate([RNG.normal(0, 0.4, (300, 2)), [[2.8, 0]] * 3])
+    labels = np.append(np.arange(300) % 6, [6] * 3)
+    names = dict(
+        enumerate(["Sneaker", "Sandal", "T-shirt/top", "$\\frac$", "<b>", "Bag", "incomprehensibilities of all"])
+    )
+    ax = draw_codes(codes, labels, 3, classes=names)
+    FigureCanvasAgg(ax.figure).draw()
+    boxes = {text.get_text(): text.get_window_extent() for text in ax.texts if text.get_text()[0] != "0"}
+    (long,) = (text for text in boxes if text.endswith("…"))
+    assert names[6].startswith(long[:-1])
+    assert {"Sneaker", "T-shirt/top"} < set(boxes) < {*names.values(), long}
+    panel = ax.get_window_extent()
+    for text, box in boxes.items():
+        assert panel.x0 - 1 <= box.x0 < box.x1 <= panel.x1 + 1
+        assert not [other for other, its in boxes.items() if other != text and box.overlaps(its)]
+
+
 def test_the_key_has_the_colours_of_the_classes():
-    classes = [3, 4, 7, 8, 26]
+    classes = {3: "T-shirt", 4: "4", 7: "a name that is too long for a key", 8: "_", 26: "T-shirt"}
     dots = planes.class_key(classes)
-    assert [dot.get_label() for dot in dots] == ["3", "4", "7", "8", "26"]
-    codes = draw_codes(CODES[:5], classes, 3).collections[0].get_facecolors()
+    assert [dot.get_label() for dot in dots] == ["T-shirt", "4", "a name that is too long…", "_", "T-shirt"]
+    codes = draw_codes(CODES[:5], list(classes), 3).collections[0].get_facecolors()
     assert [to_rgb(dot.get_color()) for dot in dots] == [to_rgb(color) for color in codes]
 
 

@@ -1,6 +1,7 @@
 """The first screen: what Python puts into it, and what a real browser makes of it."""
 
 import base64
+import csv
 import io
 import json
 from pathlib import Path
@@ -390,6 +391,66 @@ def test_codes_have_the_colour_of_their_class(browser, report, painted):
     }})()""")
     color = np.array([int(expected[i : i + 2], 16) for i in (1, 3, 5)])
     np.testing.assert_allclose(rgb, color, atol=6)
+
+
+# Names of classes, which come from outside.
+
+NAMES = [
+    "<script>alert(1)</script>",
+    "</script><img src=x onerror=alert(1)>",
+    '=1+1,"a"',
+    "$x$",
+    "Ankle boots with laces",
+]
+SPY = """(() => {
+    window.texts = [];
+    const {fillText} = CanvasRenderingContext2D.prototype;
+    CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+        window.texts.push(text);
+        fillText.call(this, text, ...rest);
+    };
+    window.dispatchEvent(new Event("resize"));
+})()"""
+
+
+def test_names_of_classes_are_text_on_planes_in_lists_and_in_the_table(browser, experiment, folder, painted, tmp_path):
+    found, names = results_of(experiment), dict(enumerate(NAMES))
+    live = explorer.build(found, folder)
+    assert live is not None
+    live["images"][0]["names"] = names
+    plane = painted["plane"] | {"names": names}
+    html = page.render(experiment, {}, found, [], live, seen=painted | {"plane": plane})
+    files.write_text(tmp_path / "named.html", html)
+    tab = opened(browser, tmp_path / "named.html")
+    assert tab.messages == []
+    assert tab.evaluate("document.querySelectorAll('main img').length") == 0
+    listed = "[...document.querySelectorAll('.ex-classes li')]"
+    assert tab.evaluate(f"{listed}.map((item) => item.textContent)") == NAMES
+    assert tab.evaluate(f"{listed}.map((item) => item.title)") == NAMES
+    assert tab.evaluate("document.querySelector('[data-fi=plane]').title") == ", ".join(NAMES)
+    shown_near = tab.evaluate("document.querySelector('.ex-near canvas').title")
+    assert any(shown_near.startswith(name) for name in NAMES)
+    tab.evaluate(SPY)
+    tab.resize(1100, 800)
+    tab.settle(6)
+    # Cut off on the explorer's planes, on the first screen's, and not at all.
+    assert {"<script>ale…", "<script>alert…", '=1+1,"a"'} <= set(tab.evaluate("window.texts"))
+    with tab.tab.expect_download() as codes:
+        tab.click('[data-ex="save-codes"]')
+    rows = list(csv.DictReader(codes.value.path().read_text().splitlines()))
+    assert {(row["label"], row["class"].removeprefix("'")) for row in rows} == {
+        (str(label), name) for label, name in names.items()
+    }
+    assert all(row["class"][0] == "'" for row in rows if row["label"] == "2")  # no formula for a spreadsheet
+
+
+def test_numbers_of_classes_are_listed_nowhere_but_on_the_planes(browser, report):
+    tab = opened(browser, report)
+    assert tab.evaluate("document.querySelector('.ex-classes').hidden")
+    tab.evaluate(SPY)
+    tab.resize(1100, 800)
+    tab.settle(6)
+    assert set("01234") <= set(tab.evaluate("window.texts"))
 
 
 # The explorer, where models are moved through together.

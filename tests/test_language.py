@@ -83,8 +83,8 @@ def test_the_noun_of_the_data_set_stands_where_images_are_named():
     text = "Draw {an_image}: test {images} are near your {image} {n}"
     assert Language("en", "digit")(text, n=3) == "Draw a digit: test digits are near your digit 3"
     assert Language()(text, n=3) == "Draw an image: test images are near your image 3"
-    assert Language("ko", "digit")("Draw {an_image}") == "숫자 그리기"
-    assert Language("ko")("Draw {an_image}") == "이미지 그리기"
+    assert Language("ko", "digit")("Draw {an_image} first") == "먼저 숫자를 그려 주세요"
+    assert Language("ko")("Draw {an_image} first") == "먼저 이미지를 그려 주세요"
 
 
 def test_a_text_of_sentences_is_translated_as_a_whole_or_not_at_all():

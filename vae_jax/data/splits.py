@@ -33,7 +33,16 @@ class Dataset(NamedTuple):
     train: Split
     validation: Split
     test: Split
-    provenance: dict[str, Any]  # JSON-ready: name, source, version, digests of pixels, labels and factors, counts
+    provenance: dict[str, Any]
+    """JSON-ready: name, source, version, digests of pixels, labels and factors, counts, names of classes and factors."""
+
+    @property
+    def classes(self) -> dict[int, str]:
+        """The name of each class in one printable line, by its label, ascending; its number where it has no name."""
+        labels = [split.labels for split in (self.train, self.validation, self.test) if split.labels is not None]
+        names = dict(enumerate(self.provenance.get("class_names", [])))
+        numbers = np.unique(np.concatenate(labels)).tolist() if labels else []
+        return {number: _printable(names.get(number, "")) or str(number) for number in numbers}
 
     @property
     def unused(self) -> str:
@@ -45,15 +54,19 @@ class Dataset(NamedTuple):
         """Returns `mnist_5k: 3667 train, 333 validation, 1000 test images of 28 x 28 pixels, 1 channel, 10 classes`."""
         counts = ", ".join(f"{count} {split}" for split, count in self.provenance["counts"].items())
         size = " x ".join(map(str, self.train.images.shape[1:3]))
-        labels = [split.labels for split in (self.train, self.validation, self.test) if split.labels is not None]
-        num_classes = len(np.unique(np.concatenate(labels))) if labels else 0
-        classes = f"{num_classes} class{'' if num_classes == 1 else 'es'}" if labels else "no labels"
+        num_classes = len(self.classes)
+        classes = f"{num_classes} class{'' if num_classes == 1 else 'es'}" if num_classes else "no labels"
         if factors := self.provenance.get("factor_names"):
             classes += f", {len(factors)} factor{'' if len(factors) == 1 else 's'}: {', '.join(factors)}"
         content = f" ({self.provenance['content']})" if "content" in self.provenance else ""
         content += f"; not used: {self.unused}" if self.unused else ""
         channels = "1 channel" if self.train.images.ndim == 3 else "3 channels"
         return f"{self.name.removesuffix(':')}: {counts} images of {size} pixels, {channels}, {classes}{content}"
+
+
+def _printable(text: str) -> str:
+    """Returns a text from outside as one line, without what cannot be drawn: control characters, broken UTF-8."""
+    return "".join(character for character in " ".join(text.split()) if character.isprintable())
 
 
 # What a source returns: the splits `train`, `test` and perhaps `validation`, and its part of the provenance.

@@ -32,7 +32,8 @@ def standard_dir(data_dir: Path | str | None = None) -> Path:
 
 
 @named("binarized_mnist", noun="digit")
-@named("fashion_mnist", "kmnist")
+@named("fashion_mnist")
+@named("kmnist", noun="character")
 @named("mnist", noun="digit")
 def read(name: str, data_dir: Path | str | None) -> Source:
     """Reads the splits of a prepared data set, with images in TFDS' order.
@@ -58,7 +59,7 @@ def read(name: str, data_dir: Path | str | None) -> Source:
     for split, part in zip(counts, np.split(rows, np.cumsum(list(counts.values()))[:-1]), strict=True):
         images = np.ascontiguousarray(part[:, :_NUM_PIXELS]).reshape(-1, 28, 28)
         splits[split] = Split(images, part[:, -1].astype(np.int32) if has_labels else None)
-    origin = {"source": "tensorflow-datasets", "version": folder.name, "folder": str(folder)}
+    origin = {"source": "tensorflow-datasets", "version": folder.name, "folder": str(folder), **_class_names(folder)}
     return splits, origin | ({} if has_labels else {"pixel_range": [0, 1]})
 
 
@@ -114,6 +115,14 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logging.set_verbosity(verbosity)
+
+
+def _class_names(folder: Path) -> dict[str, list[str]]:
+    """Returns `class_names` in the order of labels, from the file in which TFDS lists them; empty without one."""
+    with contextlib.suppress(OSError):
+        names = (folder / "label.labels.txt").read_text(encoding="utf-8", errors="replace").splitlines()
+        return {"class_names": names} if names else {}
+    return {}
 
 
 def _info(folder: Path) -> dict[str, Any]:

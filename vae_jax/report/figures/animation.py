@@ -18,7 +18,7 @@ from vae_jax.measure.latents import matching_rotation
 from vae_jax.models import MODELS
 from vae_jax.report.figures import images, planes
 from vae_jax.report.figures.inputs import Inputs
-from vae_jax.report.figures.latents import WIDEST, classes_of, limit_of
+from vae_jax.report.figures.latents import WIDEST, limit_of
 from vae_jax.report.figures.style import in_style
 
 MAX_DOTS, MAX_ELLIPSES = 1000, 150  # codes
@@ -54,7 +54,7 @@ def animate(inputs: Inputs) -> bytes:
     limits = [limit_of(stop.places) for stop in stops]
     limit = min(max(limits), WIDEST * min(limits))
     labels = inputs.test(configs[0], len(stops[0].places)).labels
-    colors = planes.class_colors(len(stops[0].places), labels, classes_of(inputs, configs[0]))
+    colors = planes.class_colors(len(stops[0].places), labels, inputs.dataset(configs[0]).classes)
     frames, durations = [], []
     with in_style():
         for index, stop in enumerate(stops):

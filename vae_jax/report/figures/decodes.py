@@ -9,15 +9,16 @@ from matplotlib.axes import Axes
 
 from vae_jax.claims.results import grouped
 from vae_jax.config import Config
-from vae_jax.data import Split
+from vae_jax.data import Dataset
 from vae_jax.measure.samples import draw_samplers
 from vae_jax.report.figures import images
 from vae_jax.report.figures.inputs import RUNGS, Inputs, shrunk, spaced, values_of
 from vae_jax.report.figures.panels import Drawing, broken, draw_panels, figure, finish, is_wide, seed_of
-from vae_jax.report.figures.plots import format_number
+from vae_jax.report.figures.plots import format_number, shortened
 from vae_jax.report.figures.style import new_figure
 
 MAX_CLASSES = 26  # columns of reconstructions
+MAX_NAME = 14  # characters of the name of a class beside images
 NUM_PATHS = 5
 MAX_DIMENSIONS = 5  # rows of traversals
 MANIFOLD_SIDE = 20
@@ -37,19 +38,21 @@ def reconstructions(inputs: Inputs) -> Drawing | None:
     """
     chosen = inputs.choose()
     groups = grouped(chosen.configs, lambda config: (config.dataset, config.latent_dim))
-    heights = [0.62 * (len(group) + 1) + 0.6 for group in groups]
+    firsts = [one_per_class(inputs.dataset(group[0]), MAX_CLASSES) for group in groups]
+    slanted = [names is not None and max(map(len, names)) > min(7, 78 // len(names)) for _, names in firsts]
+    heights = [0.62 * (len(group) + 1) + 0.6 + 0.5 * slant for group, slant in zip(groups, slanted, strict=True)]
     drawn, axes = new_figure(len(groups), 1, 8, sum(heights), height_ratios=heights)
-    for ax, group in zip(axes.flat, groups, strict=True):
-        originals, labels = one_per_class(inputs.dataset(group[0]).test, MAX_CLASSES)
+    for ax, group, (originals, names), slant in zip(axes.flat, groups, firsts, slanted, strict=True):
         rows = {"original": shrunk(originals / np.float32(255))}
         for config in group:
             distortion = inputs.numbers.get(config, {}).get("test_distortion")
             cost = "" if distortion is None else f"{distortion:.1f} nats"
-            name = [broken(inputs.label(config, ["dataset", "latent_dim"]), 24), cost, inputs.note(config)]
+            row = [broken(inputs.label(config, ["dataset", "latent_dim"]), 24), cost, inputs.note(config)]
             run = inputs.run(config)
-            rows["\n".join(filter(None, name))] = shrunk(run.decode(run.encode(originals).mean))
-        names = None if labels is None else [str(label) for label in labels]
+            rows["\n".join(filter(None, row))] = shrunk(run.decode(run.encode(originals).mean))
         images.image_grid(ax, np.stack(list(rows.values())), list(rows), names)
+        if slant:
+            ax.set_xticks(ax.get_xticks(), names, rotation=45, ha="right", rotation_mode="anchor")
         of = [inputs.value(group[0], "dataset")] if len({config.dataset for config in chosen.configs}) > 1 else []
         size = group[0].latent_dim
         ax.set_title(", ".join([*of, f"{size} number{'s'[: size - 1]} for each image"]))
@@ -126,13 +129,13 @@ def interpolations(inputs: Inputs) -> Drawing | None:
     t = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
 
     def draw(config: Config, ax: Axes) -> None:
-        ends, labels = one_per_class(inputs.dataset(config).test, 2 * NUM_PATHS)
+        ends, classes = one_per_class(inputs.dataset(config), 2 * NUM_PATHS)
         codes, half = inputs.run(config).encode(ends).mean, len(ends) // 2
         pairs = [(start, start + half) for start in range(half)] or [(0, 0)]
         z = np.stack([(1 - t) * codes[start] + t * codes[end] for start, end in pairs])
         paths, originals = inputs.decode(config, z), shrunk(ends / np.float32(255))
         tiles = [[originals[start], *path, originals[end]] for (start, end), path in zip(pairs, paths, strict=True)]
-        names = None if labels is None else [f"{labels[start]} → {labels[end]}" for start, end in pairs]
+        names = None if classes is None else [_way(classes[start], classes[end]) for start, end in pairs]
         images.image_grid(ax, np.array(tiles), names, breaks=(1, steps + 1))
 
     return draw_panels(inputs, chosen, {"": draw}, size)
@@ -163,13 +166,22 @@ def traversals(inputs: Inputs) -> Drawing | None:
     return draw_panels(inputs, chosen, {"": draw}, (3.8, 2.4))
 
 
-def one_per_class(split: Split, most: int) -> tuple[np.ndarray, list[int] | None]:
-    """Returns the first image of each of at most `most` classes, and their labels; without labels, the first ten."""
-    if split.labels is None:
-        return split.images[: min(10, most)], None
-    classes, places = np.unique(split.labels, return_index=True)
-    chosen = spaced(range(len(classes)), most)
-    return split.images[places[chosen]], classes[chosen].tolist()
+def one_per_class(dataset: Dataset, most: int) -> tuple[np.ndarray, list[str] | None]:
+    """Returns the first test image of each of at most `most` classes, and their names; without labels, the first ten.
+
+    Long names are cut off.
+    """
+    test, classes = dataset.test, dataset.classes
+    if test.labels is None:
+        return test.images[: min(10, most)], None
+    labels, places = np.unique(test.labels, return_index=True)
+    chosen = spaced(range(len(labels)), most)
+    return test.images[places[chosen]], [shortened(classes[label], MAX_NAME) for label in labels[chosen].tolist()]
+
+
+def _way(start: str, end: str) -> str:
+    """Returns `0 → 5`; long names have a line each."""
+    return start + (" → " if len(start + end) < MAX_NAME // 2 else "\n→ ") + end
 
 
 def decode_rungs(inputs: Inputs, config: Config, rungs: Sequence[str], rows: int, columns: int) -> np.ndarray:

@@ -13,11 +13,11 @@ from vae_jax.report.figures import planes
 from vae_jax.report.figures.inputs import Chosen, Inputs
 from vae_jax.report.figures.panels import Drawing, draw_panels, figure, share_legend
 
-MAX_PLANES = 8  # more would be too small for the numbers of classes
+MAX_PLANES = 8  # more would be too small for the names of classes
 MAX_ELLIPSES = 60
 WINDOW = 1 / 4  # of the plane, which posteriors show
 WIDEST = 3  # times the narrowest model's extent, which panels beside each other show at most
-MAX_KEYS = 10  # classes in a legend
+MAX_KEYS = 26  # classes in a legend
 
 
 class Plane(NamedTuple):
@@ -34,7 +34,7 @@ class Plane(NamedTuple):
 def latent_space(inputs: Inputs) -> Drawing | None:
     """Latent space.
 
-    Codes (posterior means) of test images, coloured by class, with the number of each class where it is dense. Models
+    Codes (posterior means) of test images, coloured by class, with the name of each class where it is dense. Models
     beside each other have one scale; dashed are one and two standard deviations of N(0, I), and above stands what share
     of the codes lies beyond two: of N(0, I) it is 13.5 % in two dimensions and 4.6 % in one. More than two dimensions
     are projected onto the two directions in which the codes vary most, with their shares of the variance.
@@ -67,7 +67,7 @@ def posteriors(inputs: Inputs) -> Drawing | None:
         seen = np.flatnonzero((np.abs(mean - center) <= limit).all(axis=1))[:MAX_ELLIPSES]
         seen = seen if len(seen) else np.arange(min(len(mean), MAX_ELLIPSES))  # of a diverged run
         logvar, labels = (None if each is None else each[seen] for each in (logvar, labels))
-        planes.posterior_ellipses(ax, mean[seen], logvar, labels, limit, center, classes_of(inputs, config))
+        planes.posterior_ellipses(ax, mean[seen], logvar, labels, limit, center, inputs.dataset(config).classes)
 
     return _with_class_key(inputs, chosen, draw_panels(inputs, chosen, {"": draw}, (4.6, 4.8)))
 
@@ -85,7 +85,7 @@ def planes_of(inputs: Inputs, configs: Sequence[Config]) -> dict[Config, Plane]:
 
 def draw_plane(inputs: Inputs, config: Config, ax: Axes, plane: Plane) -> None:
     """Draws a run's codes of test images in a plane of `planes_of`."""
-    labels, classes = inputs.test(config, len(plane.codes)).labels, classes_of(inputs, config)
+    labels, classes = inputs.test(config, len(plane.codes)).labels, inputs.dataset(config).classes
     planes.latent_codes(ax, plane.codes, labels, plane.limit, plane.axes, classes, plane.prior_dims)
 
 
@@ -95,17 +95,10 @@ def limit_of(codes: np.ndarray) -> float:
     return max(2.6, 1.05 * float(min(reach.max(), 1.3 * np.quantile(reach, 0.995)))) if reach.size else 2.6
 
 
-def classes_of(inputs: Inputs, config: Config) -> list[int] | None:
-    """Returns the labels of a run's data set, so that a class has one colour in all panels."""
-    dataset = inputs.dataset(config)
-    parts = [split.labels for split in (dataset.train, dataset.test) if split.labels is not None]
-    return np.unique(np.concatenate(parts)).tolist() if parts else None
-
-
 def _with_class_key(inputs: Inputs, chosen: Chosen, drawing: Drawing | None) -> Drawing | None:
     """Adds a legend beneath a figure's panels, with the classes, if all panels have the same few."""
     if drawing is not None:
-        first, *others = [classes_of(inputs, config) or [] for config in chosen.configs]
+        first, *others = [inputs.dataset(config).classes for config in chosen.configs]
         is_same = len(first) <= MAX_KEYS and all(classes == first for classes in others)
         share_legend(drawing.figure, planes.class_key(first) if is_same else [])
     return drawing

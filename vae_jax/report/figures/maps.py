@@ -23,7 +23,7 @@ def holes(inputs: Inputs) -> Drawing | None:
     as makes left-out codes most likely. Brighter is denser. A solid line is the level above which 95 % of q(z) lies;
     its darker side, which it may enclose, is a hole. Above each panel stands how much of a Gaussian with the codes' own
     mean and covariance lies in holes, where it was measured; of q(z) itself it is 5 %. Dots are codes of test images,
-    with the number of each class; dashed circles are N(0, I) at one and two standard deviations. The axes differ
+    with the name of each class; dashed circles are N(0, I) at one and two standard deviations. The axes differ
     between models: an autoencoder's codes may have any scale.
     """
     axes = []
@@ -35,7 +35,7 @@ def holes(inputs: Inputs) -> Drawing | None:
         steps = (np.arange(SIDE) + 0.5) / SIDE * 2 * limit - limit
         z = np.stack(np.meshgrid(steps, steps[::-1]), axis=-1).reshape(-1, 2)  # row 0 is the top
         values = _above_holes(inputs, config, z).reshape(SIDE, SIDE)
-        planes.plane_map(ax, values, 0, ENDS, codes, test.labels, limit)
+        planes.plane_map(ax, values, 0, ENDS, codes, test.labels, limit, inputs.dataset(config).classes)
         axes.append(ax)
         share = inputs.numbers.get(config, {}).get("gaussian_hole_mass")
         return "" if share is None else f"{100 * share:.0f} % of their Gaussian in holes"

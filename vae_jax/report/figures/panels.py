@@ -220,15 +220,17 @@ def broken(text: str, width: float) -> str:
 
 def share_legend(drawn: Figure, handles: Sequence[Artist] = (), title: str | None = None) -> None:
     """Writes a legend beneath all panels, where no curve runs into it: of these artists, and of labels in panels."""
-    entries = {str(handle.get_label()): handle for handle in handles}
+    artists, labels = list(handles), [str(handle.get_label()) for handle in handles]  # two may have one name
     for ax in drawn.axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
-            entries.setdefault(label, handle)
-    inches = sum(0.55 + 0.08 * len(label) for label in entries)  # of all in one row
+            if label not in labels:
+                artists.append(handle)
+                labels.append(label)
+    inches = sum(0.55 + 0.08 * len(label) for label in labels)  # of all in one row
     width, height = drawn.get_size_inches()
-    columns = max(1, int(len(entries) * width / max(inches, width)))
-    drawn.set_figheight(height + 0.2 * math.ceil(len(entries) / columns) + (0.4 if title else 0.2))
+    columns = max(1, int(len(labels) * width / max(inches, width)))
+    drawn.set_figheight(height + 0.2 * math.ceil(len(labels) / columns) + (0.4 if title else 0.2))
     drawn.legend(
-        entries.values(), entries.keys(), loc="outside lower center", ncols=columns, title=title, handletextpad=0.5,
+        artists, labels, loc="outside lower center", ncols=columns, title=title, handletextpad=0.5,
         columnspacing=1.2,
     )  # fmt: skip

@@ -1,11 +1,11 @@
 """Plots of a latent plane: codes, posteriors, and maps of a value. Arrays in, on matplotlib's axes.
 
-`codes` are float[N, 2], the means of posteriors, `labels` int[N] or None, and `classes` all labels of the data set, so
-that a class has one colour in every panel. Axes end at `limit` to all four sides.
+`codes` are float[N, 2], the means of posteriors, `labels` int[N] or None, and `classes` the names of all classes of the
+data set by their labels, ascending, so that a class has one colour in every panel. Axes end at `limit` on all sides.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -16,17 +16,22 @@ from matplotlib.colors import to_rgba_array
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
+from vae_jax.report.figures.plots import shortened
 from vae_jax.report.figures.style import CLASS_COLORS
 
-MAX_CLASS_NUMBERS = 40  # more would cover the codes
-NUMBER_SIZE, MIN_WIDTH = 9, 110  # of numbers, and of a panel that has them, points
+MAX_NAMES = 40  # more would cover the codes
+NAME_SIZE, MIN_WIDTH = 9, 110  # of names, and of a panel that has them, points
+CHARACTER = 0.75  # width of a character of a name, of its size
+MIN_NAME = 8  # characters that a name has before it is cut off
+NAMES_SHARE = 0.4  # of the width of a panel, that a longer name takes at most
+MAX_KEY = 24  # characters of a name in a legend
 
 
 def latent_codes(
     ax: Axes, codes: np.ndarray, labels: np.ndarray | None, limit: float, axis_labels: tuple[str, str],
-    classes: Sequence[int] | None, prior_dims: int = 2,
+    classes: Mapping[int, str], prior_dims: int = 2,
 ) -> None:  # fmt: skip
-    """Plots codes as dots in the colours of their classes, with a number for each class, and N(0, I).
+    """Plots codes as dots in the colours of their classes, with the name of each class, and N(0, I).
 
     Codes beyond the limit are counted. A prior of one dimension is drawn as lines across the first axis, of two as
     circles.
@@ -34,7 +39,7 @@ def latent_codes(
     colors = class_colors(len(codes), labels, classes)
     ax.scatter(codes[:, 0], codes[:, 1], s=6, c=colors, alpha=0.7, linewidths=0, rasterized=True)
     draw_prior(ax, prior_dims)
-    _draw_numbers(ax, codes, labels, limit)
+    _draw_names(ax, codes, labels, limit, classes)
     if hidden := int((~(np.abs(codes) <= limit).all(axis=1)).sum()):
         box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 2}
         note = f"{hidden:,} of {len(codes):,} not shown"
@@ -44,7 +49,7 @@ def latent_codes(
 
 def posterior_ellipses(
     ax: Axes, codes: np.ndarray, logvar: np.ndarray | None, labels: np.ndarray | None, limit: float,
-    center: np.ndarray, classes: Sequence[int] | None,
+    center: np.ndarray, classes: Mapping[int, str],
 ) -> None:  # fmt: skip
     """Plots posteriors as ellipses of one standard deviation in the colours of their classes, and N(0, I).
 
@@ -70,7 +75,7 @@ def posterior_ellipses(
 
 def plane_map(
     ax: Axes, values: np.ndarray, level: float, ends: tuple[float, float], codes: np.ndarray,
-    labels: np.ndarray | None, limit: float,
+    labels: np.ndarray | None, limit: float, classes: Mapping[int, str],
 ) -> None:  # fmt: skip
     """Shows values float[R, C] over the plane, row 0 at the top, with codes on it, and N(0, I).
 
@@ -86,7 +91,7 @@ def plane_map(
     # White with black edges shows on bright and dark ground alike.
     ax.scatter(codes[:, 0], codes[:, 1], s=3, color="white", edgecolors="black", linewidths=0.3, rasterized=True)
     draw_prior(ax, color="white", path_effects=[withStroke(linewidth=2.2, foreground="black")])
-    _draw_numbers(ax, codes, labels, limit)
+    _draw_names(ax, codes, labels, limit, classes)
     ax.set(xlabel="z₁", ylabel="z₂", xlim=extent[:2], ylim=extent[2:])
 
 
@@ -97,21 +102,21 @@ def level_bar(axes: Sequence[Axes], level: float, label: str) -> None:
     line.set_path_effects([withStroke(linewidth=3.5, foreground="white")])
 
 
-def class_key(classes: Sequence[int]) -> list[Line2D]:
-    """Returns a labelled dot per class for a legend."""
-    colors = class_colors(len(classes), np.asarray(classes), classes)
-    return [Line2D([], [], color=color, marker="o", linestyle="", label=str(number))
-            for color, number in zip(colors, classes, strict=True)]  # fmt: skip
+def class_key(classes: Mapping[int, str]) -> list[Line2D]:
+    """Returns a dot with a name per class for a legend."""
+    colors = class_colors(len(classes), np.array(list(classes)), classes)
+    return [Line2D([], [], color=color, marker="o", linestyle="", label=shortened(name, MAX_KEY))
+            for color, name in zip(colors, classes.values(), strict=True)]  # fmt: skip
 
 
-def class_colors(count: int, labels: np.ndarray | None, classes: Sequence[int] | None) -> np.ndarray:
+def class_colors(count: int, labels: np.ndarray | None, classes: Mapping[int, str]) -> np.ndarray:
     """Returns a colour float[4] per code: by the rank of its class, or the first colour without labels."""
-    if labels is None or classes is None:
+    if labels is None:
         return np.repeat(CLASS_COLORS[:1], count, axis=0)
     palette = CLASS_COLORS
     if len(classes) > len(palette):
         palette = matplotlib.colormaps["turbo"](np.linspace(0, 1, len(classes)))
-    return palette[np.searchsorted(classes, labels)]
+    return palette[np.searchsorted(list(classes), labels)]
 
 
 def _darker(colors: np.ndarray) -> np.ndarray:
@@ -119,26 +124,32 @@ def _darker(colors: np.ndarray) -> np.ndarray:
     return np.column_stack([0.65 * colors[:, :3], colors[:, 3]])
 
 
-def _draw_numbers(ax: Axes, codes: np.ndarray, labels: np.ndarray | None, limit: float) -> None:
-    """Writes the number of each class near the median of its codes, on one that no other number covers.
+def _draw_names(
+    ax: Axes, codes: np.ndarray, labels: np.ndarray | None, limit: float, classes: Mapping[int, str]
+) -> None:
+    """Writes the name of each class near the median of its codes, on one where it covers no other name.
 
-    A class whose nearest half is covered has none, and so has a panel too narrow for numbers.
+    A class whose nearest half is covered has none, and so has a panel too narrow for names. Long names are cut off.
     """
     width = ax.get_window_extent().width / ax.figure.dpi * 72  # points, before the layout
-    if labels is None or len(np.unique(labels)) > MAX_CLASS_NUMBERS or width < MIN_WIDTH:
+    if labels is None or len(np.unique(labels)) > MAX_NAMES or width < MIN_WIDTH:
         return
-    height = 2 * limit * NUMBER_SIZE / width  # in units of z
-    gap = 1.2 * height * np.array([0.75, 1])  # digits are narrow
-    taken = np.empty((0, 2))
+    most = max(MIN_NAME, int(NAMES_SHARE * width / (CHARACTER * NAME_SIZE)))
+    height = 2 * limit * NAME_SIZE / width  # in units of z
+    taken, sizes = np.empty((0, 2)), np.empty((0, 2))
     inside = (np.abs(codes) <= limit - height / 2).all(axis=1)
     look: dict[str, Any] = {"weight": "bold", "ha": "center", "va": "center", "zorder": 4}
     for number in np.unique(labels[inside]):
-        own = codes[inside & (labels == number)]
+        name, own = shortened(classes[int(number)], most), codes[inside & (labels == number)]
         nearest = np.argsort(np.linalg.norm(own - np.median(own, axis=0), axis=1))[: math.ceil(len(own) / 2)]
-        free = [place for place in own[nearest] if np.all((np.abs(taken - place) > gap).any(axis=1))]
+        size = height * np.array([CHARACTER * len(name), 1])
+        within = np.maximum(0, limit - np.maximum(size, height) / 2)  # a long name does not reach over the edge
+        places = np.clip(own[nearest], -within, within)
+        gap = 1.2 * (sizes + size) / 2
+        free = [place for place in places if np.all((np.abs(taken - place) > gap).any(axis=1))]
         if free:
-            taken = np.vstack([taken, free[0]])
-            text = ax.text(free[0][0], free[0][1], str(number), fontsize=NUMBER_SIZE, **look)
+            taken, sizes = np.vstack([taken, free[0]]), np.vstack([sizes, size])
+            text = ax.text(free[0][0], free[0][1], name, fontsize=NAME_SIZE, **look)
             text.set_path_effects([withStroke(linewidth=2, foreground="white")])
 
 

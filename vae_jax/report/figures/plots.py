@@ -136,6 +136,11 @@ def format_number(value: float, decimals: int) -> str:
     return f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "−")
 
 
+def shortened(text: str, most: int) -> str:
+    """Cuts a name off at so many characters."""
+    return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
+
+
 def _mean_sd(values: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of the finite values; NaN for the mean of none and the deviation of one."""
     finite = np.ma.masked_invalid(values)

@@ -2,8 +2,8 @@
 "use strict";
 
 const Digits = (() => {
-  // The pixels, Float32Array [H * W] or [H * W * 3] in [0, 1] each, with labels, and classes as ranks.
-  async function read({ uri, count, columns, shape: [height, width, channels = 1], labels }) {
+  // The pixels, Float32Array [H * W] or [H * W * 3] in [0, 1] each, with labels, classes as ranks, and their names.
+  async function read({ uri, count, columns, shape: [height, width, channels = 1], labels, names }) {
     const sheet = new Image();
     sheet.src = uri;
     await sheet.decode();
@@ -18,9 +18,21 @@ const Digits = (() => {
         return rgba[4 * ((top + Math.floor(at / width)) * sheet.width + left + (at % width)) + (i % channels)] / 255;
       });
     });
-    const classes = labels ? [...new Set(labels)].sort((a, b) => a - b) : [];
-    return { pixels, labels, count: classes.length, ranks: labels?.map((label) => classes.indexOf(label)) ?? null };
+    return { pixels, labels, ...classes(labels, names) };
   }
 
-  return { read };
+  // Of images with labels, and names by label: the rank of each image's class, and the names by rank.
+  function classes(labels, names) {
+    if (!labels) return { ranks: null, names: [] };
+    const sorted = [...new Set(labels)].sort((a, b) => a - b);
+    return { ranks: labels.map((label) => sorted.indexOf(label)), names: sorted.map((label) => names[label]) };
+  }
+
+  // A name that fits into so many characters.
+  function short(name, most) {
+    const characters = [...name];
+    return characters.length > most ? `${characters.slice(0, most - 1).join("").trimEnd()}…` : name;
+  }
+
+  return { read, classes, short };
 })();

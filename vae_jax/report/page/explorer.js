@@ -9,6 +9,7 @@
   const DRAWS = 16;
   const NUDGE = 0.3; // standard deviations of the codes
   const MOST_UNLIKE = 3; // times the scale of another plane, up to which planes share one
+  const MOST_OPEN = 12; // names of classes that are listed before a click
   const STEPS = 10; // of the line from A to B
   const FALL = 450, STAGGER = 45; // milliseconds of a draw's fall, and between two
   const AGAIN = 650; // milliseconds between two draws from a digit's posterior
@@ -77,6 +78,7 @@
       const parts = [NOISE[run.content.noise], ...settings, ...(isExact ? [] : [_("nearest setting in this page")])];
       panel.setRun(run, parts.join(" · "), isAnimated && !calm.matches);
     }
+    listClasses();
     startLine();
     if (state.noise && state.noise.length < DRAWS * mostDims()) state.noise = null;
     if (state.draws && state.draws.eps.length < DRAWS * mostDims()) state.draws = newDraws(state.draws.source);
@@ -88,6 +90,21 @@
     }
     encodePad();
     changed();
+  }
+
+  // The names of the classes in full, unless they are numbers, which stand on the planes.
+  function listClasses() {
+    const { names } = images[panels[0].run.content.images];
+    const isNamed = names.some((name) => !/^\d+$/.test(name));
+    find("classes").hidden = !isNamed;
+    find("classes").open = names.length <= MOST_OPEN;
+    find("classes-count").textContent = _("{n} classes", { n: names.length });
+    look ??= Look.read(root);
+    find("classes-names").replaceChildren(...(isNamed ? names : []).map((name, rank) => {
+      const dot = element("span", { class: "ex-dot" });
+      dot.style.background = look.color(rank, names.length);
+      return element("li", { title: name }, dot, name);
+    }));
   }
 
   function changed() {
@@ -195,7 +212,7 @@
     const set = images[panels[0].run.content.images];
     const alike = panels.filter((panel) => images[panel.run.content.images] === set).map((panel) => panel.view);
     if (!set.ranks) return [0, 1, 2, 3].filter((i) => i < set.pixels.length);
-    return Array.from({ length: set.count }, (_, rank) => {
+    return set.names.map((_, rank) => {
       const members = set.ranks.flatMap((value, i) => (value === rank ? [i] : []));
       const off = new Map(members.map((i) => [i, 0]));
       for (const { places, box } of alike) {
@@ -298,7 +315,7 @@
     const set = images[panel.run.content.images];
     const point = pointOf(panel);
     const found = point ? panel.view.nearest(point, count) : [];
-    return { images: found.map((i) => set.pixels[i]), nearest: found.map((i) => set.labels?.[i] ?? i), found };
+    return { images: found.map((i) => set.pixels[i]), nearest: found.map((i) => set.names[set.ranks?.[i]] ?? i), found };
   }
 
   function mostDims() {
@@ -603,6 +620,7 @@
     });
     const restyle = () => {
       look = null;
+      listClasses();
       if (state.tool === "draw") pad.paint((look = Look.read(root)), paintOnPad);
       schedule();
     };

@@ -21,7 +21,7 @@ from vae_jax.measure.latents import matching_rotation
 from vae_jax.measure.samples import decode_shrunk
 from vae_jax.measure.subsets import subset
 from vae_jax.models import MODEL_FIELDS, MODELS
-from vae_jax.report.page.sheets import sheet
+from vae_jax.report.page.sheets import classes, sheet
 from vae_jax.report.page.weights import Packed, encode_array, is_packable, pack, packed_size
 from vae_jax.training.runs import TrainedRun, dataset_of, load_dataset, load_run
 from vae_jax.workdir import is_trained, run_dir
@@ -195,10 +195,9 @@ def _images(dataset: Dataset) -> np.ndarray:
 
 
 def _pack_images(dataset: Dataset) -> dict[str, Any]:
-    """One PNG of all images, in rows, and their labels."""
+    """One PNG of all images, in rows, and their classes."""
     images = _images(dataset)
-    labels = dataset.test.labels
-    return sheet(images) | {"labels": None if labels is None else subset(labels, len(images)).astype(int).tolist()}
+    return sheet(images) | classes(dataset, len(images))
 
 
 def _align(runs: Sequence[TrainedRun], packed: Sequence[Packed]) -> None:

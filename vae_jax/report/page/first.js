@@ -6,6 +6,7 @@
   const data = JSON.parse(document.getElementById("first-data").textContent);
   const find = (name) => root.querySelector(`[data-fi="${name}"]`);
   const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
+  const LINE = 16; // pixels of the name of a class
   const MOVE = 250; // milliseconds in which codes move to those of another weight
   let look = null;
   const looks = () => (look ??= Look.read(root));
@@ -67,12 +68,12 @@
     });
   }
 
-  function startPlane({ steps, box, side, draws, labels, count, dims, seed, start }) {
+  function startPlane({ steps, box, side, draws, labels, names: byLabel, count, dims, seed, start }) {
     const [x0, y0, x1, y1] = box;
     const bounds = { x: (x0 + x1) / 2, y: (y0 + y1) / 2, halfX: (x1 - x0) / 2, halfY: (y1 - y0) / 2 };
     const canvas = find("plane"), slider = find("slider");
     const picture = new Plane.Picture(canvas);
-    const classes = labels ? [...new Set(labels)].sort((a, b) => a - b) : [];
+    const { ranks, names } = Digits.classes(labels, byLabel);
     const read = steps.map(({ places, posteriors }) => ({
       places: Network.floats(places), posteriors: Network.floats(posteriors),
     }));
@@ -134,7 +135,7 @@
 
     function paintCodes(context) {
       const { places, posteriors } = shown;
-      const color = (n) => looks().color(labels ? classes.indexOf(labels[n]) : 0, classes.length);
+      const color = (n) => looks().color(ranks ? ranks[n] : 0, names.length);
       const radius = picture.width < 300 ? 1.6 : 2.1;
       context.globalAlpha = 0.75;
       for (let n = 0; n < count; n++) {
@@ -157,23 +158,32 @@
       context.globalAlpha = 1;
     }
 
-    // The number of each class at the median of its codes, so that colour alone says nothing.
+    // The name of each class at the median of its codes, so that colour alone says nothing. A word covers no other: it is
+    // moved by up to two lines, or left out.
     function paintClasses(context) {
       context.font = `700 14px ${looks().font}`;
       context.textAlign = "center";
       context.textBaseline = "middle";
       context.lineJoin = "round";
-      classes.forEach((label, rank) => {
+      const taken = [];
+      names.forEach((name, rank) => {
         const middle = [0, 1].map((axis) => {
-          const values = labels.flatMap((each, n) => (each === label ? [shown.places[2 * n + axis]] : [])).sort((a, b) => a - b);
+          const values = ranks.flatMap((each, n) => (each === rank ? [shown.places[2 * n + axis]] : [])).sort((a, b) => a - b);
           return values[values.length >> 1];
         });
-        const [x, y] = picture.toPixel(middle);
+        const [at, height] = picture.toPixel(middle);
+        const text = Digits.short(name, picture.width < 300 ? 8 : 14);
+        const half = context.measureText(text).width / 2 + 2;
+        const x = Math.max(half, Math.min(picture.width - half, at));
+        const isFree = (y) => !taken.some(([u, v, other]) => Math.abs(u - x) < half + other && Math.abs(v - y) < LINE);
+        const y = text.length > 2 ? [0, 1, -1, 2, -2].map((n) => height + n * LINE).find(isFree) : height;
+        if (y === undefined) return;
+        taken.push([x, y, half]);
         context.strokeStyle = looks().ground;
         context.lineWidth = 4;
-        context.strokeText(`${label}`, x, y);
-        context.fillStyle = looks().color(rank, classes.length);
-        context.fillText(`${label}`, x, y);
+        context.strokeText(text, x, y);
+        context.fillStyle = looks().color(rank, names.length);
+        context.fillText(text, x, y);
       });
     }
 
@@ -236,6 +246,7 @@
       const { left, top } = canvas.getBoundingClientRect();
       moveTo(picture.toPlace([event.clientX - left, event.clientY - top]));
     };
+    canvas.title = names.some((name) => name.length > 2) ? names.join(", ") : "";
     canvas.addEventListener("pointerdown", place);
     canvas.addEventListener("pointermove", place);
     canvas.addEventListener("keydown", (event) => {

@@ -264,8 +264,9 @@ const Panel = (() => {
       const count = this.near.clientWidth < 150 ? 4 : 6;
       const { images, nearest } = scene.near(this, count);
       this.tiles.paintGrid(this.near, images, count, 1, look);
+      this.near.title = nearest.join(", ");
       this.near.setAttribute("aria-label", _("{model}: the nearest test {images}, {labels}", {
-        model: this.title, labels: nearest.join(", "),
+        model: this.title, labels: this.near.title,
       }));
       const { tiles, columns } = this.grids;
       const narrow = this.grid.clientWidth < 260 && columns > 6;

@@ -18,7 +18,7 @@ from vae_jax.measure.latents import matching_rotation
 from vae_jax.measure.samples import principal_axes
 from vae_jax.measure.subsets import subset
 from vae_jax.models import MODELS
-from vae_jax.report.page.sheets import sheet
+from vae_jax.report.page.sheets import classes, sheet
 from vae_jax.report.page.weights import encode_array
 from vae_jax.training.runs import Codes, TrainedRun, dataset_of, load_run
 from vae_jax.workdir import run_dir
@@ -116,11 +116,10 @@ def build(results: Results, trained: Sequence[Config], workdir: Path, data_dir: 
          "inside": inside(place, box), **_numbers(results, run.config), **_decoded(run, plane, eps, box)}
         for weight, run, plane, each, place in zip(path, runs, seen, codes, places, strict=True)
     ]  # fmt: skip
-    labels = dataset.test.labels
     return {
         "dims": runs[0].config.latent_dim, "seed": runs[0].config.seed, "start": start, "box": box, "side": SIDE,
         "draws": (eps @ seen[0].basis).tolist(), "steps": steps, "count": len(images),
-        "labels": None if labels is None else subset(labels, CODES).astype(int).tolist(),
+        **classes(dataset, CODES),
     }  # fmt: skip
 
 

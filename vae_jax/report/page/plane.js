@@ -4,6 +4,8 @@
 const Plane = (() => {
   const TAU = 2 * Math.PI;
   const LENS = 130; // pixels of the side of a lens, at most
+  const SHORT = 6, LONG = 12; // characters of the name of a class, on a small plane and on a large one
+  const REPEATS = 3; // of a name of more than two characters
 
   // Near Paul Tol's "muted" scheme, which colour-blind readers can tell apart, at 3 : 1 on either ground.
   const CLASS_COLORS = {
@@ -291,8 +293,8 @@ const Plane = (() => {
       }
     }
 
-    paintCodes(context, look, places, { ranks, labels, count: classes }) {
-      const count = places.length / 2;
+    paintCodes(context, look, places, { ranks, names }) {
+      const count = places.length / 2, classes = names.length;
       const size = this.width < 260 ? 1.5 : 2.1;
       context.globalAlpha = look.dotAlpha;
       for (let i = 0; i < count; i++) {
@@ -304,25 +306,30 @@ const Plane = (() => {
       }
       context.globalAlpha = 1;
       if (!ranks) return;
-      // The class numbers of codes that have room for one, so that classes survive grey print and colour blindness.
+      // The classes of codes that have room for the name, so that classes survive grey print and colour blindness.
       const radius = this.width < 260 ? 6 : 7.5;
-      const taken = [];
+      const taken = [], named = names.map(() => 0);
       const most = this.width < 260 ? 40 : 110;
       context.font = `600 ${1.35 * radius}px ${look.font}`;
+      const texts = names.map((name) => Digits.short(name, this.width < 260 ? SHORT : LONG));
+      const halves = texts.map((text) => Math.max(radius, context.measureText(text).width / 2 + 0.45 * radius));
       context.textAlign = "center";
       context.textBaseline = "middle";
       for (let i = 0; i < count && taken.length < most; i++) {
         const [x, y] = this.toPixel([places[2 * i], places[2 * i + 1]]);
-        if (x < radius || y < radius || x > this.width - radius || y > this.height - radius) continue;
-        if (taken.some(([u, v]) => Math.abs(u - x) < 2.6 * radius && Math.abs(v - y) < 2.6 * radius)) continue;
-        taken.push([x, y]);
+        const text = texts[ranks[i]], half = halves[ranks[i]];
+        if (x < half || y < radius || x > this.width - half || y > this.height - radius) continue;
+        if (taken.some(([u, v, other]) => Math.abs(u - x) < 1.3 * (half + other) && Math.abs(v - y) < 2.6 * radius)) continue;
+        if (text.length > 2 && named[ranks[i]]++ >= REPEATS) continue; // words would cover the codes
+        taken.push([x, y, half]);
         context.globalAlpha = look.dotAlpha < 0.5 ? 0.55 : 1;
         context.fillStyle = look.color(ranks[i], classes);
         context.beginPath();
-        context.arc(x, y, radius, 0, TAU);
+        context.arc(x - half + radius, y, radius, TAU / 4, -TAU / 4);
+        context.arc(x + half - radius, y, radius, -TAU / 4, TAU / 4);
         context.fill();
         context.fillStyle = look.onColor;
-        context.fillText(`${labels[i]}`, x, y + 0.5);
+        context.fillText(text, x, y + 0.5);
       }
       context.globalAlpha = 1;
     }

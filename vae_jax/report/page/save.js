@@ -35,17 +35,22 @@ const Save = (() => {
     canvas.toBlob((blob) => download(name, blob));
   }
 
-  // The codes of the test images in each run: its name, the image's number and label, means and log-variances.
+  // A name from outside as a cell, quoted; a spreadsheet would run one that begins as a formula.
+  function cell(name) {
+    return `"${name.replace(/^(?=[=+@-])/, "'").replaceAll('"', '""')}"`;
+  }
+
+  // The codes of the test images in each run: its name, the image's number, label and class, means and log-variances.
   function codes(runs, images, name) {
     const dims = Math.max(...runs.map((run) => run.latentDim));
     const columns = (word) => Array.from({ length: dims }, (_, i) => `${word}_${i + 1}`);
-    const rows = [["run", "image", "label", ...columns("mean"), ...columns("logvar")]];
+    const rows = [["run", "image", "label", "class", ...columns("mean"), ...columns("logvar")]];
     for (const run of runs) {
-      const { labels, pixels } = images[run.content.images];
+      const { labels, ranks, names, pixels } = images[run.content.images];
       const padded = (values) => Array.from({ length: dims }, (_, i) => values?.[i] ?? "");
       for (let n = 0; n < pixels.length; n++) {
         const { mean, logvar } = run.posterior(n);
-        rows.push([run.content.name, n, labels?.[n] ?? "", ...padded(mean), ...padded(logvar)]);
+        rows.push([run.content.name, n, labels?.[n] ?? "", ranks ? cell(names[ranks[n]]) : "", ...padded(mean), ...padded(logvar)]);
       }
     }
     download(name, new Blob([rows.map((row) => `${row.join(",")}\n`).join("")], { type: "text/csv" }));

@@ -1,4 +1,4 @@
-"""Many small images as one picture of the page, from which digits.js cuts them again."""
+"""Many small images as one picture of the page, from which digits.js cuts them again, and their classes."""
 
 import base64
 import io
@@ -7,6 +7,9 @@ from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
+
+from vae_jax.data import Dataset
+from vae_jax.measure.subsets import subset
 
 
 def sheet(images: np.ndarray, columns: int | None = None, kind: Literal["PNG", "WEBP"] = "PNG") -> dict[str, Any]:
@@ -35,3 +38,11 @@ def sheet(images: np.ndarray, columns: int | None = None, kind: Literal["PNG", "
         "columns": columns,
         "shape": [height, width, *channels],
     }
+
+
+def classes(dataset: Dataset, count: int) -> dict[str, Any]:
+    """The labels of `count` test images, those of `subset`, and the names of their classes by label; None without."""
+    if dataset.test.labels is None:
+        return {"labels": None, "names": None}
+    labels, names = subset(dataset.test.labels, count).tolist(), dataset.classes
+    return {"labels": labels, "names": {label: names[label] for label in sorted(set(labels))}}

@@ -79,7 +79,7 @@
     picture.setBox(view.box);
     const set = images[content.images];
     const grey = { ...look, dotAlpha: 0.35, color: () => look.quiet };
-    picture.paintBase(look.theme, grey, view.places, { ranks: null, isLine: dims === 1 }, null);
+    picture.paintBase(look.theme, grey, view.places, { ranks: null, names: [], isLine: dims === 1 }, null);
     picture.begin();
     const last = progress(DRAWS - 1, now);
     picture.paintEllipse(look, view.ellipse(posterior));
