@@ -34,7 +34,7 @@ class Dataset(NamedTuple):
     validation: Split
     test: Split
     provenance: dict[str, Any]
-    """JSON-ready: name, source, version, digests of pixels, labels and factors, counts, names of classes and factors."""
+    """JSON-ready: name, source, version, digests of pixels, labels and factors, counts, class_names, factor_names."""
 
     @property
     def classes(self) -> dict[int, str]:
