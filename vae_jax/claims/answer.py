@@ -50,7 +50,7 @@ def answer(results: Results, verdicts: Sequence[Verdict], _: Translate = str.for
         Sentences and the rest; with one seed, numbers. None if no run is evaluated.
     """
     rows = _main_pair(verdicts)
-    found = of_ingredients(results, _) or of_weights(results, verdicts, _) or of_dimensions(results, _)
+    found = of_ingredients(results, _) or of_weights(results, _) or of_dimensions(results, _)
     if not found:
         found = Answer(_beside_baseline(rows, _), _rest(rows, _)) if rows else Answer(_alone(results, _))
     return Answer(*([_sentence(text) for text in part] for part in found))

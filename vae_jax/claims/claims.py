@@ -22,6 +22,7 @@ class Claim(NamedTuple):
     gain: str  # what the model then has, beside the baseline
     loss: str  # what it has if the opposite holds
     margin: float | None = None  # a smaller difference does not matter; None where `verdicts` computes it
+    of_plausible: bool = False  # nothing is said of a model most of whose reconstructions are implausible
 
 
 CLAIMS = (
@@ -51,7 +52,7 @@ CLAIMS = (
         "Points between codes are plausible images in the {model}, less so in the {baseline}",
         "midpoint_implausible_excess", "lower", "images between codes",
         "more plausible images between codes", "less plausible images between codes",
-        0.03,
+        0.03, of_plausible=True,
     ),
     Claim(
         "Similar images cluster in the codes of the {model}, more than in those of the {baseline}",

@@ -10,7 +10,7 @@ from vae_jax.claims.intervals import difference
 from vae_jax.claims.phrases import Moved, at_dims, certain, interval, listed, moved, phrase, with_interval
 from vae_jax.claims.results import Results, fields_by_model, grouped, setting_of
 from vae_jax.claims.summary import Translate, finite
-from vae_jax.claims.verdicts import NOT_JUDGED, ONE_SEED, Runs, Verdict
+from vae_jax.claims.verdicts import ONE_SEED, Runs, reconstructs
 from vae_jax.models import MODELS
 
 FEW = 3  # values that make a sweep
@@ -27,7 +27,7 @@ class Answer(NamedTuple):
 # KL weights.
 
 
-def of_weights(results: Results, verdicts: Sequence[Verdict], _: Translate) -> Answer | None:
+def of_weights(results: Results, _: Translate) -> Answer | None:
     """Says what a model gains and loses as its KL weight rises: from the smallest to 1, and from 1 to the largest.
 
     Where 1 is not between them, the middle weight takes its place. A weight at which a model does not reconstruct is
@@ -36,7 +36,7 @@ def of_weights(results: Results, verdicts: Sequence[Verdict], _: Translate) -> A
     main = main_model(results)
     if main is None or not set(fields_by_model(results.judged)[main]) <= {"kl_weight", "latent_dim"}:
         return None
-    weights = _by_weight(results, verdicts, main)
+    weights = _by_weight(results, main)
     if len(weights) < FEW:
         return None
     known = list(weights)
@@ -64,16 +64,14 @@ def of_weights(results: Results, verdicts: Sequence[Verdict], _: Translate) -> A
     return Answer(sentences, rest)
 
 
-def _by_weight(results: Results, verdicts: Sequence[Verdict], model: str) -> dict[float, Runs]:
+def _by_weight(results: Results, model: str) -> dict[float, Runs]:
     """The settings of a model that reconstruct, at its largest dimension, by their rising KL weight."""
-    bad = [row for row in verdicts if row.verdict == NOT_JUDGED and "midpoint" not in row.claim.measurement]
-    unjudged = {row.pair.model[0] for row in bad}
     dims = max(config.latent_dim for config in results.judged if config.model == model)
     runs = [c for c in results.judged if c.model == model and c.latent_dim == dims and c.uses("kl_weight")]
     return {
         group[0].kl_weight: group
         for group in sorted(grouped(runs, setting_of), key=lambda group: group[0].kl_weight)
-        if group[0] not in unjudged and finite(results.numbers(PRICE.measurement, group))
+        if reconstructs(results, group) and finite(results.numbers(PRICE.measurement, group))
     }
 
 

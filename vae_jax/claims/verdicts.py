@@ -34,7 +34,7 @@ SUPPORTED, CONTRADICTED, LEVEL, NOT_RESOLVED, NOT_JUDGED = VERDICTS = (
 ONE_SEED, MISSING_NUMBER = "one seed: no interval, no verdict", "a run has no finite number"  # why there is no verdict
 NO_ESTIMATE = Estimate(math.nan, math.nan, math.nan, 0)
 LEAST_GAIN = 0.5  # of the best model's gain over the mean training image, below which a model does not reconstruct
-MOST_REJECTED = 0.5  # share of reconstructions, above which nothing is said of midpoints
+MOST_REJECTED = 0.5  # share of reconstructions, above which nothing is said of what must be plausible
 
 Runs = list[Config]  # of one setting, one a seed
 Numbers = Sequence[float | None]  # of these runs, in the order of their seeds
@@ -190,7 +190,7 @@ def _row(results: Results, claim: Claim, pair: Pair, gains: dict[tuple[Any, ...]
         if share < LEAST_GAIN:
             note = f"the {title} does not reconstruct: it gains {100 * share:.0f} % of what the best gains"
             return row._replace(verdict=NOT_JUDGED, note=note)
-        if claim.measurement.startswith("midpoint") and rejected > MOST_REJECTED:
+        if claim.of_plausible and rejected > MOST_REJECTED:
             note = f"{100 * rejected:.0f} % of the {title}’s reconstructions are implausible"
             return row._replace(verdict=NOT_JUDGED, note=note)
     return row
@@ -219,6 +219,11 @@ def _margin(results: Results, claim: Claim, pair: Pair) -> float:
     if claim is PRICE:
         return OF_GAIN * _gain(results, pair.baseline)
     return RELATIVE * abs(sum(map(_mean, pair.numbers(results, claim.measurement))) / 2)
+
+
+def reconstructs(results: Results, runs: Runs) -> bool:
+    """Whether a setting gains enough nats over the mean training image for verdicts on it, or that is unknown."""
+    return _gains(results).get(setting_of(runs[0]), 1.0) >= LEAST_GAIN
 
 
 def _gains(results: Results) -> dict[tuple[Any, ...], float]:
