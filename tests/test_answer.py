@@ -112,6 +112,17 @@ def test_kl_weights_say_what_is_gained_and_lost_between_which():
     assert alone[1] == "One seed: no interval, no verdict."
 
 
+def test_a_weight_at_which_a_model_does_not_reconstruct_is_left_out():
+    values = {0.5: 80.0, 1.0: 85.0, 2.0: 90.0, 4.0: 145.0}  # of which the last gains 5 of 70 nats
+    runs = [
+        (Config(latent_dim=16, kl_weight=weight), {"test_distortion": value, "mean_image_distortion": 150.0})
+        for weight, value in values.items()
+    ]
+    first, second = sentences(swept(runs=runs))
+    assert "KL weight 1 instead of 0.5" in first
+    assert second.startswith("From 1 to 2, it brings")
+
+
 def dimensions(**distortions):
     return swept(runs=[
         (Config(model=model, latent_dim=dims), {"test_distortion": value})
