@@ -97,7 +97,6 @@
     const { names } = images[panels[0].run.content.images];
     const isNamed = names.some((name) => !/^\d+$/.test(name));
     find("classes").hidden = !isNamed;
-    find("classes").open = names.length <= MOST_OPEN;
     find("classes-count").textContent = _("{n} classes", { n: names.length });
     look ??= Look.read(root);
     find("classes-names").replaceChildren(...(isNamed ? names : []).map((name, rank) => {
@@ -649,6 +648,7 @@
     find("shade-box").hidden = !runs.some(({ content }) => content.plausibility);
     writeNotes();
     listenToControls();
+    find("classes").open = images.every(({ names }) => names.length <= MOST_OPEN);
     showRuns(false);
     restore();
     root.dataset.ready = "";
