@@ -176,6 +176,9 @@ def test_folders_that_are_no_data_set(tmp_path, monkeypatch):
     assert f"test has the class 'ring', unlike {tmp_path}/train; give both the same classes" in error(tmp_path)
     save(tmp_path / "train" / "ring", GREY[:4])
     assert "train has pictures (0.png) beside folders of pictures (ring/); put all into" in error(tmp_path)
+    bits = load(save(tmp_path / "bits", GREY // 128))
+    assert in_any_order([*bits.train.images, *bits.test.images]) == in_any_order(GREY // 128 * np.uint8(255))
+    assert bits.provenance["content"].startswith("picture files; 0 and 1 made black and white")
     dark = save(tmp_path / "dark", GREY // 16)
     assert error(dark) == f"{dark} has pixels up to 15 of 255, too dark to train on; make what is white 255"
     monkeypatch.setattr("vae_jax.data.pictures._MOST_PIXELS", 35)

@@ -29,6 +29,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from tensorflow_datasets.core.download.checksums import UrlInfo
 from tensorflow_datasets.core.utils import Size
+from tensorflow_datasets.image_classification import mnist
 from tensorflow_datasets.image_classification.mnist import MNIST
 from test_data_idx import NAMES, idx_bytes
 from test_instruments import made_up
@@ -364,13 +365,15 @@ def prepare(folder):
     """Prepares a small MNIST, whose checksums TFDS is patched to accept."""
     numbers, infos = np.random.default_rng(0), {}
     for name in NAMES:
-        shape = (40 if name.startswith("train") else 10, *((28, 28) if "images" in name else ()))
-        content = gzip.compress(idx_bytes(numbers.integers(0, 10, shape)))
+        most, shape = (256, (28, 28)) if "images" in name else (10, ())
+        content = gzip.compress(idx_bytes(numbers.integers(0, most, (40 if name.startswith("train") else 10, *shape))))
         (folder / f"{name}.gz").write_bytes(content)
         info = UrlInfo(Size(len(content)), hashlib.sha256(content).hexdigest(), f"{name}.gz")
         infos[f"{MNIST.URL}{name}.gz"] = info
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(MNIST, "url_infos", infos)
+        patch.setattr(mnist, "_TRAIN_EXAMPLES", 40)
+        patch.setattr(mnist, "_TEST_EXAMPLES", 10)
         preparation.prepare("mnist", data_dir=folder, from_dir=folder)
     return data.load("mnist", data_dir=folder)
 
@@ -387,6 +390,17 @@ def prepared_set(folder, tiny):
 
     prepare(folder)
     next(folder.rglob(tfds._CACHE_NAME)).unlink()
+    return Format(folder, "mnist/*/*", read)
+
+
+def any_prepared_set(folder, tiny):
+    prepare(folder)
+    next(folder.rglob(tfds._CACHE_NAME)).unlink()
+
+    def read(folder):
+        for split in data.load("tfds:mnist", data_dir=folder, channels="grey")[1:4]:
+            assert (split.images.dtype, split.images.ndim) == (np.uint8, 3)
+
     return Format(folder, "mnist/*/*", read)
 
 
@@ -446,8 +460,8 @@ def checkpoint_files(folder, tiny):
 
 FORMATS = [
     config_json, metrics_jsonl, timing_jsonl, params_safetensors, checkpoint_files, experiment_json, evaluation_json,
-    lock_json, figure_png, idx_files, npz_file, pictures, csv_file, prepared_set, cache_of_a_prepared_set,
-    judge_safetensors,
+    lock_json, figure_png, idx_files, npz_file, pictures, csv_file, prepared_set, any_prepared_set,
+    cache_of_a_prepared_set, judge_safetensors,
 ]  # fmt: skip
 
 

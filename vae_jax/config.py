@@ -31,13 +31,13 @@ class Config:
     dataset: str = declare("mnist_5k", "mnist_5k, mnist, fashion_mnist, kmnist, binarized_mnist, shapes (of known "
                            "factors), images:DIR (PNG, JPEG or WebP, in a folder for each class), idx:DIR (four IDX "
                            "files), npz:FILE or npy:FILE (NumPy arrays), csv:FILE (an image a line) or parquet:FILE "
-                           "(as Hugging Face writes it)")
+                           "(as Hugging Face writes it), tfds:NAME (prepared by tensorflow-datasets)")
     validation_fraction: float = declare(
         1 / 12, "share of the training images held out for validation; 0 holds out none", bounds=(0.0, 0.9))
     pixel_max: float = declare(
         0.0, "what is white in the pixels of arrays, as of idx:DIR or npz:FILE; 0 for what their type says, 255 in "
         "integers and 1 in floats, or for black and white where integers have two values", bounds=(0.0, 1e9),
-        used=lambda config: ":" in config.dataset and not config.dataset.startswith(("images:", "parquet:")))
+        used=lambda config: ":" in config.dataset and not config.dataset.startswith(("images:", "parquet:", "tfds:")))
     image_size: int = declare(
         0, "height and width of the images: crops each to its central square, and resamples that by area; 0 keeps them "
         "as they are", bounds=(0, 4096), unit="pixels")

@@ -103,7 +103,7 @@ def load(
         prefix, _, path = name.partition(":")
         if pixel_max and not Config(dataset=name).uses("pixel_max"):
             raise ConfigError(f"pixel_max is for arrays, not for pictures as {prefix}: reads them")
-        splits, origin = FORMATS[prefix][1](Path(os.path.expanduser(path)), wanted)
+        splits, origin = FORMATS[prefix][1](path, wanted, data_dir)
     splits, done = fit(splits, wanted)
     if done:
         content = [origin.get("content") or str(origin["source"]), *done]

@@ -43,7 +43,8 @@ def decode(place: str, pictures: Sequence[Picture], wanted: Wanted) -> tuple[np.
     """Decodes pictures to images of one size.
 
     Pictures are turned as their EXIF orientation says, what is transparent in them is shown over white, and 16 bits
-    become 8. Of an animation, the first frame is taken. All are in colour if one of them is.
+    become 8. Where all pixels are 0 or 1, these are black and white. Of an animation, the first frame is taken. All are
+    in colour if one of them is.
 
     Args:
         place: where the pictures are, in messages.
@@ -69,9 +70,10 @@ def decode(place: str, pictures: Sequence[Picture], wanted: Wanted) -> tuple[np.
         named = ", ".join(broken[:_MOST_NAMED])
         more = f", and {len(broken) - _MOST_NAMED} more" if len(broken) > _MOST_NAMED else ""
         raise DataError(f"{place} has {len(broken)} broken of {len(pictures)} pictures: {named}{more}; remove them")
+    if not wanted.image_size and max(int(image.max()) for image in images) == 1:
+        images, done = [image * np.uint8(255) for image in images], done | {"0 and 1 made black and white": None}
     if 0 < sum(image.ndim == 3 for image in images) < len(images):
-        images = [image if image.ndim == 3 else to_rgb(image) for image in images]
-        done[RGB] = None
+        images, done = [image if image.ndim == 3 else to_rgb(image) for image in images], done | {RGB: None}
     _check_alike(place, pictures, images)
     last = resampled(wanted.image_size)
     return np.stack(images), "; ".join(["picture files", *sorted(done, key=lambda text: (text == last, text))])

@@ -1,13 +1,18 @@
 """Prepares data sets of tensorflow-datasets (TFDS) without TensorFlow.
 
-The stock builders call TensorFlow to unpack files and to encode images. The builder here replaces only these steps, so
-that it writes the same data set: files, checksums, splits, features and order of images are TFDS' own.
+The stock builders call TensorFlow to read files and to encode images. They find a stand-in here that does only this, so
+that they write the same data set: files, checksums, splits, features and order of images are TFDS' own. A builder that
+calls TensorFlow for more cannot be prepared. Tried, with small files of the original formats, were mnist,
+fashion_mnist, kmnist, emnist, binarized_mnist, cifar10, cifar100, svhn_cropped, beans and binary_alpha_digits.
 """
 
+import contextlib
+import glob
 import hashlib
 import io
 import lzma
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,17 +21,20 @@ from typing import Any
 
 import numpy as np
 
-from vae_jax.data.sources import idx, tfds
+from vae_jax.data.sources import prepared, tfds
 from vae_jax.data.splits import DataError
+from vae_jax.fields import nearest
 
 _PROBE_SECONDS = 10.0
+_LONGEST = 600  # characters of an error of TFDS
+_WAY_OUT = f"prepare it where TensorFlow is: tfds build NAME --file_format={tfds.FILE_FORMAT}"
 
 
 def prepare(name: str, *, data_dir: Path | str | None = None, from_dir: Path | str | None = None) -> Path:
     """Prepares a data set, unless it already is prepared. A failed preparation leaves no data set behind.
 
     Args:
-        name: one of `tfds.NAMES`.
+        name: of a data set in TFDS, or NAME/CONFIG; its first config if there are several and none is named.
         data_dir: where tensorflow-datasets keeps its data sets; None for its default.
         from_dir: folder with the original files, plain or as .xz; None to download them.
 
@@ -34,59 +42,97 @@ def prepare(name: str, *, data_dir: Path | str | None = None, from_dir: Path | s
         The folder of the prepared data set.
 
     Raises:
-        DataError: a file is missing, cannot be downloaded, or does not have the checksum that TFDS registers; or
-            `data_dir` cannot be written, or has the data set in a format that needs TensorFlow.
+        DataError: TFDS has no such data set, or its builder needs TensorFlow; a file is missing, cannot be downloaded,
+            or does not have the checksum that TFDS registers; or `data_dir` cannot be written, or has the data set in a
+            format that needs TensorFlow.
     """
     if folder := tfds.find(name, data_dir):
         return folder
     with tempfile.TemporaryDirectory() as temporary, tfds.quiet():
         import tensorflow_datasets
 
-        stock = tensorflow_datasets.builder_cls(name)
-        if from_dir is None:
-            _check_reachable(next(iter(stock.url_infos)))
-        else:
+        stock, config = stock_builder(name)
+        if from_dir is not None:
             for info in stock.url_infos.values():
                 content = _original(Path(os.path.expanduser(from_dir), info.filename), info.size, info.checksum)
                 Path(temporary, info.filename).write_bytes(content)
-        config = tensorflow_datasets.download.DownloadConfig(manual_dir=temporary, try_download_gcs=False)
+        elif stock.url_infos:
+            _check_reachable(next(iter(stock.url_infos)))
+        extracted = Path(temporary, "extracted")
+        download = tensorflow_datasets.download.DownloadConfig(
+            manual_dir=temporary, extract_dir=extracted, try_download_gcs=False
+        )
         try:
-            builder = _builder_class(stock)(data_dir=tfds.standard_dir(data_dir), file_format=tfds.FILE_FORMAT)
-            builder.download_and_prepare(download_config=config)
+            with _without_tensorflow(stock):
+                kind = {"config": config} if config else {}
+                builder = stock(data_dir=tfds.standard_dir(data_dir), file_format=tfds.FILE_FORMAT, **kind)
+                prepared.image_name(name, builder.info.features)
+                builder.download_and_prepare(download_config=download)
+        except DataError:
+            raise
         except Exception as error:  # TFDS raises various errors, as for a full disk or a wrong checksum
             summary = " ".join(str(error).split()) or type(error).__name__
+            if len(summary) > _LONGEST:  # it begins with the example that cannot be encoded, and ends with the reason
+                summary = f"{summary[:50]}… {summary[-_LONGEST:]}"
             raise DataError(f"tensorflow-datasets cannot prepare {name}: {summary}") from error
-    folder = tfds.find(name, data_dir)
+    own_config = f"/{builder.builder_config.name}" if builder.builder_config else ""
+    folder = tfds.find(f"{builder.name}{own_config}", data_dir)
     if folder is None:
         raise DataError(f"{builder.data_dir} exists, but is not a prepared data set; delete it and prepare it again")
     return folder
 
 
-def _builder_class(stock: Any) -> Any:
-    """Derives a builder from the stock one that does not call TensorFlow."""
+def stock_builder(name: str) -> tuple[Any, str]:
+    """Returns the builder class of TFDS for NAME or NAME/CONFIG, and the name of the config, if one is given.
 
-    class Builder(stock, skip_registration=True):  # type: ignore[call-arg]  # mypy cannot know the base
-        name = stock.name
-        url_infos = stock.url_infos  # URLs and checksums, which TFDS would look for beside this module
+    Raises:
+        DataError: TFDS has no such data set.
+    """
+    import tensorflow_datasets
 
-        def _split_generators(self, dl_manager: Any) -> Any:
-            # TFDS would unpack the files with TensorFlow here.
-            download = dl_manager.download
-            return super()._split_generators(SimpleNamespace(download=download, download_and_extract=download))
+    name, _, config = name.partition("/")
+    known = tensorflow_datasets.list_builders(with_community_datasets=False)
+    if name not in known:
+        raise DataError(f"tensorflow-datasets has no data set {name!r}{nearest(name, known)}")
+    return tensorflow_datasets.builder_cls(name), config
 
-        def _generate_examples(
-            self, data_path: Path, label_path: Path | None = None, num_examples: int | None = None
-        ) -> Iterator[tuple[int, dict[str, Any]]]:
-            del num_examples  # the checksum already guarantees it
-            if label_path is None:
-                for i, image in enumerate(_read_amat(data_path)):
-                    yield i, {"image": _png(image)}
-            else:
-                images, labels = idx.read_array(data_path), idx.read_array(label_path)
-                for i, (image, label) in enumerate(zip(images, labels.tolist(), strict=True)):
-                    yield i, {"image": _png(image), "label": label}
 
-    return Builder
+class _Standin(SimpleNamespace):
+    """What stands in for a part of TensorFlow, and says what is missing."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"its builder calls TensorFlow ({name}); {_WAY_OUT}")
+
+
+def _open(path: Any, mode: str = "r") -> Any:
+    return open(path, mode)
+
+
+_FILES = _Standin(
+    GFile=_open, exists=os.path.exists, isdir=os.path.isdir, listdir=lambda path: sorted(os.listdir(path)),
+    glob=lambda pattern: sorted(glob.glob(os.fspath(pattern))),
+)  # fmt: skip
+_TENSORFLOW = _Standin(io=_Standin(gfile=_FILES), compat=_Standin(as_text=str))
+
+
+@contextlib.contextmanager
+def _without_tensorflow(stock: Any) -> Iterator[None]:
+    """Lets a builder find `_TENSORFLOW` for TensorFlow, and images be encoded by Pillow."""
+    from tensorflow_datasets.core.download import extractor
+    from tensorflow_datasets.core.features import image_feature
+
+    own = {base.__module__ for base in stock.__mro__ if not base.__module__.startswith("tensorflow_datasets.core")}
+    modules = [extractor, *(sys.modules[name] for name in sorted(own))]
+    changes: list[tuple[Any, str, Any]] = [(module, "tf", _TENSORFLOW) for module in modules if "tf" in vars(module)]
+    changes.append((image_feature._ImageEncoder, "_encode_image", _encode))
+    before = [getattr(place, name) for place, name, _ in changes]
+    try:
+        for place, name, value in changes:
+            setattr(place, name, value)
+        yield
+    finally:
+        for (place, name, _), value in zip(changes, before, strict=True):
+            setattr(place, name, value)
 
 
 def _original(path: Path, size: int, sha256: str) -> bytes:
@@ -124,19 +170,15 @@ def _check_reachable(url: str) -> None:
         )
 
 
-def _read_amat(path: Path) -> np.ndarray:
-    """Reads uint8[N, 28, 28] from a text file with 784 pixels per line, each 0 or 1."""
-    text = np.frombuffer(Path(path).read_bytes(), dtype=np.uint8)
-    width = 2 * 28 * 28  # bytes per line, because each pixel is followed by a space or newline
-    pixels = text[::2] - np.uint8(ord("0"))  # which wraps around, so that characters below "0" are large, too
-    if text.size == 0 or text.size % width or pixels.max() > 1:
-        raise DataError(f"{path} does not have 784 pixels, each 0 or 1, in every line; get the file again")
-    return pixels.reshape(-1, 28, 28)
+def _encode(encoder: Any, image: np.ndarray) -> bytes:
+    if encoder.encoding_format != "png":
+        raise ValueError(f"its builder encodes {encoder.encoding_format} with TensorFlow; {_WAY_OUT}")
+    return _png(image)
 
 
 def _png(image: np.ndarray) -> bytes:
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "png")
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(buffer, "png")
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Prepares a data set of tensorflow-datasets once, without TensorFlow, for `--dataset=NAME`.
+"""Prepares a data set of tensorflow-datasets once, without TensorFlow, for `--dataset=mnist` or `--dataset=tfds:NAME`.
 
 python -m vae_jax.data.prepare --dataset=mnist [--from_dir=DIR] [--data_dir=DIR]
 """
@@ -10,15 +10,16 @@ from collections.abc import Sequence
 from absl import flags
 
 from vae_jax import command
-from vae_jax.data.preparation import prepare
+from vae_jax.data.preparation import prepare, stock_builder
 from vae_jax.data.sources import tfds
-from vae_jax.fields import nearest
+from vae_jax.data.splits import DataError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit code, see `command.guard`."""
     values = flags.FlagValues()
-    flags.DEFINE_string("dataset", None, " | ".join(tfds.NAMES), values)
+    kinds = f"{', '.join(tfds.NAMES)}, or another image data set of tensorflow-datasets, as NAME or NAME/CONFIG"
+    flags.DEFINE_string("dataset", None, kinds, values)
     flags.DEFINE_string(
         "from_dir", None, "folder of the original files, or of their .xz; default: download them", values
     )
@@ -29,9 +30,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _prepare(values: flags.FlagValues, positional: list[str]) -> None:
     command.refuse(positional)
-    if values.dataset not in tfds.NAMES:
-        hint = nearest(values.dataset, tfds.NAMES) if values.dataset else ""
-        raise flags.Error(f"--dataset must be one of {', '.join(tfds.NAMES)}, not {values.dataset!r}{hint}")
+    if not values.dataset:
+        raise flags.Error(f"--dataset must name a data set of tensorflow-datasets, such as {tfds.NAMES[0]}")
+    try:
+        stock_builder(values.dataset)
+    except DataError as error:
+        raise flags.Error(str(error)) from error
     start = time.monotonic()
     already = tfds.find(values.dataset, values.data_dir) is not None
     folder = prepare(values.dataset, data_dir=values.data_dir, from_dir=values.from_dir)

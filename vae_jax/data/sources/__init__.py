@@ -4,6 +4,7 @@ A module here is imported with `vae_jax.data`, so it imports the libraries that 
 """
 
 import importlib
+import os
 import pkgutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,13 +14,14 @@ from vae_jax.data.splits import Source
 
 Read = Callable[[str, Path | str | None], Source]
 ReadFiles = Callable[[Path, Wanted], Source]
+ReadAny = Callable[[str, Wanted, Path | str | None], Source]
 
 NAMED: dict[str, Read] = {}
 """Published data sets: the function that reads one by its name and `data_dir`, where a library keeps it."""
 NOUNS: dict[str, str] = {}
 """What an image of a published data set shows, as a text calls it: an English noun that ends in s where it is many."""
-FORMATS: dict[str, tuple[str, ReadFiles]] = {}
-"""The user's own files, named PREFIX:PATH: the kind of path, and the function that reads what a Config wants."""
+FORMATS: dict[str, tuple[str, ReadAny]] = {}
+"""What is named PREFIX:PATH: the kind of path, and the function that reads what a Config wants of it."""
 
 
 def named(*names: str, noun: str = "image") -> Callable[[Read], Read]:
@@ -37,6 +39,16 @@ def files(prefix: str, kind: str) -> Callable[[ReadFiles], ReadFiles]:
     """Registers a function that reads the user's own files: `idx` and `DIR` for `idx:DIR`."""
 
     def register(read: ReadFiles) -> ReadFiles:
+        FORMATS[prefix] = kind, lambda path, wanted, data_dir: read(Path(os.path.expanduser(path)), wanted)
+        return read
+
+    return register
+
+
+def library(prefix: str, kind: str) -> Callable[[ReadAny], ReadAny]:
+    """Registers a function that reads what a library keeps in `data_dir`: `tfds` and `NAME` for `tfds:NAME`."""
+
+    def register(read: ReadAny) -> ReadAny:
         FORMATS[prefix] = kind, read
         return read
 

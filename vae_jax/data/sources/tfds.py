@@ -21,6 +21,7 @@ NAMES = ("mnist", "fashion_mnist", "kmnist", "binarized_mnist")
 # The only format that TFDS reads and writes without TensorFlow.
 FILE_FORMAT = "array_record"
 
+_ROLES = ("train", "validation", "test")
 _NUM_PIXELS = 28 * 28
 _CACHE_NAME = "vae_jax_decoded.safetensors"
 _CHUNK = 2000  # images per read; reading one by one takes five times as long
@@ -52,7 +53,7 @@ def read(name: str, data_dir: Path | str | None) -> Source:
             f"{name} is not prepared in {standard_dir(data_dir)}; prepare it once ({command}), or read four IDX files "
             f"(--dataset=idx:DIR{cut}), or take the 5,000 bundled digits (--dataset=mnist_5k{cut})"
         )
-    counts = count_images(folder)
+    counts = _count_standard(folder)
     has_labels = name != "binarized_mnist"
     rows = _cached_rows(folder, counts, has_labels)
     splits = {}
@@ -63,8 +64,13 @@ def read(name: str, data_dir: Path | str | None) -> Source:
     return splits, origin | ({} if has_labels else {"pixel_range": [0, 1]})
 
 
-def find(name: str, data_dir: Path | str | None) -> Path | None:
+def find(name: str, data_dir: Path | str | None, version: str = "") -> Path | None:
     """Finds the folder with the newest readable version of a prepared data set; None if none is prepared.
+
+    Args:
+        name: NAME, or NAME/CONFIG.
+        data_dir: where TFDS keeps data sets; None for its default.
+        version: the only one to look for, such as 3.0.1.
 
     Raises:
         DataError: the data set is prepared, but only in formats that need TensorFlow.
@@ -73,7 +79,7 @@ def find(name: str, data_dir: Path | str | None) -> Path | None:
     versions = [
         path.parent
         for path in (standard_dir(data_dir) / name).glob("*/dataset_info.json")
-        if re.fullmatch(r"\d+\.\d+\.\d+", path.parent.name)
+        if re.fullmatch(re.escape(version) or r"\d+\.\d+\.\d+", path.parent.name)
     ]
     versions.sort(key=lambda folder: [int(number) for number in folder.name.split(".")], reverse=True)
     for folder in versions:
@@ -88,17 +94,28 @@ def find(name: str, data_dir: Path | str | None) -> Path | None:
 
 
 def count_images(folder: Path) -> dict[str, int]:
-    """Counts the images in each split of a prepared data set: train, validation (if it has one), test.
+    """Counts the images in each split of a prepared data set: train, validation and test (if it has them), and others.
 
     Raises:
         DataError: the description in the folder is damaged.
     """
     try:
         counts = {split["name"]: sum(map(int, split["shardLengths"])) for split in _info(folder)["splits"]}
-        names = ("train", "validation", "test") if "validation" in counts else ("train", "test")
-        return {name: counts[name] for name in names}
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        return {name: counts[name] for name in sorted(counts, key=_by_role)}
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise DataError(f"{folder} is damaged (no count of images); delete it and prepare it again") from error
+
+
+def _by_role(split: str) -> tuple[int, str]:
+    return (_ROLES.index(split) if split in _ROLES else len(_ROLES)), split
+
+
+def _count_standard(folder: Path) -> dict[str, int]:
+    """Counts the images of the splits that a data set of `NAMES` has."""
+    counts = count_images(folder)
+    if not {"train", "test"} <= counts.keys() <= set(_ROLES):
+        raise DataError(f"{folder} is damaged (no count of images); delete it and prepare it again")
+    return counts
 
 
 @contextlib.contextmanager
