@@ -234,6 +234,14 @@ def test_noise_that_drowns_a_dimension_is_not_seen_in_mean_codes():
     assert whispered["mig_draws"] < 0.75
 
 
+def test_two_factors_in_a_dimension_have_a_gap_as_if_they_were_apart():
+    values = rng().integers(0, 2, (400, 2))
+    found = scores(np.stack([2 * values[:, 0] + values[:, 1], rng(1).normal(size=400)], axis=1), values)
+    assert found["mig"] > 0.95
+    assert found["modularity"] < 0.8
+    assert found["dci_disentanglement"] < 0.1
+
+
 def test_a_factor_in_two_dimensions_has_no_gap_though_each_follows_it_alone():
     found = scores(MANY[:, [0, 1, 2, 2]].astype(float))
     assert found["mig"] == pytest.approx(2 / 3)

@@ -52,11 +52,11 @@ MEASUREMENTS = {
         "The mutual information gap of mean codes that are rotated to their principal axes: what a rotation gives to "
         "a model whose axes are arbitrary, and takes from one whose axes are not.", _CHEN, error=TEST_IMAGES),
     "dci_disentanglement": Measurement("disentanglement", SHARE, "higher", "",
-        "1 for dimensions of which each helps random forests to predict one factor only, 0 for those that help with "
-        "all alike.", _EASTWOOD),
+        "How far each dimension helps random forests to predict one factor only: 1 if it does, 0 if it helps with all "
+        "alike.", _EASTWOOD),
     "dci_completeness": Measurement("completeness", SHARE, "higher", "",
-        "1 for factors of which each is predicted by random forests from one dimension, 0 for those that take all "
-        "dimensions alike.", _EASTWOOD),
+        "How far random forests predict each factor from one dimension only: 1 if they do, 0 if they take all alike.",
+        _EASTWOOD),
     "dci_informativeness": Measurement("informativeness", SHARE, "higher", "",
         "Share of test images whose factor random forests predict from all dimensions; mean over factors.", _EASTWOOD),
     "sap": Measurement("separated attribute predictability", SHARE, "higher", "",
@@ -68,7 +68,8 @@ MEASUREMENTS = {
         "best dimension for each factor is enough, whatever others say of it.",
         "Kim & Mnih 2018, Disentangling by Factorising"),
     "modularity": Measurement("modularity", SHARE, "higher", "",
-        "1 for dimensions of which each knows of one factor only; mean over dimensions, also those that know little.",
+        "How far each dimension knows of one factor only, 1 if it does; mean over dimensions, also those that know "
+        "little.",
         "Ridgeway & Mozer 2018, Learning Deep Disentangled Embeddings with the F-Statistic Loss"),
 }  # fmt: skip
 
