@@ -190,6 +190,16 @@ def test_texts_number_alike_in_all_splits(path):
     assert found.test.labels.tolist() == [2] * 8
 
 
+def assert_factors(dataset, expected):
+    """Each image of `IMAGES` has its factors, whichever split it is in."""
+    found = {
+        image.tobytes(): row.tolist()
+        for split in (dataset.train, dataset.test)
+        for image, row in zip(split.images, split.factors, strict=True)
+    }
+    assert found == {image.tobytes(): row for image, row in zip(IMAGES, np.asarray(expected).tolist(), strict=True)}
+
+
 def test_names_of_medmnist_and_dsprites(path):
     parts = {"train": slice(0, 10), "val": slice(10, 14), "test": slice(14, 20)}
     images = {f"{name}_images": IMAGES[part] for name, part in parts.items()}
@@ -202,6 +212,55 @@ def test_names_of_medmnist_and_dsprites(path):
     assert np.bincount(sprites.train.labels).tolist() == [4] * 4
     assert sprites.provenance["content"].endswith("; classes are the shapes; 1 image in 5 split off for testing")
     assert sprites.provenance["unused"] == ["latents_names"]
+    # All images have one colour, which is no factor.
+    assert sprites.provenance["factor_names"] == ["shape", "scale", "orientation", "posX", "posY"]
+    assert_factors(sprites, factors[:, 1:])
+    own = load(path, imgs=IMAGES, latents_classes=factors, factors=factors[:, 1:2])  # its own go before
+    assert own.provenance["factor_names"] == ["factor 1"]
+
+
+def test_factors_are_numbered_by_their_values(path):
+    sizes, places = np.arange(20) % 3, np.arange(20) // 7
+    factors = np.stack([[0.5, 2, 8.25]] * 20)[np.arange(20), sizes], np.full(20, 3.5), np.array([-9, 1, 4])[places]
+    names = np.array(["size", "hue", "x"])
+    dataset = load(path, **WHOLE, factors=np.stack(factors, axis=1), factor_names=names)
+    expected = np.stack([sizes, places], axis=1)
+    assert_factors(dataset, expected)
+    assert dataset.train.factors.dtype == np.int32
+    provenance = dataset.provenance
+    assert provenance["factor_names"] == ["size", "x"]  # all images have one hue
+    assert dataset.describe().endswith("1 channel, 4 classes, 2 factors: size, x (" + provenance["content"] + ")")
+    digest = np.concatenate([dataset.train.factors, dataset.test.factors]).astype("<i4").tobytes()
+    assert provenance["factors_sha256"] == hashlib.sha256(digest).hexdigest()
+    plain = load(path, **WHOLE).provenance
+    assert {name: value for name, value in provenance.items() if "factor" not in name} == plain
+    # Without labels, without names, and with names as bytes.
+    unlabelled = load(path, images=IMAGES, factors=expected)
+    assert_factors(unlabelled, expected)
+    assert unlabelled.provenance["factor_names"] == ["factor 1", "factor 2"]
+    named = load(path, images=IMAGES, factors=expected, factor_names=names[:2].astype(bytes))
+    assert named.provenance["factor_names"] == ["size", "hue"]
+    assert "unused" not in named.provenance
+
+
+def test_a_continuous_factor_is_cut_into_values_of_equal_shares(path):
+    images = np.arange(200, dtype=np.uint8).reshape(200, 1, 1)
+    angles = RANDOM.permutation(200) / 7.0
+    dataset = load(path, images=images, factors=np.stack([angles, np.arange(200)], 1), factor_names=["angle", "id"])
+    note = "; angle, id cut into 20 values; 1 image in 5 split off for testing"  # NumPy has made both floats
+    assert dataset.provenance["content"].endswith(note)
+    ranks = np.argsort(np.argsort(angles))
+    np.testing.assert_array_equal(dataset.test.factors[:, 0], ranks[dataset.test.images.ravel()] // 10)
+    whole = load(path, images=images, factors=np.arange(200)[:, None])  # integers may be names of things, and stay
+    np.testing.assert_array_equal(whole.test.factors[:, 0], whole.test.images.ravel())
+
+
+def test_factors_that_say_nothing_are_not_used(path):
+    constant = load(path, **WHOLE, factors=np.ones((20, 2)), factor_names=["a", "b"])
+    assert constant.train.factors is constant.test.factors is None
+    assert constant.provenance["unused"] == ["factor_names", "factors"]
+    assert load(path, **KERAS, factors=np.eye(20)).provenance["unused"] == ["factors"]  # images are in two arrays
+    assert load(path, **WHOLE, factor_names=["a"]).provenance["unused"] == ["factor_names"]
 
 
 def test_arrays_without_names(path, tmp_path):
@@ -300,6 +359,14 @@ WRONG = {
     "huge labels": ("labels", LABELS + 2**62, f"has labels from {2**62} to {2**62 + 3}; "),
     "labels beyond int64": ("labels", LABELS.astype(np.uint64) + np.uint64(2**63), f"to {2**63 + 3}; "),
     "no labels": ("labels", LABELS[:0], "is empty: "),
+    "flat factors": (
+        "factors",
+        LABELS,
+        "has int64 elements of shape 20; factors must be integers or floats of shape N",
+    ),
+    "factors in words": ("factors", LABELS.astype(str)[:, None], "has text of shape 20 x 1; factors must be "),
+    "too few factors": ("factors", LABELS[1:, None], "has 19 rows for 20 images; give each image a row"),
+    "infinite factors": ("factors", np.full((20, 1), np.inf), "has numbers that are not finite; replace them"),
 }
 
 
@@ -309,6 +376,15 @@ def test_a_wrong_array_is_described(wrong, path):
     message = error(path, **WHOLE | {name: array})
     assert f"{name} in {path} " in message
     assert expected in message
+
+
+def test_wrong_names_of_factors(path):
+    factors = np.stack([LABELS, LABELS // 2], axis=1)
+    few = error(path, **WHOLE, factors=factors, factor_names=["x"])
+    assert few == f"factors in {path} has 2 columns and 1 names; give each column a name"
+    for wrong in (["x", "x"], [["x", "y"]], [1, 2]):
+        message = error(path, **WHOLE, factors=factors, factor_names=wrong)
+        assert message == f"factor_names in {path} must be different texts of shape K; save them as such"
 
 
 def test_pickled_objects_are_never_loaded(path, tmp_path):

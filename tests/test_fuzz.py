@@ -329,7 +329,8 @@ def npz_file(folder, tiny):
 
     numbers = np.random.default_rng(0)
     labels = numbers.integers(0, 10, 18)
-    np.savez_compressed(folder / "digits.npz", images=numbers.random((18, 5, 4), np.float32), labels=labels)
+    images, factors = numbers.random((18, 5, 4), np.float32), np.stack([labels, labels / 3], axis=1)
+    np.savez_compressed(folder / "digits.npz", images=images, labels=labels, factors=factors, factor_names=["a", "b"])
     return Format(folder, "digits.npz", read)
 
 

@@ -410,6 +410,7 @@ def changed(dataset, **changes):
     [
         ({"sha256": "0"}, "pixels"),
         ({"labels_sha256": "0"}, "labels"),
+        ({"factors_sha256": "0"}, "factors"),
         ({"counts": {"train": 1, "validation": 1, "test": 1}}, "splits"),
     ],
 )

@@ -188,6 +188,12 @@ def test_a_config_reads_back_with_the_identity_of_its_data(tmp_path):
     write_config(tmp_path, EXPERIMENT.base, IDENTITY)
     assert read_config(tmp_path) == EXPERIMENT.base
     assert read_identity(tmp_path) == IDENTITY
+    # The file of a run whose images have no factors does not name them.
+    assert json.loads((tmp_path / "config.json").read_text())["data"] == {
+        "sha256": "12ab", "labels_sha256": None, "counts": {"train": 10, "validation": 0, "test": 2},
+    }  # fmt: skip
+    write_config(tmp_path, EXPERIMENT.base, IDENTITY._replace(factors_sha256="f"))
+    assert read_identity(tmp_path).factors_sha256 == "f"
 
 
 @pytest.mark.parametrize("data", [None, {}, {"sha256": "1"}, {"beta": 1}, [1, 2, 3]])

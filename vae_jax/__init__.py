@@ -112,7 +112,8 @@ def load_data(
         **arrays: `images`, `labels`, `test_images` and `test_labels`, as `train` takes them.
 
     Returns:
-        The data set: each split has `images`, uint8[N, H, W], and `labels`, int32[N] or None.
+        The data set: each split has `images`, uint8[N, H, W], `labels`, int32[N] or None, and `factors`, int32[N, K] or
+        None: the values, counted from 0, of what each image was generated from.
 
     Raises:
         ConfigError: there is no data set of this name, or neither a name nor images, or both.

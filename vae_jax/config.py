@@ -28,9 +28,10 @@ class Config:
 
     # fmt: off
     # The data.
-    dataset: str = declare("mnist_5k", "mnist_5k, mnist, fashion_mnist, kmnist, binarized_mnist, images:DIR (PNG, "
-                           "JPEG or WebP, in a folder for each class), idx:DIR (four IDX files), npz:FILE or npy:FILE "
-                           "(NumPy arrays), csv:FILE (an image a line) or parquet:FILE (as Hugging Face writes it)")
+    dataset: str = declare("mnist_5k", "mnist_5k, mnist, fashion_mnist, kmnist, binarized_mnist, shapes (of known "
+                           "factors), images:DIR (PNG, JPEG or WebP, in a folder for each class), idx:DIR (four IDX "
+                           "files), npz:FILE or npy:FILE (NumPy arrays), csv:FILE (an image a line) or parquet:FILE "
+                           "(as Hugging Face writes it)")
     validation_fraction: float = declare(
         1 / 12, "share of the training images held out for validation; 0 holds out none", bounds=(0.0, 0.9))
     pixel_max: float = declare(
@@ -42,7 +43,7 @@ class Config:
         "as they are", bounds=(0, 4096), unit="pixels")
     channels: str = declare(
         "", "grey makes images in colour grey (luma of Rec. 601); without it they are refused", choices=("", "grey"),
-        used=lambda config: ":" in config.dataset)
+        used=lambda config: ":" in config.dataset or config.dataset == "shapes")
     binarization: str = declare(
         "none", "keeps pixels as they are, cuts them at 1/2, or redraws them at each step with the grey value as "
         "probability", choices=("none", "threshold", "dynamic"))

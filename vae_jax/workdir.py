@@ -29,13 +29,18 @@ TRAINED_FILES = ("config.json", "metrics.jsonl", "params.safetensors")  # the la
 
 
 class DataIdentity(NamedTuple):
-    """What identifies the images and labels a run was trained on, and how they were split."""
+    """What identifies the images, labels and factors a run is trained and measured on, and how they were split."""
 
     sha256: str
     """SHA-256 of all pixels."""
     labels_sha256: str | None
     counts: dict[str, int]
     """Images per split."""
+    factors_sha256: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the parts by name, JSON-ready; factors are absent where there are none."""
+        return {name: part for name, part in self._asdict().items() if name != "factors_sha256" or part is not None}
 
 
 class Picture(NamedTuple):
@@ -68,7 +73,7 @@ def _is_file(path: Path) -> bool:
 
 def write_config(run: Path, config: Config, identity: DataIdentity) -> None:
     """Writes config.json: the Config, and the identity of the data set it is trained on."""
-    write_json(run / "config.json", {"config": config.to_dict(), "data": identity._asdict()})
+    write_json(run / "config.json", {"config": config.to_dict(), "data": identity.to_dict()})
 
 
 def read_config(run: Path) -> Config:

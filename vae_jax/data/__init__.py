@@ -77,8 +77,8 @@ def load(
         given: the arrays of `array:`.
 
     Returns:
-        The data set. The digests in its provenance, `sha256` of the pixels and `labels_sha256` of the labels (None
-        without labels), do not depend on the validation split.
+        The data set. The digests in its provenance, `sha256` of the pixels, `labels_sha256` of the labels (None
+        without labels) and `factors_sha256` (absent without factors), do not depend on the validation split.
 
     Raises:
         ConfigError: an unknown name, a number out of bounds, or `pixel_max` of a published data set.
@@ -140,11 +140,13 @@ def _check_usable(name: str, splits: dict[str, Split], num_images: int) -> None:
 
 
 def _digests(splits: list[Split]) -> dict[str, str | None]:
-    """Computes SHA-256 of the pixels (uint8) and labels (little-endian int32) of all splits."""
-    images, labels = hashlib.sha256(), hashlib.sha256()
+    """Computes SHA-256 of the pixels (uint8), and of labels and factors (little-endian int32), of all splits."""
+    images, labels, factors = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
     for split in splits:
         images.update(np.ascontiguousarray(split.images, np.uint8).data)
-        if split.labels is not None:
-            labels.update(np.ascontiguousarray(split.labels, "<i4").data)
-    has_labels = splits[0].labels is not None
-    return {"sha256": images.hexdigest(), "labels_sha256": labels.hexdigest() if has_labels else None}
+        for digest, numbers in ((labels, split.labels), (factors, split.factors)):
+            if numbers is not None:
+                digest.update(np.ascontiguousarray(numbers, "<i4").data)
+    has_labels, has_factors = (part is not None for part in splits[0][1:])
+    digests = {"sha256": images.hexdigest(), "labels_sha256": labels.hexdigest() if has_labels else None}
+    return digests | ({"factors_sha256": factors.hexdigest()} if has_factors else {})

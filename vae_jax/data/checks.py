@@ -1,6 +1,7 @@
 """What the arrays in a user's files must be: images and labels, or a DataError that says how to make them so."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -9,6 +10,8 @@ from vae_jax.data.splits import DataError
 MAX_BYTES = 1 << 31  # per array, because data sets are held in memory
 _LEAST_SIDE = 4  # pixels, of square images in rows: two numbers are rather height and width
 _MAX_LABEL = 65535  # the judge has one output for each label up to the largest
+_MAX_VALUES = 100  # of a factor in floats; beyond it, hardly any two images would share one
+_NUM_BINS = 20
 
 
 def check_images(place: str, array: np.ndarray) -> np.ndarray:
@@ -98,6 +101,50 @@ def check_labels(place: str, array: np.ndarray, images: np.ndarray, *, columns: 
             f"{place} has {len(labels)} labels for {len(images)} images; get images and labels from one data set"
         )
     return labels.astype(np.int32)
+
+
+def number_factors(
+    place: str, array: np.ndarray, names: Sequence[str], images: np.ndarray
+) -> tuple[np.ndarray | None, list[str], list[str]]:
+    """Numbers the values of each generating factor from 0, in their order.
+
+    A column of floats with more than 100 values is continuous: its values are cut into 20 bins of equally many values.
+    A column with one value is no factor, and is left out.
+
+    Args:
+        place: names the array in messages.
+        array: numbers of shape N x K.
+        names: of the columns; none for `factor 1` and so on.
+        images: [N, ...].
+
+    Returns:
+        int32[N, K'] for the K' columns that are left (None if there are none), their names, and which were cut.
+
+    Raises:
+        DataError: the array is something else, has numbers that are not finite, or not a row for each image.
+    """
+    if array.dtype.kind not in "biuf" or array.ndim != 2:
+        raise DataError(
+            f"{place} has {_describe(array)}; factors must be integers or floats of shape N x K, so convert them"
+        )
+    if len(array) != len(images):
+        raise DataError(f"{place} has {len(array)} rows for {len(images)} images; give each image a row")
+    names = names or [f"factor {number}" for number in range(1, array.shape[1] + 1)]
+    if len(names) != array.shape[1]:
+        raise DataError(f"{place} has {array.shape[1]} columns and {len(names)} names; give each column a name")
+    if not np.all(np.isfinite(array)):
+        raise DataError(f"{place} has numbers that are not finite; replace them")
+    columns, kept, cut = [], list[str](), list[str]()
+    for name, column in zip(names, array.T, strict=True):
+        values, numbers = np.unique(column, return_inverse=True)
+        if len(values) < 2:
+            continue
+        if array.dtype.kind == "f" and len(values) > _MAX_VALUES:
+            numbers = numbers * _NUM_BINS // len(values)
+            cut.append(name)
+        columns.append(numbers.astype(np.int32))
+        kept.append(name)
+    return np.stack(columns, axis=1) if columns else None, kept, cut
 
 
 def _check_not_empty(place: str, array: np.ndarray) -> None:

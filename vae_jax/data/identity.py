@@ -85,12 +85,12 @@ def check_fits(config: Config, dataset: Dataset) -> None:
 def identity_of(dataset: Dataset) -> DataIdentity:
     """Returns what identifies a data set and its splits."""
     origin = dataset.provenance
-    return DataIdentity(origin["sha256"], origin.get("labels_sha256"), origin["counts"])
+    return DataIdentity(origin["sha256"], origin.get("labels_sha256"), origin["counts"], origin.get("factors_sha256"))
 
 
 def check_identity(name: str, identity: DataIdentity, dataset: Dataset) -> None:
-    """Raises UserError if pixels, labels or splits are not those the run of this name was trained on."""
-    parts = zip(("pixels", "labels", "splits"), identity, identity_of(dataset), strict=True)
+    """Raises UserError if pixels, labels, splits or factors are not those the run of this name was trained on."""
+    parts = zip(("pixels", "labels", "splits", "factors"), identity, identity_of(dataset), strict=True)
     if changed := [part for part, before, now in parts if before != now]:
         is_array = dataset.name == arrays.NAME
         way_out = "pass the arrays it was trained on, labels and test images included" if is_array else "restore them"

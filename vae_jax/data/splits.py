@@ -33,7 +33,7 @@ class Dataset(NamedTuple):
     train: Split
     validation: Split
     test: Split
-    provenance: dict[str, Any]  # JSON-ready: name, source, version, digests of the pixels and labels, counts
+    provenance: dict[str, Any]  # JSON-ready: name, source, version, digests of pixels, labels and factors, counts
 
     @property
     def unused(self) -> str:
@@ -48,6 +48,8 @@ class Dataset(NamedTuple):
         labels = [split.labels for split in (self.train, self.validation, self.test) if split.labels is not None]
         num_classes = len(np.unique(np.concatenate(labels))) if labels else 0
         classes = f"{num_classes} class{'' if num_classes == 1 else 'es'}" if labels else "no labels"
+        if factors := self.provenance.get("factor_names"):
+            classes += f", {len(factors)} factor{'' if len(factors) == 1 else 's'}: {', '.join(factors)}"
         content = f" ({self.provenance['content']})" if "content" in self.provenance else ""
         content += f"; not used: {self.unused}" if self.unused else ""
         return f"{self.name.removesuffix(':')}: {counts} images of {size} pixels, 1 channel, {classes}{content}"

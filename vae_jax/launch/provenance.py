@@ -64,7 +64,7 @@ def _data(experiment: Experiment, data_dir: str | None, workdir: Path) -> dict[s
     for config in {(config.dataset, config.validation_fraction): config for config in experiment.configs}.values():
         if config.dataset == arrays.NAME:
             folder = run_dir(workdir, config)
-            origin = arrays.ORIGIN | (read_identity(folder)._asdict() if is_trained(folder) else {"counts": {}})
+            origin = arrays.ORIGIN | (read_identity(folder).to_dict() if is_trained(folder) else {"counts": {}})
         else:
             origin = dict(load_dataset(config, data_dir).provenance)
         split = {"validation_fraction": config.validation_fraction, "counts": origin.pop("counts")}

@@ -52,7 +52,7 @@ def load_or_train(
     Raises:
         UserError: the workdir cannot be written.
     """
-    identity = {"source": source.digest(*SOURCES), "seed": seed, "data": list(data)}
+    identity = {"source": source.digest(*SOURCES), "seed": seed, "data": _judged(data)}
     paths = [place / file_name(data, seed) for place in (folder, cache_dir()) if place]
     with contextlib.ExitStack() as stack:
         for path in paths:
@@ -98,7 +98,12 @@ def digest(folder: Path, data: DataIdentity) -> str | None:
 
 def file_name(data: DataIdentity, seed: int = 0) -> str:
     """Returns the name of an instrument's file, such as `judge-0123456789abcdef.safetensors`."""
-    return f"judge-{files.sha256(json.dumps([seed, *data]))[:16]}.safetensors"
+    return f"judge-{files.sha256(json.dumps([seed, *_judged(data)]))[:16]}.safetensors"
+
+
+def _judged(data: DataIdentity) -> list[Any]:
+    """Returns what an instrument depends on: everything but the factors, which it never sees."""
+    return [data.sha256, data.labels_sha256, data.counts]
 
 
 def cache_dir() -> Path:

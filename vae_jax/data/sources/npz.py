@@ -2,12 +2,12 @@
 
 import zipfile
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
 from vae_jax.data import pixels
-from vae_jax.data.checks import MAX_BYTES, check_images, check_labels, number_classes
+from vae_jax.data.checks import MAX_BYTES, check_images, check_labels, number_classes, number_factors
 from vae_jax.data.fit import Wanted
 from vae_jax.data.sources import files
 from vae_jax.data.splits import DataError, Source, Split, whole_or_split
@@ -25,7 +25,8 @@ _LAYOUTS: list[dict[str, tuple[str, str]]] = [
     {"whole": ("imgs", "latents_classes")},  # dSprites
     {"whole": ("arr_0", "")},  # numpy.savez without names
 ]
-_SHAPE = 1  # column of dSprites' factors: colour, shape, scale, orientation, x, y
+_DSPRITES = ("color", "shape", "scale", "orientation", "posX", "posY")  # the columns of `latents_classes`
+_FACTORS, _FACTOR_NAMES = "factors", "factor_names"  # what each image of one array was generated from
 _NEEDS = (
     "npz:FILE needs x_train and x_test (and y_train and y_test, if there are labels), "
     "or images (and labels, if there are any)"
@@ -37,9 +38,10 @@ def read(path: Path, wanted: Wanted) -> Source:
     """Reads an .npz file with arrays of the names in `_LAYOUTS`.
 
     Images have a shape that `check_images` takes, and `pixels.scale` scales them. Labels are integers of shape N or
-    N x 1, texts, or one-hot, and may be absent. Images of one array are shuffled and split into train and test. In the
-    provenance, `content` says how the images were scaled, `class_names` what the labels number if they are texts, and
-    `unused` which arrays were not read.
+    N x 1, texts, or one-hot, and may be absent. Images of one array are shuffled and split into train and test, and may
+    have `factors`, of shape N x K, which `number_factors` numbers, and `factor_names`, K texts; those of dSprites'
+    `latents_classes` are read, too. In the provenance, `content` says how the images were scaled, `class_names` what
+    the labels number if they are texts, `factor_names` which factors vary, and `unused` which arrays were not read.
 
     Raises:
         DataError: the file is missing, unreadable or damaged, or its arrays are not as above.
@@ -50,6 +52,8 @@ def read(path: Path, wanted: Wanted) -> Source:
             split: (f"{images} in {path}", _read_array(path, archive, images)) for split, (images, _) in layout.items()
         }
         found = {f"{name} in {path}": _read_array(path, archive, name) for _, name in layout.values() if name}
+        own = [name for name in (_FACTORS, _FACTOR_NAMES) if "whole" in layout and {_FACTORS, name} <= set(unused)]
+        of_factors = {name: _read_array(path, archive, name) for name in own}
     images = {place: check_images(place, array) for place, array in files.values()}
     labels, class_names = number_classes({place: _classes(place, array) for place, array in found.items()})
     checked: list[np.ndarray | None] = [None] * len(images)
@@ -57,12 +61,17 @@ def read(path: Path, wanted: Wanted) -> Source:
         checked = [check_labels(*named, of) for named, of in zip(labels.items(), images.values(), strict=True)]
     scaled = pixels.scale(images, wanted.pixel_max)
     splits = dict(zip(layout, map(Split, scaled.images, checked), strict=True))
+    factors, factor_names, cut = _factors(path, of_factors, found, scaled.images[0])
+    if factors is not None:
+        splits["whole"] = splits["whole"]._replace(factors=factors)
     splits, note = whole_or_split(str(path), splits, "x_train and x_test")
     is_factors = any(name == "latents_classes" for _, name in layout.values())
-    content = f"NPZ file with {scaled.content}{'; classes are the shapes' * is_factors}{note}"
-    origin = {"source": "NPZ file", "version": None, "file": str(path), "content": content}
-    others = {name: value for name, value in (("class_names", class_names), ("unused", unused)) if value}
-    return splits, origin | others | {"pixel_range": list(scaled.pixel_range)}
+    content = f"NPZ file with {scaled.content}{'; classes are the shapes' * is_factors}{cut}{note}"
+    origin: dict[str, Any] = {"source": "NPZ file", "version": None, "file": str(path), "content": content}
+    unused = [name for name in unused if factors is None or name not in of_factors]
+    names = {"class_names": class_names, "factor_names": factor_names, "unused": unused}
+    origin |= {name: value for name, value in names.items() if value}
+    return splits, origin | {"pixel_range": list(scaled.pixel_range)}
 
 
 @files("npy", "FILE")
@@ -99,9 +108,41 @@ def read_npy(path: Path, wanted: Wanted) -> Source:
 
 
 def _classes(place: str, array: np.ndarray) -> np.ndarray:
-    """Returns the shapes of dSprites' factors [N, 6], and any other array as it is."""
-    is_factors = place.startswith("latents_classes in ") and array.shape[1:] == (6,)
-    return array[:, _SHAPE] if is_factors else array
+    """Returns the shapes of dSprites' factors, and any other array as it is."""
+    return array[:, _DSPRITES.index("shape")] if _is_dsprites(place, array) else array
+
+
+def _is_dsprites(place: str, array: np.ndarray) -> bool:
+    return place.startswith("latents_classes in ") and array.shape[1:] == (len(_DSPRITES),)
+
+
+def _factors(
+    path: Path, own: dict[str, np.ndarray], labels: dict[str, np.ndarray], images: np.ndarray
+) -> tuple[np.ndarray | None, list[str], str]:
+    """Returns factors int32[N, K] of images in one array, None without any; their names; how the provenance goes on.
+
+    Args:
+        path: of the file, for messages.
+        own: the arrays `factors` and `factor_names`, as far as they are there.
+        labels: by what names them in messages; those of dSprites have factors.
+        images: uint8[N, ...].
+    """
+    found = [(place, array, list(_DSPRITES)) for place, array in labels.items() if _is_dsprites(place, array)]
+    if _FACTORS in own:
+        found = [(f"{_FACTORS} in {path}", own[_FACTORS], _names(path, own.get(_FACTOR_NAMES)))]
+    if not found:
+        return None, [], ""
+    factors, names, cut = number_factors(*found[0], images)
+    return factors, names, f"; {', '.join(cut)} cut into 20 values" if cut else ""
+
+
+def _names(path: Path, array: np.ndarray | None) -> list[str]:
+    """Returns the texts in the array `factor_names`."""
+    if array is None:
+        return []
+    if array.dtype.kind not in "US" or array.ndim != 1 or len(set(array.tolist())) < len(array):
+        raise DataError(f"{_FACTOR_NAMES} in {path} must be different texts of shape K; save them as such")
+    return [str(name) for name in (np.char.decode(array, "utf-8", "replace") if array.dtype.kind == "S" else array)]
 
 
 def _open(path: Path) -> zipfile.ZipFile:
