@@ -41,7 +41,7 @@ _ENTROPY = "of the entropy of a factor"
 _EASTWOOD = "Eastwood & Williams 2018, A Framework for the Quantitative Evaluation of Disentangled Representations"
 
 MEASUREMENTS = {
-    "mig": Measurement("mutual information gap", _ENTROPY, "higher", "",
+    "mig": Measurement("mutual information gap", _ENTROPY, "higher", "factor_map",
         "How much more of a factor the mean code's best dimension for it knows than the second best, as a share of the "
         "factor's entropy; mean over factors. 0 where no dimension knows anything, or two know the same.",
         _CHEN, error=TEST_IMAGES),
@@ -125,6 +125,14 @@ def _one_hot(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     indicators = np.zeros((len(columns), sizes.sum()))
     np.put_along_axis(indicators, starts + columns, 1, axis=1)
     return indicators, starts
+
+
+def known_shares(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Computes I(z_d; v_k) / H(v_k) of factors int[N, K] that vary, float64[D, K]; NaN if a code is not finite."""
+    if not np.isfinite(codes).all():
+        return np.full((codes.shape[1], factors.shape[1]), np.nan)
+    information, entropy = mutual_information(codes, factors)
+    return np.asarray(information[0] / entropy[0])
 
 
 def mutual_information_gap(information: np.ndarray, entropy: np.ndarray) -> np.ndarray:
