@@ -33,7 +33,7 @@ MAX_TRAIN, MAX_TEST = 2000, 5000  # images
 BINS = 20  # of equal width, as in the configurations of disentanglement_lib
 MAX_VALUES = 40  # of a factor, as many as dSprites has orientations; one with more is cut into BINS, too
 RESAMPLES = 50  # of the images, for standard errors
-TREES = 10  # of a forest, as in Eastwood & Williams
+TREES = 10  # of a forest
 VOTES, FIXED = 800, 64  # votes of the FactorVAE score, and images in each
 
 _CHEN = "Chen et al. 2018, Isolating Sources of Disentanglement in VAEs"
@@ -131,14 +131,14 @@ def known_shares(codes: np.ndarray, factors: np.ndarray) -> np.ndarray:
     """Computes I(z_d; v_k) / H(v_k) of factors int[N, K] that vary, float64[D, K]; NaN if a code is not finite."""
     if not np.isfinite(codes).all():
         return np.full((codes.shape[1], factors.shape[1]), np.nan)
-    information, entropy = mutual_information(codes, factors)
+    information, entropy = mutual_information(codes, _coarse(factors))
     return np.asarray(information[0] / entropy[0])
 
 
 def mutual_information_gap(information: np.ndarray, entropy: np.ndarray) -> np.ndarray:
     """Computes the MIG, mean over k of (largest - second largest over d of I(z_d; v_k)) / H(v_k).
 
-    Chen et al. 2018, equation 6. They integrate over q(z | x), so that noise counts; disentanglement_lib takes mean
+    Chen et al. 2018, section 4. They integrate over q(z | x), so that noise counts; disentanglement_lib takes mean
     codes. Which it is depends on the codes that the information is of.
 
     Args:
@@ -155,7 +155,7 @@ def mutual_information_gap(information: np.ndarray, entropy: np.ndarray) -> np.n
 def modularity(information: np.ndarray) -> float:
     """Computes the mean over d of 1 - Σ over all but the best k of I(z_d; v_k)² / ((K - 1) · largest over k of I²).
 
-    Ridgeway & Mozer 2018, equations 2 and 3. A dimension that knows nothing counts as 0, as in disentanglement_lib.
+    Ridgeway & Mozer 2018, section 3. A dimension that knows nothing counts as 0, as in disentanglement_lib.
 
     Args:
         information: float[D, K], nats, of two factors or more.
@@ -284,12 +284,15 @@ def _some(split: Split, most: int) -> Split:
 
 
 def _varying(splits: Sequence[Split]) -> list[np.ndarray]:
-    """The factors int[N, K] of each split that have several values in all, cut into bins where values are many."""
+    """The factors int[N, K] of each split that have several values in all."""
     parts = [np.asarray(split.factors) for split in splits]
-    every = np.concatenate(parts)[:, np.all([np.ptp(part, axis=0) > 0 for part in parts], axis=0)]
-    many = every.max(axis=0, initial=0) >= MAX_VALUES
-    every[:, many] = discretized(every[:, many])
-    return np.split(every, [len(parts[0])])
+    varies = np.all([np.ptp(part, axis=0) > 0 for part in parts], axis=0)
+    return np.split(_coarse(np.concatenate(parts)[:, varies]), [len(parts[0])])
+
+
+def _coarse(factors: np.ndarray) -> np.ndarray:
+    """The factors int[N, K]; those with more than `MAX_VALUES` values are cut into bins."""
+    return np.where(factors.max(axis=0, initial=0) >= MAX_VALUES, discretized(factors), factors)
 
 
 def _two_or_more(codes: np.ndarray) -> np.ndarray:
