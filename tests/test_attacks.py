@@ -29,7 +29,7 @@ from vae_jax.workdir import run_dir
 
 QUICKSTART = Config(hidden_dims=(512,), learning_rate=5e-3, schedule="cosine", batch_size=64, num_epochs=12)
 NUM_SAMPLES = 1_000
-PRIMARIES = [claim.measurement for claim in CLAIMS]
+PRIMARIES = [claim.measurement for claim in CLAIMS if claim.measurement != "mig"]  # digits have no known factors
 SHOWN = (*PRIMARIES, "negentropy", "gaussian_coverage", "reconstruction_implausible")
 
 

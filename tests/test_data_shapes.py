@@ -96,5 +96,6 @@ def test_a_launch_loads_them_grey_and_small_with_their_factors():
         means = many.images.reshape(-1, 16, 2, 16, 2).mean(axis=(2, 4))
         np.testing.assert_array_equal(few.images, np.floor(means + 0.5))
         np.testing.assert_array_equal(few.factors, many.factors)
-    with pytest.raises(data.DataError, match=r"^shapes has images in colour; pass --channels=grey"):
-        data.load("shapes")
+    in_colour = load_dataset(Config(dataset="shapes"))
+    assert in_colour.train.images.shape == (*large.train.images.shape, 3)
+    np.testing.assert_array_equal(in_colour.train.factors, large.train.factors)

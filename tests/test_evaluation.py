@@ -14,7 +14,7 @@ from vae_jax.config import Config
 from vae_jax.data import Dataset, Split
 from vae_jax.data.identity import identity_of
 from vae_jax.errors import UserError
-from vae_jax.measure import instruments, judges, parts, quadrature, recipe, samples
+from vae_jax.measure import factors, instruments, judges, parts, quadrature, recipe, samples
 from vae_jax.measure.judges import Judge
 from vae_jax.measure.measurements import MEASUREMENTS
 from vae_jax.model.networks import init_params
@@ -78,7 +78,8 @@ def test_every_number_is_there(evaluated, configs):
     of_densities = {name for name in MEASUREMENTS if name.startswith("test_log_likelihood")}
     of_training = {"validation_elbo", "validation_distortion", "train_seconds", "diverged_epoch"}
     of_densities.add("test_posterior_kl")
-    assert found["vae"].keys() == MEASUREMENTS.keys() - of_training - of_densities | {"evaluation"}
+    of_factors = {name for name in MEASUREMENTS if name.removesuffix("_error") in factors.MEASUREMENTS}
+    assert found["vae"].keys() == MEASUREMENTS.keys() - of_training - of_densities - of_factors | {"evaluation"}
     for name in MEASUREMENTS.keys() & found["vae"].keys():
         assert type(found["vae"][name]) is MEASUREMENTS[name].kind, name
     of_variance = ("test_rate", "test_elbo", "test_kl", "test_active")
@@ -169,6 +170,20 @@ def test_there_are_as_many_samples_as_test_images_between_bounds(folders, config
     found = dict(parts.of_run(run_dir(folders, configs[0]), None, 10))
     assert asked == [drawn]
     assert found["latent space"]() == {"cycle_error_at": "the codes' own"}
+
+
+def test_factors_are_measured_where_they_are_known(tiny_workdir, configs, monkeypatch):
+    known = mnist_5k = parts.dataset_of(runs.load_run(run_dir(tiny_workdir, configs[1])))
+    for name in ("train", "test"):
+        split = getattr(known, name)
+        values = np.arange(2 * len(split.images)).reshape(-1, 2) % [3, 5]
+        known = known._replace(**{name: split._replace(factors=values)})
+    monkeypatch.setattr(judges, "is_classifiable", lambda dataset: False)  # factors need no labels
+    for dataset in (known, mnist_5k):
+        monkeypatch.setattr(parts, "dataset_of", lambda run, data_dir, dataset=dataset: dataset)
+        found = dict(parts.of_run(run_dir(tiny_workdir, configs[1]), None, 10))
+        assert ("factors" in found) == (dataset is known)
+        assert dataset is mnist_5k or found["factors"]().keys() >= factors.MEASUREMENTS.keys()
 
 
 def damage_params(folder):

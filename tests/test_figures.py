@@ -11,6 +11,7 @@ import flax.traverse_util
 import numpy as np
 import pytest
 import scipy.stats
+import sklearn.metrics
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -30,6 +31,7 @@ from vae_jax.report.figures import (
     FIGURES,
     animation,
     decodes,
+    factors,
     images,
     inputs,
     latents,
@@ -51,14 +53,15 @@ ROOT = Path(__file__).resolve().parents[1]
 SMALL = Config(hidden_dims=(4,), num_epochs=2)
 
 
-def dataset(name, shape, labels, num_test, black=False, names=()):
+def dataset(name, shape, labels, num_test, black=False, names=(), factors=()):
     random = np.random.default_rng(0)
 
     def split(count):
         pixels = random.integers(0, 1 if black else 256, (count, *shape), np.uint8)
-        return Split(pixels, None if labels is None else np.resize(labels, count).astype(np.int32))
+        known = np.arange(count)[:, None] // 2 % [2, 1, 3] if factors else None
+        return Split(pixels, None if labels is None else np.resize(labels, count).astype(np.int32), known)
 
-    return Dataset(name, split(30), split(5), split(num_test), {"class_names": names})
+    return Dataset(name, split(30), split(5), split(num_test), {"class_names": names, "factor_names": factors})
 
 
 DATASETS = {
@@ -71,6 +74,7 @@ DATASETS = {
         dataset("tiny", (4, 4), range(10), 40),
         dataset("one image", (6, 6), range(3), 1),
         dataset("black", (4, 4), range(3), 40, black=True),
+        dataset("known", (4, 4), None, 40, factors=["size", "hue", "shape"]),
     )
 }
 
@@ -139,11 +143,11 @@ GRIDS = {
     + expand(SMALL, {"dataset": ("digits",), "kl_weight": (4.0,)}),
     "extremes": expand(SMALL, {"dataset": ("one image",), "latent_dim": (1, 2, 3), "kl_weight": (0.0, 1.0)})
     + expand(SMALL, {"dataset": ("black",), "latent_dim": (2, 3)}),
-    "diverged": expand(SMALL, {"dataset": ("tiny",), "latent_dim": (2, 3), "model": ("ae", "vae"), "seed": (0, 1)}),
+    "diverged": expand(SMALL, {"dataset": ("known",), "latent_dim": (2, 3), "model": ("ae", "vae"), "seed": (0, 1)}),
 }
 NOT_IN = {  # figures that the runs of a grid have nothing for
-    "sizes and classes": {"heat_maps", "traversals", "kl_per_dimension"},
-    "extremes": set(),
+    "sizes and classes": {"heat_maps", "traversals", "kl_per_dimension", "factor_map"},
+    "extremes": {"factor_map"},
     "diverged": {"rate_distortion", "heat_maps", "samples_by_kl_weight"},
 }
 
@@ -493,10 +497,10 @@ def test_models_beside_each_other_have_the_scale_of_the_widest_but_for_one_that_
     assert axes[0].get_xlim() == axes[1].get_xlim() == pytest.approx((-limit, limit))
 
 
-def fake_run(codes):
+def fake_run(codes, name="tiny"):
     """A run whose encoder returns these codes, and whose decoder a grey image of the first coordinate."""
     codes = np.asarray(codes, np.float32)
-    config = Config(dataset="tiny", latent_dim=codes.shape[1])
+    config = Config(dataset=name, latent_dim=codes.shape[1])
 
     def decode(z):
         return np.broadcast_to(np.asarray(z, np.float32)[:, :1, None], (len(z), 4, 4))
@@ -504,9 +508,9 @@ def fake_run(codes):
     return config, TrainedRun(config, {}, lambda pixels: runs.Codes(codes[: len(pixels)], None), decode, None, None)
 
 
-def inputs_of(codes, asked=None):
+def inputs_of(codes, asked=None, name="tiny"):
     """Inputs with one fake run, which appends what it is asked to decode to a list."""
-    config, run = fake_run(codes)
+    config, run = fake_run(codes, name)
     made = make_inputs(None, [config], base=config)
     listen = [] if asked is None else asked
     made._runs[config] = run._replace(decode=lambda z: listen.append(np.array(z)) or run.decode(z))
@@ -663,6 +667,35 @@ def test_a_traversal_moves_one_dimension_and_the_one_that_varies_most_first(draw
     for row, dimension in enumerate([1, 2, 0]):
         np.testing.assert_allclose(z[row, :, dimension], values * codes.std(axis=0)[dimension], rtol=1e-3, atol=1e-5)
         assert np.count_nonzero(np.abs(np.delete(z[row], dimension, axis=1)) > 1e-6) == 0
+
+
+def test_dimensions_stand_by_kl_with_the_factor_that_they_know_most_of(drawn):
+    maps_of, grids = drawn(plots, "share_map"), drawn(images, "image_grid")
+    values = DATASETS["known"].test.factors
+    noise = np.random.default_rng(0).normal(size=len(values))
+    codes = np.stack([values[:, 2], 9 * (noise > 0), 100 * values[:, 0], 0 * noise], axis=1).astype(float)
+    made = inputs_of(codes, name="known")
+    (config,) = made.configs
+    by_variance = ["z₃ size", "z₂", "z₁ shape", "z₄"]
+    for kl, expected in ((None, by_variance), ([0.3, 0.1, 0.0, 0.2], ["z₁ shape", "z₄", "z₂", "z₃ size"])):
+        made.numbers[config] = {"mig": 0.874} | ({} if kl is None else {"test_kl_per_dimension": kl})
+        drawing = factors.factor_map(made)
+        decodes.traversals(made)
+        (_, shares, rows, columns), (_, _, names, _) = maps_of.pop(), grids.pop()
+        assert names == expected
+        assert rows == [name.split(" ")[0] for name in names]
+        assert columns == ["size", "shape"]  # the hue does not vary
+        order = [int("₁₂₃₄".index(row[1])) for row in rows]
+        for row, dimension in enumerate(order):
+            for column, factor in enumerate((0, 2)):
+                entropy = sklearn.metrics.mutual_info_score(values[:, factor], values[:, factor])
+                known = sklearn.metrics.mutual_info_score(codes[:, dimension].astype(int), values[:, factor])
+                assert shares[row, column] == pytest.approx(known / entropy, abs=1e-9)
+        (ax,) = drawing.figure.axes
+        assert ax.get_title().endswith("gap 0.87")
+        texts = [text.get_text() for text in ax.texts]
+        assert texts == [f"{100 * share:.0f}" for share in shares.ravel()]
+        assert ax.images[0].get_clim() == (0, 1)
 
 
 def test_by_kl_weight_each_panel_decodes_the_same_draws_of_a_run_that_is_judged_or_only_shown(tmp_path, drawn):

@@ -37,7 +37,7 @@ from vae_jax.workdir import WRITTEN, DataIdentity, is_trained, read_experiment, 
 
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = (
-    "ae_vs_vae", "fast_recipe", "ingredients", "kl_weight", "latent_dim", "recipe", "train",
+    "ae_vs_vae", "factors", "fast_recipe", "ingredients", "kl_weight", "latent_dim", "recipe", "train",
     "published/iwae_table_1", "published/jaanli", "published/pythae_vae", "published/pytorch_example",
     "published/svae_normal",
 )  # fmt: skip
@@ -142,7 +142,10 @@ def test_flags_override_the_experiment(run_main, tmp_path):
         (["--likelihood=bernouli"], "did you mean 'bernoulli'"),
         (["--schedule=warmup_cosine", "--num_epochs=1"], "lr_warmup_epochs (1) must be less than num_epochs (1)"),
         (["--experiment=ae_vs_va"], "unknown experiment 'ae_vs_va'; did you mean 'ae_vs_vae'?"),
-        (["--experiment="], "choose ae_vs_vae, fast_recipe, ingredients, kl_weight, latent_dim, recipe, train, "),
+        (
+            ["--experiment="],
+            "choose ae_vs_vae, factors, fast_recipe, ingredients, kl_weight, latent_dim, recipe, train, ",
+        ),
         (["--experiment=nowhere/e.py"], "there is no experiment file nowhere/e.py"),
         (["--dataset=mnst"], "did you mean 'mnist'"),
         (["--dataset=idx:"], "dataset must be"),

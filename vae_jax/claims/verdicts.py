@@ -1,4 +1,4 @@
-"""Numbers -> verdicts on the seven claims, and differences in all other numbers. docs/method.md explains the rules.
+"""Numbers -> verdicts on the claims, and differences in all other numbers. docs/method.md explains the rules.
 
 A seed is the unit: each gives one number a model. Nothing is paired, the test is Welch's t. The rows of a family are
 corrected together by Holm's procedure, so that any of them is *supported* or *contradicted* by chance in at most 5 % of

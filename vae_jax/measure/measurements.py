@@ -3,7 +3,7 @@
 The columns of results.csv, the glossary, the tables and verdicts of the report and the labels of figures follow.
 """
 
-from vae_jax.measure import density, latents, likelihood, samples
+from vae_jax.measure import density, factors, latents, likelihood, samples
 from vae_jax.measure.entry import ALEMI, KINGMA, NATS, Measurement
 
 VALIDATION = {
@@ -38,6 +38,7 @@ MEASUREMENTS = _with_errors(
     | latents.DISTRIBUTION
     | density.MEASUREMENTS
     | latents.GEOMETRY
+    | factors.MEASUREMENTS
     | samples.MEASUREMENTS
     | TRAINING
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 from vae_jax.measure import instruments, judges
 from vae_jax.measure.density import evaluate_density
+from vae_jax.measure.factors import evaluate_factors
 from vae_jax.measure.latents import evaluate_latents
 from vae_jax.measure.likelihood import evaluate_likelihood
 from vae_jax.measure.samples import draw_measured, evaluate_samples
@@ -30,6 +31,8 @@ def of_run(
     test, train = dataset.test.images, dataset.train.images
     yield "likelihood", lambda: evaluate_likelihood(run, test, train, num_samples=num_likelihood_samples)
     yield "density of the codes", lambda: evaluate_density(run, train)
+    if dataset.test.factors is not None:
+        yield "factors", lambda: evaluate_factors(run, dataset)
     samplers = draw_measured(run, dataset)
     if judges.is_classifiable(dataset):
         judge = judges.load_or_train(dataset, folder.parents[1] / instruments.FOLDER)

@@ -1,7 +1,7 @@
 """Figures of an experiment's trained runs: WORKDIR/figures/NAME.png (300 dpi), and beside it PDF, SVG or both.
 
 A figure is one function under `@figure`; its docstring is its title and caption. The modules `numbers`, `latents`,
-`maps`, `decodes` and `overview` hold them; `plots`, `planes` and `images` draw arrays on matplotlib's axes.
+`maps`, `factors`, `decodes` and `overview` hold them; `plots`, `planes` and `images` draw arrays on matplotlib's axes.
 `animation` makes the one picture that moves, WORKDIR/figures/kl_weight.webp.
 """
 
@@ -14,13 +14,13 @@ from vae_jax.config import FIGURE_FORMATS, Experiment, Options
 from vae_jax.data.arrays import NoArraysError
 from vae_jax.errors import UserError
 from vae_jax.files import remove, write_bytes
-from vae_jax.report.figures import animation, decodes, latents, maps, numbers, overview
+from vae_jax.report.figures import animation, decodes, factors, latents, maps, numbers, overview
 from vae_jax.report.figures.inputs import HEAT_MAPS, Inputs
 from vae_jax.report.figures.panels import FIGURES
 from vae_jax.report.figures.style import in_style, render
 from vae_jax.workdir import Picture, is_trained, run_dir
 
-__all__ = ["FIGURES", "Drawn", "decodes", "draw", "latents", "maps", "numbers", "overview"]
+__all__ = ["FIGURES", "Drawn", "decodes", "draw", "factors", "latents", "maps", "numbers", "overview"]
 
 DEFAULTS = Options()
 ANIMATION = "kl_weight.webp"

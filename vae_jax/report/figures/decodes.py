@@ -11,7 +11,7 @@ from vae_jax.claims.results import grouped
 from vae_jax.config import Config
 from vae_jax.data import Dataset
 from vae_jax.measure.samples import draw_samplers
-from vae_jax.report.figures import images
+from vae_jax.report.figures import factors, images
 from vae_jax.report.figures.inputs import RUNGS, Inputs, shrunk, spaced, values_of
 from vae_jax.report.figures.panels import Drawing, broken, draw_panels, figure, finish, is_wide, seed_of
 from vae_jax.report.figures.plots import format_number, shortened
@@ -24,7 +24,6 @@ MAX_DIMENSIONS = 5  # rows of traversals
 MANIFOLD_SIDE = 20
 SAMPLES_SIDE = 6  # of a grid of samples by KL weight
 MAX_CELLS = 32  # settings that are compared by their KL weight
-SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 @figure
@@ -145,9 +144,10 @@ def interpolations(inputs: Inputs) -> Drawing | None:
 def traversals(inputs: Inputs) -> Drawing | None:
     """Traversals of single dimensions.
 
-    In each row one dimension moves while the others stay at the mean code: the dimensions that vary most, at most
-    five, by standard deviations of the codes. What changes along a row is what that dimension means; a row that does
-    not change is a dimension that is not used.
+    In each row one dimension moves by standard deviations of the codes, while the others stay at the mean code: the
+    dimensions of the largest KL, or of the largest variance where there is no KL, at most five. What changes along a
+    row is what that dimension means; a row that does not change is a dimension that is not used. Where factors are
+    known, a dimension that knows a tenth of one or more is named after the one it knows most of.
     """
     chosen = inputs.choose([config for config in inputs.configs if config.latent_dim > 2])
     values = np.linspace(-3, 3, 9 if is_wide(inputs, chosen) else 5, dtype=np.float32)
@@ -155,11 +155,11 @@ def traversals(inputs: Inputs) -> Drawing | None:
     def draw(config: Config, ax: Axes) -> None:
         codes = inputs.codes(config).mean
         center, sd = codes.mean(axis=0), codes.std(axis=0)
-        dimensions = np.argsort(-sd)[:MAX_DIMENSIONS]
+        dimensions, known = factors.by_kl(inputs, config)[:MAX_DIMENSIONS], factors.known_factors(inputs, config)
         z = np.broadcast_to(center, (len(dimensions), len(values), len(center))).copy()
         for row, dimension in enumerate(dimensions):
             z[row, :, dimension] += values * sd[dimension]
-        names = [f"z{dimension + 1}".translate(SUBSCRIPTS) for dimension in dimensions]
+        names = [factors.named_after(known, dimension) for dimension in dimensions]
         steps = [f"{format_number(value, 0)} sd" if value in (-3, 0, 3) else "" for value in values]
         images.image_grid(ax, inputs.decode(config, z), names, steps)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, NullLocator
 from numpy.typing import ArrayLike
@@ -106,19 +107,33 @@ def heat_map(
     # The largest number has four digits.
     decimals = 0 if np.all(finite % 1 == 0) else max(0, 3 - math.floor(math.log10(greatest)))
     for (row, column), value in np.ndenumerate(mean):
-        text, color = "–", "black"
+        text = "–"
         if np.isfinite(value):
-            color = "white" if np.dot(image.to_rgba(value)[:3], (0.299, 0.587, 0.114)) < 0.5 else "black"
             error = sd[row, column]
             text = format_number(value, decimals) + (f"\n± {error:.{decimals}f}" if np.isfinite(error) else "")
         else:
             ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor="0.9", edgecolor="0.6", hatch="///"))
-        ax.text(column, row, text, color=color, ha="center", va="center", fontsize="small")
+        ax.text(column, row, text, color=_ink(image, value), ha="center", va="center", fontsize="small")
     bar = ax.figure.colorbar(image, ax=ax, label=label, aspect=10)
     if better == "lower":
         bar.ax.invert_yaxis()  # so that the best is at the top of every bar
     label_cells(ax, range(mean.shape[0]), row_labels, range(mean.shape[1]), column_labels)
     ax.set(xlabel=xlabel, ylabel=ylabel)
+
+
+def share_map(ax: Axes, shares: np.ndarray, row_labels: Sequence[str], column_labels: Sequence[str]) -> None:
+    """Shows shares float[R, C] as colours from 0 to 1, brighter for more, each cell with its percent; NaN is a dash."""
+    image = ax.imshow(np.ma.masked_invalid(shares), cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    for (row, column), share in np.ndenumerate(shares):
+        text = f"{100 * share:.0f}" if np.isfinite(share) else "–"
+        ax.text(column, row, text, color=_ink(image, share), ha="center", va="center", fontsize="small")
+    label_cells(ax, range(len(shares)), row_labels, range(shares.shape[1]), column_labels)
+
+
+def _ink(image: AxesImage, value: float) -> str:
+    """The colour of a text on a cell of this value that can be read; black on a cell without a value."""
+    is_dark = np.isfinite(value) and np.dot(image.to_rgba(np.asarray(value))[:3], (0.299, 0.587, 0.114)) < 0.5
+    return "white" if is_dark else "black"
 
 
 def label_cells(

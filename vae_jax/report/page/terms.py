@@ -13,6 +13,10 @@ TERMS = {
         "How far two sets of images are apart in the features of a classifier of the data set: the squared distance of "
         "their means, and what their covariances differ by. It is 0 for sets with the same means and covariances."
     ),
+    "mutual information": (
+        "How much the uncertainty about one quantity, its entropy, falls when another one is known: all of the entropy "
+        "if that tells it, 0 if they are independent."
+    ),
     "prior": "The distribution of codes that is assumed before any image is seen: here N(0, I).",
     "whitened": "Shifted, turned and scaled so that all codes together have mean 0, variance 1 and no correlation.",
 }
