@@ -27,5 +27,8 @@ EXPERIMENT = Experiment(
         batch_size=64, num_epochs=30,
     ),
     grid={"model": ("ae", "vae"), "kl_weight": (1.0, 4.0, 16.0), "seed": tuple(range(10))},
-    figures=("factor_map", "traversals", "kl_per_dimension", "reconstructions", "samples", "training_curves"),
+    figures=(
+        "factor_map", "traversals", "sweep", "rate_distortion", "kl_per_dimension", "reconstructions", "samples",
+        "training_curves",
+    ),
 )  # fmt: skip
