@@ -8,6 +8,7 @@ from vae_jax.config import Config
 from vae_jax.data import Dataset, Split
 from vae_jax.measure import factors
 from vae_jax.measure.factors import MEASUREMENTS, Known, evaluate_factors, mutual_information
+from vae_jax.measure.latents import knn_accuracy
 from vae_jax.training.runs import Codes, TrainedRun
 
 SIZES = (3, 4, 5)  # values of each factor
@@ -267,3 +268,13 @@ def test_modularity_of_dimensions_that_know_almost_nothing_is_not_small():
     found = scores(rng().normal(size=MANY.shape))
     assert found["modularity"] > 0.4
     assert found["mig"] < 0.03
+
+
+def test_neighbours_on_a_grid_of_all_combinations_are_of_other_classes():
+    """Codes that hardly know the class: nearest are the same images of other classes. Chance is 1/3 ± 0.015."""
+    grid, accuracies = np.stack(np.meshgrid(*map(np.arange, (3, 20, 20))), axis=-1).reshape(-1, 3), []
+    for seed in range(4):
+        values = rng(seed).permutation(grid)
+        (train, labels), (test, wanted) = ((part * [0.1, 1, 1], part[:, 0]) for part in np.split(values, [960]))
+        accuracies.append(knn_accuracy(train, labels, test, wanted))
+    assert np.mean(accuracies) < 0.3

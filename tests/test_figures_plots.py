@@ -573,3 +573,19 @@ def test_image_grid_without_labels_has_no_ticks():
 
 def test_numbers_have_a_true_minus_sign_and_no_negative_zero():
     assert [plots.format_number(value, 1) for value in (-2.0, -0.04, 0.96)] == ["−2.0", "0.0", "1.0"]
+
+
+def test_a_map_of_shares_has_one_scale_and_writes_long_names_upright():
+    shares = np.array([[0.0, 1.0], [0.254, np.nan]])
+    for names, rotation in ((["x", "size"], 0), (["orientation of it", "y"], 90)):
+        ax = Figure().subplots()
+        plots.share_map(ax, shares, ["z₁", "z₂"], names)
+        texts = [(text.get_text(), text.get_color()) for text in ax.texts]
+        assert texts == [
+            ("0", "white"),
+            ("100", "black"),
+            ("25", "white"),
+            ("–", "black"),
+        ]  # on dark, bright, dark, none
+        assert ax.images[0].get_clim() == (0, 1)
+        assert {label.get_rotation() for label in ax.get_xticklabels()} == {rotation}

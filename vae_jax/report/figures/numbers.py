@@ -26,7 +26,7 @@ MAX_MAPS = 4  # settings with heat maps of their own
 WIDTHS = {"train": 0.8, "validation": 2.0}  # of the curves of a split, points
 TERMS = ("distortion", "rate")
 SWEPT = (
-    "test_distortion", "test_rate", "test_elbo", "prior_frechet", "gaussian_hole_mass", "step_0_3_change",
+    "test_distortion", "test_rate", "test_elbo", "prior_frechet", "gaussian_hole_mass", "step_0_3_change", "mig",
 )  # fmt: skip
 WIDE_LADDERS = 3  # panels in a row that have room for the names of rungs side by side
 LADDERS = {
@@ -90,8 +90,9 @@ def sweep(inputs: Inputs) -> Drawing | None:
     """The sweep.
 
     Test numbers (mean and standard deviation over seeds) against the swept hyperparameter: above, what it costs; below,
-    what it does to samples of N(0, I), to holes between the codes and to small steps. A model that ignores the
-    hyperparameter is a level line. Where a curve is flat, it makes no difference.
+    what it does to samples of N(0, I), to holes between the codes, to small steps and, where factors are known, to the
+    gap between the two dimensions that know most of one. A model that ignores the hyperparameter is a level line. Where
+    a curve is flat, it makes no difference.
     """
     name = _swept(inputs.configs)
     if name is None:

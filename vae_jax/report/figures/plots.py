@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from vae_jax.report.figures.style import SERIES_COLORS, SERIES_LINES, Look, ordered_colors
 
 LABEL_GAP = 16  # points between labels along a line
+MAX_LETTERS = 27  # below a map of shares, that fit side by side
 MAX_TICKS = 12  # values of a hyperparameter that have a tick
 
 
@@ -128,6 +129,8 @@ def share_map(ax: Axes, shares: np.ndarray, row_labels: Sequence[str], column_la
         text = f"{100 * share:.0f}" if np.isfinite(share) else "–"
         ax.text(column, row, text, color=_ink(image, share), ha="center", va="center", fontsize="small")
     label_cells(ax, range(len(shares)), row_labels, range(shares.shape[1]), column_labels)
+    is_crowded = len(column_labels) * max(map(len, column_labels)) > MAX_LETTERS
+    ax.tick_params("x", labelrotation=90 if is_crowded else 0)
 
 
 def _ink(image: AxesImage, value: float) -> str:
