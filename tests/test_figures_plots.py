@@ -576,14 +576,14 @@ def test_numbers_have_a_true_minus_sign_and_no_negative_zero():
 
 
 def test_a_map_of_shares_has_one_scale_and_writes_long_names_upright():
-    shares = np.array([[0.0, 1.0], [0.254, np.nan]])
+    shares = np.array([[0.0, 0.9], [0.254, np.nan]])
     for names, rotation in ((["x", "size"], 0), (["orientation of it", "y"], 90)):
         ax = Figure().subplots()
         plots.share_map(ax, shares, ["z₁", "z₂"], names)
         texts = [(text.get_text(), text.get_color()) for text in ax.texts]
         assert texts == [
             ("0", "white"),
-            ("100", "black"),
+            ("90", "black"),
             ("25", "white"),
             ("–", "black"),
         ]  # on dark, bright, dark, none
