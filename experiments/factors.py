@@ -5,10 +5,9 @@
 The images are small coloured shapes, generated from five known factors: shape, size, x, y and hue. Ten dimensions are
 twice as many, so that a factor may take two, as hues on a circle might, and some may stay unused. The claim about
 single factors is judged at each KL weight against the AE, by the mutual information gap; docs/method.md says why, and
-what fools it. `--channels=grey` is a third faster, and shows hues as brightness.
+what fools it. With `--channels=grey` hues are brightness.
 
-The Bernoulli's cross-entropy is the loss of Higgins et al. 2017 on images like these, and no density of colours. The
-Gaussians, which are, were tried first by validation loss alone: at a fixed variance of 1 the AE stays at the mean image
+The Bernoulli's cross-entropy is a common loss, and no density of colours. The Gaussians, which are densities, were tried first by validation loss alone: at a fixed variance of 1 the AE stays at the mean image
 from a rate of 2e-3 on, and a learned one is still shrinking after 30 epochs, as fast as the rate allows.
 
 Time set the number of epochs, and the lowest validation loss the rate (seed 30, nats an image):
