@@ -7,8 +7,9 @@ twice as many, so that a factor may take two, as hues on a circle might, and som
 single factors is judged at each KL weight against the AE, by the mutual information gap; docs/method.md says why, and
 what fools it. With `--channels=grey` hues are brightness.
 
-The Bernoulli's cross-entropy is a common loss, and no density of colours. The Gaussians, which are densities, were tried first by validation loss alone: at a fixed variance of 1 the AE stays at the mean image
-from a rate of 2e-3 on, and a learned one is still shrinking after 30 epochs, as fast as the rate allows.
+The Bernoulli's cross-entropy is a common loss, and no density of colours. Gaussians, which are densities, were tried
+first, by validation loss alone: at a fixed variance of 1 the AE stays at the mean image from a rate of 2e-3 on, and a
+learned one is still shrinking after 30 epochs, as fast as the rate allows.
 
 Time set the number of epochs, and the lowest validation loss the rate (seed 30, nats an image):
 
