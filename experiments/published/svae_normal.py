@@ -12,9 +12,9 @@ Known differences: the authors' code (github.com/nicola-decao/s-vae-pytorch, exa
 standard deviation, ours does not; the paper may warm the KL term up (from memory), ours does not.
 Measured: test_log_likelihood_sampled of seeds 0, 1 and 2: at 2 dimensions -132.27, -134.27 and -131.31 (the bound lies
 3 to 6 below the exact -128.69, -128.71 and -126.93), met; at 5 -108.49, -108.35 and -108.57, met; at 10 -92.89, -93.13
-and -95.47, met by the first two and in the mean (-93.83); at 20 -92.19, -92.25 and -91.09, not met, by 2.2 to 3.4. Early
-stopping ended them after 241 to 500 epochs, the third of 10 dimensions after 287. From 10 to 20 dimensions ours gains 2
-nats and the paper's 4.9; why is not known, and the warm-up, which lets more dimensions be used, was not tried.
+and -95.47, met by the first two and in the mean (-93.83); at 20 -92.19, -92.25 and -91.09, not met, by 2.2 to 3.4.
+Early stopping ended them after 241 to 500 epochs, the third of 10 dimensions after 287. From 10 to 20 dimensions ours
+gains 2 nats and the paper's 4.9; why is not known, and the warm-up, which lets more dimensions be used, was not tried.
 Cost: 8 to 27 minutes a run on cores that others share.
 """
 
