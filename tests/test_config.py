@@ -45,6 +45,7 @@ def values_of(field):
 def _without_conflicts(values):
     """Some fields exclude each other, or need each other."""
     milestones = tuple(sorted(set(values["milestones"]))) or (3,)
+    values = values | {"conv_features": values["conv_features"] or (8,)}
     if values["importance_samples"]:
         values = values | {"kl_warmup_epochs": 0.0, "free_bits": 0.0}
     return Config(**values | {"num_epochs": 7, "lr_warmup_epochs": 1.0, "milestones": milestones})

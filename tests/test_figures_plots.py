@@ -51,6 +51,7 @@ EXAMPLES = {
     "latent_codes": (planes.latent_codes, CODES, LABELS, 3, NAMES, DIGITS),
     "posterior_ellipses": (planes.posterior_ellipses, CODES, CODES - 4, LABELS, 3, CENTER, DIGITS),
     "plane_map": (planes.plane_map, TILES[:, :, 0, 0], 0.5, (0, 1), CODES, LABELS, 3, DIGITS),
+    "share_map": (plots.share_map, TILES[:2, :3, 0, 0], ["z₁", "z₂"], ["size", "x", "y"]),
     "heat_map": (plots.heat_map, TILES[:2, :2, 0], ["2", "8"], ["1", "4"], "x", "y", "nats", "higher"),
     "image_grid": (images.image_grid, TILES, list("abcde"), list("abcdefghi"), "x", "y"),
 }
@@ -358,7 +359,7 @@ def test_numbers_of_classes_do_not_cover_each_other_and_stay_in_the_dense_half_o
 
 
 def test_long_names_are_cut_off_cover_no_other_and_stay_in_the_panel():
-    codes = np.concatenate([RNG.normal(0, 0.4, (300, 2)), [[2.8, 0]] * 3])
+    codes = np.concatenate([np.random.default_rng(0).normal((-1.2, 0), 0.4, (300, 2)), [[2.8, 0]] * 3])
     labels = np.append(np.arange(300) % 6, [6] * 3)
     names = dict(
         enumerate(["Sneaker", "Sandal", "T-shirt/top", "$\\frac$", "<b>", "Bag", "incomprehensibilities of all"])
@@ -547,7 +548,7 @@ def test_image_grid_places_each_tile_with_its_ticks_at_the_centre():
 
 
 def test_colours_are_painted_as_they_are_and_gaps_stay_transparent():
-    tiles = RNG.random((2, 3, 4, 5, 3))
+    tiles = np.random.default_rng(0).random((2, 3, 4, 5, 3))
     tiles[1, 2] = np.nan  # a blank one
     ax = draw(images.image_grid, tiles, gap=1, breaks=(1,))
     painted = mosaic(ax)

@@ -197,9 +197,23 @@ def test_a_box_that_would_be_empty_is_absent(experiment, folder):
     html = page.render(experiment, {}, without_path, [], seen=built)
     assert 'data-role="draws"' in html
     assert 'data-role="plane"' not in html
-    bare = {c: {"test_distortion": 1.0} for c in experiment.configs if c not in found.shown}
-    assert first.build(found._replace(rows=bare), folder) is None
     assert first.build(found._replace(rows={}), folder) is None
+
+
+def test_without_a_judge_there_are_draws_and_no_numbers_of_them(experiment, folder, browser):
+    found = results_of(experiment)
+    bare = {c: {"test_distortion": 1.0} for c in experiment.configs if c not in found.shown}
+    built = first.build(found._replace(rows=bare), folder)
+    assert built is not None
+    assert [model["ladder"] for model in built["draws"]["models"]] == [[], []]
+    files.write_text(folder / "bare.html", page.render(experiment, {}, found, [], seen=built))
+    tab = browser.new_page()
+    tab.open((folder / "bare.html").as_uri())
+    tab.wait("'ready' in document.getElementById('first').dataset")
+    assert tab.messages == []
+    said = tab.evaluate("document.querySelector('[data-role=draws]').textContent")
+    assert "Nothing is known of the codes" in said
+    assert "Fréchet" not in said
 
 
 # What a browser makes of it.

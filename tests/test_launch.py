@@ -600,7 +600,10 @@ def test_a_dry_run_refuses_what_the_launch_refuses(run_main, write_npz, tiny_exp
         "has too few images (4)": [f"--dataset=npz:{tmp_path}/few.npz"],
         "leaves 1 of 1 train images": [f"--dataset={write_npz(num_train=1, name='one')}"],
         "has uint8 elements of shape 9 x 15": [f"--dataset=npz:{tmp_path}/flat.npz"],
-        "conv needs images of at least 4 x 4 pixels, not 3 x 4": [f"--dataset={tiny}", "--architecture=mlp,conv"],
+        "conv_features=32x64 needs images of at least 4 x 4 pixels, not 3 x 4": [
+            f"--dataset={tiny}",
+            "--architecture=mlp,conv",
+        ],
         "patience needs validation images": ["--patience=0,3", "--validation_fraction=0"],
         "was trained on other data": [f"--dataset={config.dataset}", f"--workdir={folder}"],
         "holds experiment 'tiny', not 'train'": [f"--workdir={tmp_path}/other"],

@@ -85,7 +85,7 @@ def is_classifiable(dataset: Dataset) -> bool:
     What it rejects was validated on grey strokes only (`scripts/non_digits.py`), so that it is not asked of colours.
     """
     labels, is_grey = dataset.train.labels, dataset.train.images.ndim == 3
-    return is_grey and labels is not None and len(np.unique(labels)) <= MAX_CLASSES
+    return is_grey and labels is not None and dataset.test.labels is not None and len(np.unique(labels)) <= MAX_CLASSES
 
 
 class Network(nn.Module):
