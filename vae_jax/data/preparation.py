@@ -2,8 +2,9 @@
 
 The stock builders call TensorFlow to read files and to encode images. They find a stand-in here that does only this, so
 that they write the same data set: files, checksums, splits, features and order of images are TFDS' own. A builder that
-calls TensorFlow for more cannot be prepared. Tried, with small files of the original formats, were mnist,
-fashion_mnist, kmnist, emnist, binarized_mnist, cifar10, cifar100, svhn_cropped, beans and binary_alpha_digits.
+calls TensorFlow for more cannot be prepared, such as cats_vs_dogs'. Tried were mnist, whose builder fashion_mnist and
+kmnist share, and with small files of the original formats emnist, binarized_mnist, cifar10, cifar100, svhn_cropped,
+beans and binary_alpha_digits.
 """
 
 import contextlib
