@@ -38,14 +38,14 @@ def values_of(field):
         return st.sampled_from(["mnist_5k", "mnist", "idx:some/folder", r"idx:a,b\, c\d"])
     low, high = field.metadata["bounds"]
     if isinstance(field.default, tuple):
-        return st.lists(st.integers(low, high), max_size=4).map(tuple)
+        least = 1 if field.name == "conv_features" else 0  # a network of convolutions has one
+        return st.lists(st.integers(low, high), min_size=least, max_size=4).map(tuple)
     return st.integers(low, high) if isinstance(field.default, int) else st.floats(low, high)
 
 
 def _without_conflicts(values):
     """Some fields exclude each other, or need each other."""
     milestones = tuple(sorted(set(values["milestones"]))) or (3,)
-    values = values | {"conv_features": values["conv_features"] or (8,)}
     if values["importance_samples"]:
         values = values | {"kl_warmup_epochs": 0.0, "free_bits": 0.0}
     return Config(**values | {"num_epochs": 7, "lr_warmup_epochs": 1.0, "milestones": milestones})
