@@ -583,7 +583,7 @@ def test_holes_are_where_the_density_is_below_its_level(mixed, drawn):
         np.testing.assert_array_equal(codes, run.encode(own.test.images).mean)
         np.testing.assert_array_equal(labels, own.test.labels)
         assert (level, limit) == (0, latents.limit_of(codes))
-        assert ("50 % of their Gaussian in holes" in ax.get_title()) == (config in numbers)
+        assert ("50 % of their Gaussian\nin holes" in ax.get_title()) == (config in numbers)
         q = run_density(run, own.train.images)
         corner = limit * (1 - 1 / maps.SIDE)  # the centre of the last cell
         for place, z in (((0, -1), [corner, corner]), ((-1, -1), [corner, -corner])):  # row 0 is the top

@@ -38,7 +38,7 @@ def holes(inputs: Inputs) -> Drawing | None:
         planes.plane_map(ax, values, 0, ENDS, codes, test.labels, limit, inputs.dataset(config).classes)
         axes.append(ax)
         share = inputs.numbers.get(config, {}).get("gaussian_hole_mass")
-        return "" if share is None else f"{100 * share:.0f} % of their Gaussian in holes"
+        return "" if share is None else f"{100 * share:.0f} % of their Gaussian\nin holes"
 
     chosen = inputs.choose([config for config in inputs.configs if config.latent_dim == 2])
     drawing = draw_panels(inputs, chosen, {"": draw}, (3.6, 3.8))

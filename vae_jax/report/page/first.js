@@ -119,7 +119,7 @@
           : _("Ellipses: posteriors of {n} test images, one sd.", { n: shownEllipses(step) }),
         _("Dots: codes of {n} test images, by class. Dashed: N(0, I), 1 and 2 sd. Axes stay, and planes are turned to match. One run a weight, seed {seed}.", { n: count, seed }),
         ...(dims > 2 ? [_("The plane is that of two principal axes of {dims}.", { dims })] : []),
-        ...(inside < count ? [_("{n} codes lie outside.", { n: count - inside })] : []),
+        ...(inside < count ? [_("Codes outside: {n}.", { n: count - inside })] : []),
       ];
       find("plane-caption").textContent = parts.join(" ");
     }
