@@ -17,3 +17,8 @@ def one_line(error: BaseException) -> str:
     """Returns an error as one line: a UserError's message, and of any other its kind and up to 300 characters."""
     text = " ".join(str(error).split())
     return text if isinstance(error, UserError) else f"{type(error).__name__}: {text[:300]}".removesuffix(": ")
+
+
+def reason(error: BaseException) -> str:
+    """Returns what an error says, as one line to quote in another message; its kind if it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__

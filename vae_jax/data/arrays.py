@@ -10,6 +10,7 @@ from vae_jax.config import Config
 from vae_jax.data import pixels
 from vae_jax.data.checks import check_images, check_labels
 from vae_jax.data.splits import DataError, Source, Split, whole_or_split
+from vae_jax.errors import reason
 from vae_jax.fields import ConfigError
 
 NAME = "array:"
@@ -89,7 +90,7 @@ def _array(name: str, given: Any) -> np.ndarray:
     try:
         array = np.asarray(given)
     except Exception as error:  # of what another library holds on a device, or of lists of different lengths
-        raise DataError(f"{name} cannot be made a NumPy array ({' '.join(str(error).split())}); pass one") from error
+        raise DataError(f"{name} cannot be made a NumPy array ({reason(error)}); pass one") from error
     if array.size == 0 and array.ndim:
         raise DataError(f"the array {name} is empty: it has shape {' x '.join(map(str, array.shape))}; pass a full one")
     return array

@@ -1,17 +1,36 @@
-"""What the arrays in a user's files must be: images and labels, or a DataError that says how to make them so."""
+"""What a user's files and the arrays in them must be, or else a DataError that says how to make them so."""
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from vae_jax.data.splits import DataError
+from vae_jax.files import exists
 
 MAX_BYTES = 1 << 31  # per array, because data sets are held in memory
 _LEAST_SIDE = 4  # pixels, of square images in rows: two numbers are rather height and width
 _MAX_LABEL = 65535  # the judge has one output for each label up to the largest
 _MAX_VALUES = 100  # of a factor in floats; beyond it, hardly any two images would share one
-_NUM_BINS = 20
+NUM_BINS = 20  # that its values are then cut into
+
+
+def check_file(path: Path, needs: str) -> None:
+    """Raises a DataError, which ends with what the source `needs`, unless there is a file at this path."""
+    if not exists(path) or not path.is_file():
+        raise DataError(f"{path} is not there, or is not a file; {needs}")
+
+
+def check_size(place: str, size: int) -> None:
+    """Raises a DataError if what is read at once, a file or an array, has more than `MAX_BYTES`."""
+    if size > MAX_BYTES:
+        raise DataError(f"{place} has {size} bytes; use fewer or smaller images, up to {MAX_BYTES} bytes")
+
+
+def as_texts(array: np.ndarray) -> np.ndarray:
+    """Returns texts of NumPy's kinds U and S as those of kind U; a byte that is no UTF-8 is replaced."""
+    return np.char.decode(array, "utf-8", "replace") if array.dtype.kind == "S" else array
 
 
 def check_images(place: str, array: np.ndarray) -> np.ndarray:
@@ -56,10 +75,7 @@ def number_classes(arrays: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray]
         as int[N]; anything else as it is, for `check_labels`. And the texts in their order, or None.
     """
     if arrays and all(array.dtype.kind in "US" and array.shape in _columns(array) for array in arrays.values()):
-        texts = [
-            (np.char.decode(array, "utf-8", "replace") if array.dtype.kind == "S" else array).ravel()
-            for array in arrays.values()
-        ]
+        texts = [as_texts(array).ravel() for array in arrays.values()]
         names, numbers = np.unique(np.concatenate(texts), return_inverse=True)
         parts = np.split(numbers, np.cumsum([len(part) for part in texts])[:-1])
         return dict(zip(arrays, parts, strict=True)), names.tolist()
@@ -140,7 +156,7 @@ def number_factors(
         if len(values) < 2:
             continue
         if array.dtype.kind == "f" and len(values) > _MAX_VALUES:
-            numbers = numbers * _NUM_BINS // len(values)
+            numbers = numbers * NUM_BINS // len(values)
             cut.append(name)
         columns.append(numbers.astype(np.int32))
         kept.append(name)

@@ -84,7 +84,7 @@ def check_fits(config: Config, dataset: Dataset) -> None:
 
 def remarks(config: Config, dataset: Dataset) -> list[str]:
     """Returns what a person should know before a run is trained on images in colour, a line each."""
-    if dataset.train.images.ndim == 3:
+    if not dataset.in_colour:
         return []
     name = dataset.name.removesuffix(":")
     lines = [f"{name} is in colour: what was validated on grey strokes only, as the judge of samples, is left out"]

@@ -14,6 +14,7 @@ import numpy as np
 from vae_jax.data.checks import MAX_BYTES
 from vae_jax.data.fit import GREY, RGB, Wanted, resampled, squares, to_grey, to_rgb
 from vae_jax.data.splits import DataError
+from vae_jax.errors import reason
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -116,7 +117,7 @@ def _decode(picture: Picture, wanted: Wanted) -> Decoded | str:
             pixels, done = _pixels(opened)
     except Exception as error:  # Pillow raises various errors on damaged files
         is_unknown = isinstance(error, Image.UnidentifiedImageError)
-        return "not a PNG, JPEG or WebP picture" if is_unknown else " ".join(str(error).split()) or type(error).__name__
+        return "not a PNG, JPEG or WebP picture" if is_unknown else reason(error)
     image = pixels
     if pixels.ndim == 3 and not np.any(pixels[..., :1] != pixels):
         image = pixels[..., 0]

@@ -24,6 +24,7 @@ import numpy as np
 
 from vae_jax.data.sources import prepared, tfds
 from vae_jax.data.splits import DataError
+from vae_jax.errors import reason
 from vae_jax.fields import nearest
 
 _PROBE_SECONDS = 10.0
@@ -72,7 +73,7 @@ def prepare(name: str, *, data_dir: Path | str | None = None, from_dir: Path | s
         except DataError:
             raise
         except Exception as error:  # TFDS raises various errors, as for a full disk or a wrong checksum
-            summary = " ".join(str(error).split()) or type(error).__name__
+            summary = reason(error)
             if len(summary) > _LONGEST:  # it begins with the example that cannot be encoded, and ends with the reason
                 summary = f"{summary[:50]}… {summary[-_LONGEST:]}"
             raise DataError(f"tensorflow-datasets cannot prepare {name}: {summary}") from error

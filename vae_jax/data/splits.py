@@ -37,6 +37,11 @@ class Dataset(NamedTuple):
     """JSON-ready: name, source, version, digests of pixels, labels and factors, counts, class_names, factor_names."""
 
     @property
+    def in_colour(self) -> bool:
+        """Whether images have three channels."""
+        return self.train.images.ndim == 4
+
+    @property
     def classes(self) -> dict[int, str]:
         """The name of each class in one printable line, by its label, ascending; its number where it has no name."""
         labels = [split.labels for split in (self.train, self.validation, self.test) if split.labels is not None]
@@ -60,7 +65,7 @@ class Dataset(NamedTuple):
             classes += f", {len(factors)} factor{'' if len(factors) == 1 else 's'}: {', '.join(factors)}"
         content = f" ({self.provenance['content']})" if "content" in self.provenance else ""
         content += f"; not used: {self.unused}" if self.unused else ""
-        channels = "1 channel" if self.train.images.ndim == 3 else "3 channels"
+        channels = "3 channels" if self.in_colour else "1 channel"
         return f"{self.name.removesuffix(':')}: {counts} images of {size} pixels, {channels}, {classes}{content}"
 
 

@@ -80,12 +80,13 @@ def log_odds(logits: np.ndarray) -> np.ndarray:
 
 
 def is_classifiable(dataset: Dataset) -> bool:
-    """Whether a judge can be trained on the data set: it has labels, of at most `MAX_CLASSES` classes, and is grey.
+    """Whether a judge can be trained on the data set.
 
-    What it rejects was validated on grey strokes only (`scripts/non_digits.py`), so that it is not asked of colours.
+    That takes grey images and labels of at most `MAX_CLASSES` classes. A judge was validated on grey strokes only
+    (`scripts/non_digits.py`), so none is trained on colours.
     """
-    labels, is_grey = dataset.train.labels, dataset.train.images.ndim == 3
-    return is_grey and labels is not None and dataset.test.labels is not None and len(np.unique(labels)) <= MAX_CLASSES
+    labels, has_labels = dataset.train.labels, dataset.test.labels is not None
+    return not dataset.in_colour and labels is not None and has_labels and len(np.unique(labels)) <= MAX_CLASSES
 
 
 class Network(nn.Module):

@@ -21,7 +21,7 @@ NAMED: dict[str, Read] = {}
 NOUNS: dict[str, str] = {}
 """What an image of a published data set shows, as a text calls it: an English noun that ends in s where it is many."""
 FORMATS: dict[str, tuple[str, ReadAny]] = {}
-"""What is named PREFIX:PATH: the kind of path, and the function that reads what a Config wants of it."""
+"""By the prefix of PREFIX:PATH: what PATH is, such as DIR, and the function that reads it."""
 
 
 def named(*names: str, noun: str = "image") -> Callable[[Read], Read]:

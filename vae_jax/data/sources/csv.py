@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from vae_jax.data import pixels
-from vae_jax.data.checks import MAX_BYTES, check_labels, number_classes
+from vae_jax.data.checks import check_file, check_labels, check_size, number_classes
 from vae_jax.data.fit import Wanted
 from vae_jax.data.sources import files
 from vae_jax.data.splits import DataError, Source, Split, whole_or_split
-from vae_jax.files import exists
+from vae_jax.errors import reason
 
 _LABELS = ("label", "labels", "class", "target", "y")  # what the column of the labels may be called
 _NEEDS = "csv:FILE needs an image in each line: its label, if it has one, and the pixels of a square"
@@ -30,10 +30,8 @@ def read(path: Path, wanted: Wanted) -> Source:
     Raises:
         DataError: the file is missing or damaged, or is no such table.
     """
-    if not exists(path) or not path.is_file():
-        raise DataError(f"{path} is not there, or is not a file; {_NEEDS}")
-    if (size := path.stat().st_size) > MAX_BYTES:
-        raise DataError(f"{path} has {size} bytes; use fewer or smaller images, up to {MAX_BYTES} bytes")
+    check_file(path, _NEEDS)
+    check_size(str(path), path.stat().st_size)
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             first = next(csv.reader(file), [])
@@ -44,7 +42,7 @@ def read(path: Path, wanted: Wanted) -> Source:
     except PermissionError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, csv.Error) as error:  # UnicodeDecodeError is one, too
-        raise DataError(f"cannot read {path} ({' '.join(str(error).split())}); {_NEEDS}") from error
+        raise DataError(f"cannot read {path} ({reason(error)}); {_NEEDS}") from error
     is_whole = bool(np.all(np.rint(numbers) == numbers)) and bool(np.all(np.abs(numbers) < 2**24))
     side = math.isqrt(len(columns))
     images = (numbers.astype(np.int32) if is_whole else numbers).reshape(-1, side, side)

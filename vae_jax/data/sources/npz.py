@@ -7,11 +7,20 @@ from typing import IO, Any
 import numpy as np
 
 from vae_jax.data import pixels
-from vae_jax.data.checks import MAX_BYTES, check_images, check_labels, number_classes, number_factors
+from vae_jax.data.checks import (
+    NUM_BINS,
+    as_texts,
+    check_file,
+    check_images,
+    check_labels,
+    check_size,
+    number_classes,
+    number_factors,
+)
 from vae_jax.data.fit import Wanted
 from vae_jax.data.sources import files
 from vae_jax.data.splits import DataError, Source, Split, whole_or_split
-from vae_jax.files import exists
+from vae_jax.errors import reason
 
 # The arrays of each split as libraries and data sets name them: images, and labels, which all splits or none have.
 _LAYOUTS: list[dict[str, tuple[str, str]]] = [
@@ -81,19 +90,15 @@ def read_npy(path: Path, wanted: Wanted) -> Source:
     Raises:
         DataError: the file is missing, unreadable or damaged, or holds no images.
     """
-    if not exists(path) or not path.is_file():
-        raise DataError(
-            f"{path} is not there, or is not a file; npy:FILE needs an array of images that numpy.save saved"
-        )
-    if (size := path.stat().st_size) > MAX_BYTES:
-        raise DataError(f"{path} has {size} bytes; use fewer or smaller images, up to {MAX_BYTES} bytes")
+    check_file(path, "npy:FILE needs an array of images that numpy.save saved")
+    check_size(str(path), path.stat().st_size)
     try:
         with open(path, "rb") as file:
             array = _read(file)
     except PermissionError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
     except Exception as error:  # NumPy raises various errors on damaged files
-        raise DataError(f"cannot read {path} ({_summary(error)}); save it again with numpy.save") from error
+        raise DataError(f"cannot read {path} ({reason(error)}); save it again with numpy.save") from error
     scaled = pixels.scale({str(path): check_images(str(path), array)}, wanted.pixel_max)
     splits, note = whole_or_split(
         str(path), {"whole": Split(scaled.images[0], None)}, "npz:FILE with x_train and x_test"
@@ -133,7 +138,7 @@ def _factors(
     if not found:
         return None, [], ""
     factors, names, cut = number_factors(*found[0], images)
-    return factors, names, f"; {', '.join(cut)} cut into 20 values" if cut else ""
+    return factors, names, f"; {', '.join(cut)} cut into {NUM_BINS} values" if cut else ""
 
 
 def _names(path: Path, array: np.ndarray | None) -> list[str]:
@@ -142,18 +147,17 @@ def _names(path: Path, array: np.ndarray | None) -> list[str]:
         return []
     if array.dtype.kind not in "US" or array.ndim != 1 or len(set(array.tolist())) < len(array):
         raise DataError(f"{_FACTOR_NAMES} in {path} must be different texts of shape K; save them as such")
-    return [str(name) for name in (np.char.decode(array, "utf-8", "replace") if array.dtype.kind == "S" else array)]
+    return as_texts(array).tolist()
 
 
 def _open(path: Path) -> zipfile.ZipFile:
-    if not exists(path) or not path.is_file():
-        raise DataError(f"{path} is not there, or is not a file; {_NEEDS}")
+    check_file(path, _NEEDS)
     try:
         return zipfile.ZipFile(path)
     except PermissionError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
     except Exception as error:  # zipfile raises various errors on damaged files
-        raise DataError(f"{path} is not a readable .npz file ({_summary(error)}); save it with numpy.savez") from error
+        raise DataError(f"{path} is not a readable .npz file ({reason(error)}); save it with numpy.savez") from error
 
 
 def _layout(path: Path, archive: zipfile.ZipFile) -> tuple[dict[str, tuple[str, str]], list[str]]:
@@ -171,13 +175,12 @@ def _layout(path: Path, archive: zipfile.ZipFile) -> tuple[dict[str, tuple[str, 
 
 def _read_array(path: Path, archive: zipfile.ZipFile, name: str) -> np.ndarray:
     info, place = archive.getinfo(f"{name}.npy"), f"{name} in {path}"
-    if info.file_size > MAX_BYTES:
-        raise DataError(f"{place} has {info.file_size} bytes; use fewer or smaller images, up to {MAX_BYTES} bytes")
+    check_size(place, info.file_size)
     try:
         with archive.open(info) as file:
             return _read(file)
     except Exception as error:  # zipfile, zlib and NumPy raise various errors on damaged files
-        raise DataError(f"cannot read {place} ({_summary(error)}); save it again with numpy.savez") from error
+        raise DataError(f"cannot read {place} ({reason(error)}); save it again with numpy.savez") from error
 
 
 def _read(file: IO[bytes]) -> np.ndarray:
@@ -185,7 +188,3 @@ def _read(file: IO[bytes]) -> np.ndarray:
     if file.read(1):  # the checksum of a ZIP file is verified at the end of the stream only
         raise ValueError("it goes on after its last element")
     return array
-
-
-def _summary(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from vae_jax.data.checks import MAX_BYTES, check_labels, number_classes
+from vae_jax.data.checks import check_file, check_labels, check_size, number_classes
 from vae_jax.data.fit import Wanted
 from vae_jax.data.pictures import Picture, decode
 from vae_jax.data.sources import files
 from vae_jax.data.splits import DataError, Source, Split, whole_or_split
-from vae_jax.files import exists
+from vae_jax.errors import reason
 
 _IMAGES = ("image", "img")  # what a column of pictures may be called, if there are several
 _LABELS = ("label", "labels")
@@ -29,10 +29,8 @@ def read(path: Path, wanted: Wanted) -> Source:
         DataError: pyarrow is not installed, the file is missing or damaged, or has no such column, or `decode` refuses
             its pictures.
     """
-    if not exists(path) or not path.is_file():
-        raise DataError(f"{path} is not there, or is not a file; {_NEEDS}")
-    if (size := path.stat().st_size) > MAX_BYTES:
-        raise DataError(f"{path} has {size} bytes; use fewer or smaller images, up to {MAX_BYTES} bytes")
+    check_file(path, _NEEDS)
+    check_size(str(path), path.stat().st_size)
     contents, texts, names, unused = _read(path)
     if not contents:
         raise DataError(f"{path} has no rows; {_NEEDS}")
@@ -72,7 +70,7 @@ def _read(path: Path) -> tuple[list[Any], np.ndarray | None, list[str] | None, l
     except PermissionError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
     except Exception as error:  # pyarrow raises various errors on damaged files
-        raise DataError(f"cannot read {path} ({' '.join(str(error).split())[:300]}); {_NEEDS}") from error
+        raise DataError(f"cannot read {path} ({reason(error)[:300]}); {_NEEDS}") from error
     contents = [row.get("bytes") if isinstance(row, dict) else row for row in rows]
     return contents, texts, names, sorted(set(schema.names) - {image, label})
 

@@ -17,7 +17,7 @@ _CHUNK = 2000  # examples per read
 
 
 class _Examples(NamedTuple):
-    """What is read of the splits of a prepared data set."""
+    """The stored pictures and labels of a prepared data set."""
 
     pictures: dict[str, list[bytes]]  # by split, as they are stored: PNG or JPEG
     labels: dict[str, np.ndarray] | None  # int64[N] by split
