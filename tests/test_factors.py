@@ -71,7 +71,7 @@ def test_two_factors_turned_by_45_degrees_have_no_gap():
 
 
 def test_permuted_codes_know_nothing():
-    """What is left is the error of 600 images: of MI some (bins - 1)(values - 1) / 2N, 0.06 nats, as for each other."""
+    """Scores are above 0 by the error of 600 images: mutual information is (bins - 1)(values - 1) / 2N too large."""
     found = scores(rng(1).permutation(MANY + 0.1 * rng(2).standard_normal(MANY.shape)))
     assert found["mig"] < 0.03
     assert found["dci_disentanglement"] < 0.1
@@ -131,7 +131,7 @@ def test_weights_count_images():
 
 
 def test_the_gap_of_a_small_table_by_hand():
-    """Of v two equal halves: z₁ tells it in 6 of 8 images, z₂ in 5 of 8, and w is z₁ itself."""
+    """v and z₁ agree in 6 of 8 images, v and z₂ in 5 of 8; the second factor, w, is z₁ itself."""
     v = np.array([0, 0, 0, 0, 1, 1, 1, 1])
     z1 = np.array([0, 0, 0, 1, 1, 1, 1, 0])
     z2 = np.array([0, 0, 0, 1, 1, 1, 0, 0])
@@ -250,7 +250,7 @@ def test_a_factor_in_two_dimensions_has_no_gap_though_each_follows_it_alone():
 
 
 def test_a_bent_axis_has_a_smaller_gap_though_nothing_is_lost():
-    """Of bins of equal width; forests and thresholds do not care."""
+    """The gap has bins of equal width; forests and thresholds see the order of codes only."""
     before, after = scores(MANY.astype(float)), scores(np.exp(3.0 * MANY))
     assert after["mig"] < before["mig"] - 0.2
     for name in ("dci_disentanglement", "dci_informativeness", "sap"):

@@ -216,7 +216,7 @@ def test_without_a_judge_there_are_draws_and_no_numbers_of_them(experiment, fold
     assert "Fréchet" not in said
 
 
-# What a browser makes of it.
+# In a browser.
 
 
 @pytest.fixture(scope="module")
