@@ -18,7 +18,7 @@ from vae_jax.config import Config, Experiment
 EXPERIMENT = Experiment(
     name="walk",
     question="Does every combination work?",
-    base=Config(hidden_dims=(4,), num_epochs=2, batch_size=16, validation_fraction=0.0),
+    base=Config(hidden_dims=(4,), conv_features=(3,), num_epochs=2, batch_size=16, validation_fraction=0.0),
     grids={grids},
     figures=("reconstructions",),
 )
@@ -68,7 +68,8 @@ def test_every_pair_of_choices_is_in_a_grid():
 @pytest.mark.usefixtures("cheap_compilation", "coarse_figures")
 def test_from_flags_to_report(tmp_path, monkeypatch, write_npz, capsys):
     (tmp_path / "walk.py").write_text(EXPERIMENT.format(grids=GRIDS))
-    workdir, dataset = tmp_path / "workdir", write_npz(shape=(4, 5, 3))
+    # As many images of each split as are drawn, so that each network is compiled for one number of images.
+    workdir, dataset = tmp_path / "workdir", write_npz(20, 20, shape=(4, 5, 3))
     with np.load(tmp_path / "digits.npz") as arrays:
         np.savez(tmp_path / "digits.npz", **arrays, notes=np.zeros(3))
     command = ["vae-jax", f"--experiment={tmp_path / 'walk.py'}", f"--workdir={workdir}",
@@ -85,11 +86,11 @@ def test_from_flags_to_report(tmp_path, monkeypatch, write_npz, capsys):
     assert [checkpoints.epochs_done(folder) for folder in folders] == [1] * 16
     assert f"{dataset}: not used: 'notes'\n" in capsys.readouterr().err
     assert launcher.main(command) == 0, capsys.readouterr().err
-    images = np.random.default_rng(0).integers(0, 256, (3, 4, 5), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (20, 4, 5), np.uint8)
     for folder in folders:
         assert len(read_metrics(folder)) == 2
         run = runs.load_run(folder)
-        assert run.encode(run.decode(run.encode(images).mean)).mean.shape == (3, 2)
+        assert run.encode(run.decode(run.encode(images).mean)).mean.shape == (20, 2)
         numbers = json.loads((folder / "evaluation.json").read_text())
         assert "failed" not in numbers
         assert numbers["test_loss"] is not None

@@ -28,15 +28,15 @@ from vae_jax.config import Config
 from vae_jax.measure.measurements import MEASUREMENTS
 
 NOISE = {"ae": np.array([0.10, -0.20, 0.05, 0.15, -0.10]), "vae": np.array([-0.03, 0.06, 0.02, -0.07, 0.02])}
-SEVEN = [claim for claim in CLAIMS if claim.measurement != "mig"]  # of images whose factors are not known
+JUDGED = [claim for claim in CLAIMS if claim.measurement != "mig"]  # of images whose factors are not known
 # Numbers of a model and a baseline that differ by a given number of margins in every claim.
 LEVELS = {"prior_gap": 40.0, "gaussian_frechet": 200.0, "test_distortion": 150.0}
 MEAN_IMAGE = 200.0
 GAIN = MEAN_IMAGE - LEVELS["test_distortion"]
-MARGINS = {claim.measurement: claim.margin for claim in SEVEN} | {
+MARGINS = {claim.measurement: claim.margin for claim in JUDGED} | {
     "prior_gap": RELATIVE * 40.0, "gaussian_frechet": RELATIVE * 200.0, "test_distortion": OF_GAIN * GAIN,
 }  # fmt: skip
-SIGNS = {claim.measurement: 1 if claim.says == "higher" else -1 for claim in SEVEN}
+SIGNS = {claim.measurement: 1 if claim.says == "higher" else -1 for claim in JUDGED}
 
 
 def results_of(rows, configs=None, shown=()):
@@ -79,7 +79,7 @@ def changed(results, model, **others):
 
 def test_a_large_difference_is_supported_or_contradicted():
     forward, backward = judged(pair(3.0)), judged(pair(-3.0))
-    assert forward.keys() == {claim.measurement for claim in SEVEN}
+    assert forward.keys() == {claim.measurement for claim in JUDGED}
     assert {row.verdict for row in forward.values()} == {SUPPORTED}
     assert {row.verdict for row in backward.values()} == {CONTRADICTED}
     for name, row in forward.items():
@@ -179,7 +179,7 @@ def test_single_factors_are_a_claim_only_where_factors_are_known():
     """Where they are, there are eight in the family."""
     results = pair(1.5)
     others = judge(results)
-    assert [row.claim for row in others] == SEVEN
+    assert [row.claim for row in others] == JUDGED
     rows = {config: row | {"mig": row["gaussian_hole_mass"]} for config, row in results.rows.items()}
     known = judge(results_of(rows))
     assert [row.claim for row in known] == list(CLAIMS)
@@ -216,7 +216,7 @@ def with_dimensions(*margins):
 
 def test_all_claims_at_all_dimensions_are_corrected_together():
     verdicts = judge(with_dimensions(2.0, 1.5))
-    assert [row.pair.setting for row in verdicts] == ["latent_dim 2"] * 7 + ["latent_dim 16"] * 7
+    assert [row.pair.setting for row in verdicts] == ["latent_dim 2"] * len(JUDGED) + ["latent_dim 16"] * len(JUDGED)
     assert {row.pair.family for row in verdicts} == {"VAE against AE"}
     assert [row.p for row in verdicts] == pytest.approx(holm([row.estimate.p for row in verdicts]))
     alone = judge(with_dimensions(2.0))
@@ -231,7 +231,7 @@ def test_another_value_of_another_field_is_another_family():
     verdicts = judge(results_of(rows))
     families = {row.pair.family: row.pair.setting for row in verdicts}
     assert families == {"VAE against AE, kl_weight 0.5": "kl_weight 0.5", "VAE against AE, kl_weight 4": "kl_weight 4"}
-    half = verdicts[:7]
+    half = verdicts[: len(JUDGED)]
     assert [row.p for row in half] == pytest.approx(holm([row.estimate.p for row in half]))
 
 
@@ -289,7 +289,7 @@ def test_tables_hold_what_is_said(tmp_path):
     write_tables(tmp_path, judge(results), describe_others(results))
     with open(tmp_path / "primaries.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [row["number"] for row in rows] == [claim.measurement for claim in SEVEN]
+    assert [row["number"] for row in rows] == [claim.measurement for claim in JUDGED]
     first, verdict = rows[0], judge(results)[0]
     assert (first["model"], first["baseline"], first["verdict"]) == ("vae", "ae", "supported")
     assert first["claim"].startswith("N(0, I) can be sampled without looking at the codes of the VAE")
