@@ -127,7 +127,7 @@ def _measured_otherwise(made: Mapping[Config, Mapping[str, Any]]) -> set[Config]
     """The runs whose evaluation was not made as those of most runs of their data were.
 
     Args:
-        made: what made each run's evaluation, as `evaluation.made_by` returns it.
+        made: what made each run's evaluation, as `measure.made_by` returns it.
     """
     others = set[Config]()
     for part in (

@@ -1,4 +1,4 @@
-// The runs' networks: encoder and decoder of vae_jax/networks.py as functions of typed arrays. It touches no document.
+// The runs' networks: encoder and decoder of vae_jax/model/networks.py as functions of typed arrays. It touches no document.
 "use strict";
 
 const Network = (() => {
@@ -146,7 +146,7 @@ const Network = (() => {
     }
   }
 
-  // E[x | z] of a pixel: the sigmoid, or the mean of a continuous Bernoulli; see `pixel_mean` in objectives.py.
+  // E[x | z] of a pixel: the sigmoid, or the mean of a continuous Bernoulli; see `pixel_mean` in model/likelihoods.py.
   function pixelMean(logits, likelihood) {
     const continuous = likelihood === "continuous_bernoulli";
     for (let i = 0; i < logits.length; i++) {
