@@ -37,6 +37,9 @@ def train(configs, epochs=2, images=IMAGES):
     return program, hyperparameters, states, metrics
 
 
+batches = jax.jit(step.batches, static_argnums=(1, 2))
+
+
 def equal(a, b):
     return jax.tree.all(jax.tree.map(np.array_equal, a, b))
 
@@ -54,7 +57,7 @@ def initial(config):
 @settings(max_examples=12)  # each new pair of sizes is a new program to compile
 @given(st.integers(1, 200), st.integers(1, 64), st.integers(0, 2**31 - 1))
 def test_every_image_once_an_epoch(num_images, batch_size, seed):
-    indices, weights = jax.jit(step.batches, static_argnums=(1, 2))(jax.random.key(seed), num_images, batch_size)
+    indices, weights = batches(jax.random.key(seed), num_images, batch_size)
     batch_size = min(batch_size, num_images)  # a larger batch would be padding
     assert indices.shape == weights.shape == (-(-num_images // batch_size), batch_size)
     counted = np.asarray(indices)[np.asarray(weights) == 1]
@@ -63,9 +66,9 @@ def test_every_image_once_an_epoch(num_images, batch_size, seed):
 
 
 def test_the_order_is_drawn_anew_each_epoch():
-    orders = [np.asarray(step.batches(jax.random.key(seed), 500, 10)[0]) for seed in (0, 1)]
+    orders = [np.asarray(batches(jax.random.key(seed), 500, 10)[0]) for seed in (0, 1)]
     assert not np.array_equal(*orders)
-    in_order, _ = step.batches(None, 20, 8)
+    in_order, _ = batches(None, 20, 8)
     np.testing.assert_array_equal(in_order.reshape(-1)[:20], np.arange(20))
 
 
@@ -349,18 +352,24 @@ def test_the_best_epoch_is_kept_and_ends_a_run_that_does_not_improve(count):
     assert step.final_params(states._replace(best=None)) is states.params
 
 
+def with_rates(*rates):
+    """Runs of one program that may diverge, and may stop early."""
+    return [dataclasses.replace(CONFIG, optimizer="sgd", patience=2, learning_rate=rate) for rate in rates]
+
+
 def test_a_run_that_was_stopped_is_frozen_and_has_not_diverged():
-    configs = [dataclasses.replace(CONFIG, patience=2, seed=seed) for seed in (0, 1)]
+    configs = with_rates(1e-3, 1e-3, 1e-4)
     program, numbers = make_program(configs[0], (6, 6)), step.hyperparameters(configs)
     before = step.init_states(program, numbers)
-    assert equal(before.best, step.Best(before.params, np.full(2, np.inf), np.zeros(2)))
-    before = before._replace(best=before.best._replace(age=np.array([2, 1], np.int32)))
+    assert equal(before.best, step.Best(before.params, np.full(3, np.inf), np.zeros(3)))
+    before = before._replace(best=before.best._replace(age=np.array([2, 1, 0], np.int32)))
     copy = jax.tree.map(np.array, before)
     after, metrics = step.train_epoch(program, IMAGES, before, numbers, np.int32(0))
     assert equal(run_of(after, 0), run_of(copy, 0))
-    assert not equal(run_of(after.params, 1), run_of(copy.params, 1))
-    np.testing.assert_array_equal(after.alive, [True, True])
-    np.testing.assert_array_equal(np.isfinite(metrics.loss), [False, True])
+    for index in (1, 2):
+        assert not equal(run_of(after.params, index), run_of(copy.params, index))
+    np.testing.assert_array_equal(after.alive, [True, True, True])
+    np.testing.assert_array_equal(np.isfinite(metrics.loss), [False, True, True])
 
 
 def test_gradients_are_clipped_by_their_global_norm():
@@ -392,8 +401,7 @@ def test_training_lowers_the_loss(architecture, model, likelihood):
 
 
 def test_a_run_that_diverges_is_frozen_and_the_others_are_not_affected():
-    configs = [dataclasses.replace(CONFIG, optimizer="sgd", learning_rate=rate) for rate in (1e-3, 1e6, 1e-4)]
-    sound = [configs[0], dataclasses.replace(configs[1], learning_rate=1e-5), configs[2]]
+    configs, sound = with_rates(1e-3, 1e6, 1e-4), with_rates(1e-3, 1e-5, 1e-4)
     _, _, together, metrics = train(configs, epochs=3)
     _, _, expected, _ = train(sound, epochs=3)
     np.testing.assert_array_equal(together.alive, [True, False, True])
