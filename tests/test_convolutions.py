@@ -18,16 +18,20 @@ KERNELS = st.tuples(st.integers(1, 5), st.integers(1, 5))
 STRIDES = st.tuples(st.integers(1, 4), st.integers(1, 4))
 
 
+def normal(*shape):
+    return np.random.default_rng(0).standard_normal(shape, np.float32)
+
+
 def assert_equal_layers(ours, flaxs, images):
-    key = jax.random.key(1)
-    params = flaxs.init(key, images)["params"] | {"bias": jax.random.normal(jax.random.key(2), (ours.features,))}
-    assert jax.tree.map(jnp.shape, ours.init(key, images)["params"]) == jax.tree.map(jnp.shape, params)
-    np.testing.assert_array_equal(ours.init(key, images)["params"]["kernel"], params["kernel"])
+    found, shapes = (jax.eval_shape(layer.init, jax.random.key(1), images)["params"] for layer in (ours, flaxs))
+    assert found == shapes
+    kernel = normal(*shapes["kernel"].shape)
+    params = {"kernel": kernel / np.sqrt(np.float32(kernel[..., 0].size)), "bias": normal(ours.features)}
 
     def value_and_gradients(layer):
         def value(params, images):
             out = layer.apply({"params": params}, images)
-            return jnp.sum(jnp.sin(jnp.arange(out.size, dtype=jnp.float32)).reshape(out.shape) * out), out
+            return jnp.sum(np.sin(np.arange(out.size, dtype=np.float32)).reshape(out.shape) * out), out
 
         (_, out), gradients = jax.jit(jax.value_and_grad(value, (0, 1), has_aux=True))(params, images)
         return out, gradients
@@ -46,7 +50,7 @@ def assert_equal_layers(ours, flaxs, images):
 def test_any_size_kernel_stride_and_padding(ours, flaxs, size, kernel_size, strides, padding):
     if padding == "VALID":
         size = tuple(max(side, taps) for side, taps in zip(size, kernel_size, strict=True))
-    images = jax.random.normal(jax.random.key(0), (2, *size, 3))
+    images = normal(2, *size, 3)
     arguments = {"features": 4, "kernel_size": kernel_size, "strides": strides, "padding": padding}
     assert_equal_layers(ours(**arguments), flaxs(**arguments), images)
 
@@ -54,14 +58,16 @@ def test_any_size_kernel_stride_and_padding(ours, flaxs, size, kernel_size, stri
 @pytest.mark.parametrize(("ours", "flaxs"), PAIRS)
 @pytest.mark.parametrize("channels", [1, 32])
 def test_the_layers_of_the_networks(ours, flaxs, channels):
-    images = jax.random.normal(jax.random.key(0), (3, 7, 14, channels))
-    assert_equal_layers(ours(64, (3, 3), (2, 2)), flaxs(64, (3, 3), (2, 2)), images)
+    layers, images = [layer(64, (3, 3), (2, 2)) for layer in (ours, flaxs)], normal(3, 7, 14, channels)
+    assert_equal_layers(*layers, images)
+    found, expected = (jax.jit(layer.init)(jax.random.key(1), images)["params"] for layer in layers)
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
 
 
 @pytest.mark.parametrize(("ours", "flaxs"), PAIRS)
 def test_other_devices_call_the_convolution_of_xla(ours, flaxs, monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    images = jax.random.normal(jax.random.key(0), (2, 6, 5, 3))
+    images = normal(2, 6, 5, 3)
     layer = ours(4, (3, 3), (2, 2))
     assert "conv_general_dilated" in str(jax.make_jaxpr(lambda x: layer.init(jax.random.key(0), x))(images))
     assert_equal_layers(layer, flaxs(4, (3, 3), (2, 2)), images)

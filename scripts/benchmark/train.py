@@ -13,8 +13,7 @@ import numpy as np
 import optax
 
 from scripts.benchmark.measuring import race, training_images
-from vae_jax.config import DYNAMIC_FIELDS, Config
-from vae_jax.model.networks import init_params
+from vae_jax.config import Config
 from vae_jax.model.objectives import gaussian_kl
 from vae_jax.model.programs import make_program, objective_terms
 from vae_jax.training import step
@@ -48,10 +47,10 @@ def ours(images: np.ndarray, config: Config) -> Iterator[float]:
 
 
 def flax_epochs(images: np.ndarray, config: Config) -> Iterator[float]:
-    """Calls one jitted step for each batch, as most examples of Flax do."""
-    program = make_program(config, images.shape[1:])
-    params, optimizer = init_params(program.network, jax.random.key(0)), optax.adam(1e-3)
-    hyperparameters = {name: jnp.float32(getattr(config, name)) for name in DYNAMIC_FIELDS}
+    """Calls one jitted step for each batch, as most examples of Flax do, from the parameters that ours starts from."""
+    program, of_runs = make_program(config, images.shape[1:]), step.hyperparameters([config])
+    params_of_runs, optimizer = step.init_states(program, of_runs).params, optax.adam(1e-3)
+    params, hyperparameters = jax.tree.map(lambda leaf: np.asarray(leaf)[0], (params_of_runs, of_runs))
 
     @jax.jit
     def update(params: Any, state: Any, batch: jax.Array, key: jax.Array) -> tuple[Any, Any, jax.Array]:
@@ -63,7 +62,7 @@ def flax_epochs(images: np.ndarray, config: Config) -> Iterator[float]:
         change, state = optimizer.update(gradient, state)
         return optax.apply_updates(params, change), state, loss
 
-    state, random = optimizer.init(params), np.random.default_rng(0)
+    state, random = jax.jit(optimizer.init)(params), np.random.default_rng(0)
     while True:
         losses, order = [], random.permutation(len(images))[: len(images) // BATCH * BATCH]
         for indices in order.reshape(-1, BATCH):
