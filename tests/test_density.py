@@ -141,7 +141,8 @@ def test_two_clusters_have_a_hole_between_them_in_closed_form(dims):
 
 def test_the_level_of_a_gaussian_in_closed_form():
     found = mixture_of([[1.0, -1.0]], [[0.5, 2.0]])
-    _, log_q, share = density.grid(found)
+    axes, log_q, share = density.grid(found)
+    assert [axis.mean() for axis in axes] == pytest.approx([1, -1], abs=1e-6)  # of the middles of cells
     assert share.sum() == pytest.approx(1, abs=1e-4)  # 4.5 sd
     exact = -np.log(2 * np.pi * 0.5 * 2.0) + np.log(0.05)  # the radius² of 95 % is -2 log 0.05
     assert density.level(log_q, share) == pytest.approx(exact, abs=0.01)

@@ -151,6 +151,8 @@ def test_modularity_and_disentanglement_of_a_matrix_by_hand():
     assert factors.modularity(matrix) == pytest.approx((1 - 0.16 / (2 * 0.64) + 0 + 0) / 3)
     entropy = -(2 / 3 * np.log(2 / 3) + 1 / 3 * np.log(1 / 3)) / np.log(3)
     assert factors.disentanglement(matrix) == pytest.approx(1.2 / 1.5 * (1 - entropy))
+    two_factors = np.array([[0.5, 0.0], [0.25, 0.25], [0.0, 0.0]])  # the second row knows nothing of which it is
+    assert factors.disentanglement(two_factors) == pytest.approx(0.5)
 
 
 # A run.

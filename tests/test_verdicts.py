@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 
 from vae_jax.claims.claims import CLAIMS, OF_GAIN, PRICE, RELATIVE
-from vae_jax.claims.intervals import holm
+from vae_jax.claims.intervals import ALPHA, holm, seeds_to_resolve
 from vae_jax.claims.results import Results
 from vae_jax.claims.verdicts import (
     CONTRADICTED,
@@ -115,6 +115,17 @@ def test_what_is_not_resolved_says_how_many_seeds_it_takes():
     rows = judge(pair(0.9, scale=12.0))
     assert {row.verdict for row in rows} == {NOT_RESOLVED}
     assert all("seeds would resolve it" in row.note for row in rows)
+
+
+def test_seeds_are_counted_at_the_level_at_which_the_correction_stopped():
+    """Five claims are resolved, and the two that are not need p at half of 0.05, not at a seventh."""
+    open_ones = {"gaussian_hole_mass": -0.7, "knn_accuracy_whitened": 0.7}
+    rows = judged(pair({claim.measurement: 15.0 for claim in JUDGED} | open_ones, scale=4.0))
+    assert {name for name, row in rows.items() if row.verdict == NOT_RESOLVED} == open_ones.keys()
+    for row in (rows[name] for name in open_ones):
+        at_half, at_a_seventh = (seeds_to_resolve(row.estimate, row.margin, ALPHA / tests) for tests in (2, 7))
+        assert at_half < at_a_seventh
+        assert row.note.endswith(f"about {at_half} seeds would resolve it")
 
 
 @pytest.mark.parametrize("model", ["ae", "vae"])
