@@ -112,14 +112,14 @@ class Page:
 
 
 class Browser:
-    """A running chromium."""
+    """A running chromium, whose tabs share their processes: each page of its own would start some."""
 
     def __init__(self, chromium: sync_api.Browser) -> None:
-        self.chromium = chromium
+        self.context = chromium.new_context(no_viewport=True)
         self.front: Page | None = None
 
     def new_page(self) -> Page:
-        return Page(self, self.chromium.new_page(no_viewport=True))
+        return Page(self, self.context.new_page())
 
 
 @contextlib.contextmanager

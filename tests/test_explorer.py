@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import scipy.stats
 from axe_playwright_python.base import AXE_SCRIPT
+from drawn import params_of
 from PIL import Image
 
 from vae_jax import data, files, workdir
@@ -28,13 +29,13 @@ from vae_jax.claims.verdicts import VERDICTS
 from vae_jax.config import LANGUAGES, Config, Experiment, expand
 from vae_jax.data.identity import identity_of
 from vae_jax.measure.subsets import subset
-from vae_jax.model import networks
 from vae_jax.model.likelihoods import LIKELIHOODS
 from vae_jax.model.programs import make_program
 from vae_jax.models import MODELS
 from vae_jax.report import page
 from vae_jax.report.page import explorer, weights
 from vae_jax.report.page.language import Language
+from vae_jax.report.page.sheets import sheet
 from vae_jax.training.runs import TrainedRun, trained_run, write_params
 
 pytestmark = pytest.mark.usefixtures("cheap_compilation")
@@ -54,10 +55,9 @@ ANSWER = Answer((
 def make_run(config: Config, shape: tuple[int, ...] = (9, 11), scale: float = 3.0) -> TrainedRun:
     """A run whose parameters are drawn and not trained; `scale` makes its logits as large as those of a trained one."""
     program = make_program(config, shape)
-    params = networks.init_params(program.network, jax.random.key(config.seed + int(100 * config.kl_weight)))
-    flat = {name: np.asarray(leaf) for name, leaf in flax.traverse_util.flatten_dict(params, sep="/").items()}
-    flat["decoder/logits/kernel"] = flat["decoder/logits/kernel"] * scale
-    return trained_run(config, program, flax.traverse_util.unflatten_dict(flat, sep="/"))
+    params = params_of(program, config.seed + int(100 * config.kl_weight))
+    params["decoder"]["logits"]["kernel"] *= scale
+    return trained_run(config, program, params)
 
 
 def rounded(run: TrainedRun) -> TrainedRun:
@@ -245,7 +245,8 @@ def test_a_run_that_half_precision_cannot_hold_is_left_out(bad, digits, tmp_path
     ae, vae = experiment.configs
     run = make_run(vae, (10, 12))
     logits = run.params["decoder"]["logits"]
-    logits["kernel"] = logits["kernel"].at[0, 0].set(bad)
+    logits["kernel"] = np.array(logits["kernel"])
+    logits["kernel"][0, 0] = bad
     write_params(workdir.run_dir(folder, vae), vae, run.params, (10, 12))
     assert [content["name"] for content in build(folder)["runs"]] == [ae.name]
 
@@ -276,9 +277,9 @@ def test_images_and_labels_are_those_of_the_codes(folder, digits):
 def room_for(folder: Path, num_runs: float, coarse: bool = False) -> int:
     """Bytes that hold so many runs of the largest size in a workdir, and the sheet of images."""
     configs = workdir.read_experiment(folder).configs
-    sheet = len(build(folder)["images"][0]["uri"])
+    images = len(sheet(data.load(configs[0].dataset).test.images)["uri"])
     size = max(weights.packed_size(make_run(config, (10, 12)), 60, coarse) for config in configs)
-    return sheet + int(num_runs * (size + explorer.BACKGROUND_BYTES))
+    return images + int(num_runs * (size + explorer.BACKGROUND_BYTES))
 
 
 def test_a_page_holds_as_many_runs_as_fit_the_first_seeds_first(digits, tmp_path):
@@ -503,10 +504,10 @@ GOLDEN = [
 )  # fmt: skip
 def test_the_page_encodes_and_decodes_as_flax_does(network, config, shape):
     run = make_run(config, shape)
-    images = RANDOM.uniform(0, 1, (100, *shape)).astype(np.float32)
-    images[:50] *= images[:50] > 0.7  # dark pixels are left out in the sums
+    images = RANDOM.integers(0, 256, (100, *shape), np.uint8)
+    images[:50] *= images[:50] > 180  # dark pixels are left out in the sums
     z = RANDOM.normal(0, 3, (100, config.latent_dim)).astype(np.float32)
-    found = in_page(network, pack(run).content, images, z)
+    found = in_page(network, pack(run).content, images / np.float32(255), z)
     exact, half = run, rounded(run)
     for flax_run, atol in ((half, 1e-5), (exact, GREY_LEVEL)):  # float32 in another order; float16 weights
         codes = flax_run.encode(images)

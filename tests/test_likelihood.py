@@ -3,19 +3,19 @@
 import dataclasses
 import itertools
 import math
+from functools import partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.optimize
 import scipy.stats
+from drawn import params_of
 
 from vae_jax.config import Config
 from vae_jax.measure import likelihood, marginal, quadrature, subsets
 from vae_jax.model import networks
 from vae_jax.model.likelihoods import LIKELIHOODS, Reconstruction, log_density_parts
-from vae_jax.model.networks import init_params
 from vae_jax.model.programs import make_program
 from vae_jax.training import runs as runs_module
 from vae_jax.training import step
@@ -52,7 +52,7 @@ def linear_gaussian(latent_dim, widening=1.3, shape=(3, 2)):
             "logvar": np.float64(2 * np.log(SIGMA)),
         },
     }
-    params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), params)
+    params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), params)
     run = trained_run(config, make_program(config, shape), params)
     z = random.standard_normal((40, latent_dim))
     x = 0.5 + z @ W.T + SIGMA * random.standard_normal((40, num_pixels))
@@ -77,10 +77,12 @@ def brute_force(run, pixels, side=800, reach=8.0):
     prior = scipy.stats.norm.logpdf(z).sum(axis=1) + dims * np.log(2 * reach / side)
     images = pixels.reshape(len(pixels), -1).astype(np.float64)
     if run.config.likelihood == "bernoulli":
-        joints = (logits @ x - np.logaddexp(0, logits).sum(axis=1) for x in images)
+        of_z = np.logaddexp(0, logits).sum(axis=1)
+        joints = (logits @ x - of_z for x in images)
     else:
-        means, scale = scipy.special.expit(logits), math.log(2 * math.pi * SIGMA**2)
-        joints = (-0.5 * (np.square((x - means) / SIGMA) + scale).sum(axis=1) for x in images)
+        means, constant = scipy.special.expit(logits), 0.5 * logits.shape[1] * math.log(2 * math.pi * SIGMA**2)
+        of_z = 0.5 * np.square(means).sum(axis=1)
+        joints = ((means @ x - of_z - 0.5 * x @ x) / SIGMA**2 - constant for x in images)
     return np.array([scipy.special.logsumexp(joint + prior) for joint in joints])
 
 
@@ -89,7 +91,7 @@ def test_quadrature_is_that_of_a_grid_ten_times_as_fine_in_float64(latent_dim):
     """Random weights, six times those of a new network: posteriors of several modes, with kinks."""
     config = Config(hidden_dims=(7,), latent_dim=latent_dim, binarization="threshold")
     program = make_program(config, (3, 4))
-    params = init_params(program.network, jax.random.key(latent_dim))
+    params = params_of(program, latent_dim)
     params["decoder"] = jax.tree.map(lambda leaf: 6 * leaf, params["decoder"])
     run = trained_run(config, program, params)
     pixels = (np.random.default_rng(0).random((12, 3, 4)) < 0.5).astype(np.float32)
@@ -115,7 +117,7 @@ def two_widths():
             "logvar": np.float64(2 * np.log(SIGMA)),
         },
     }
-    params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), params)
+    params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), params)
     run = trained_run(config, make_program(config, (3, 2)), params)
     random = np.random.default_rng(1)
     z = np.stack([np.r_[random.uniform(-2, -1, 12), random.uniform(0.5, 1, 4)], random.normal(size=16)], axis=1)
@@ -272,10 +274,9 @@ def test_each_image_s_code_is_drawn_eight_times():
 def test_mass_beyond_the_grid_is_not_called_resolved():
     """All codes are said to be 0; the mass of the images is at 11, where sd is 1/12, and the grid ends at 8."""
     run, pixels, _ = linear_gaussian(1)
-    params = run.params
-    params["encoder"]["mean"] = jax.tree.map(jnp.zeros_like, params["encoder"]["mean"])
-    params["decoder"]["logits"]["kernel"] *= 10
-    params["decoder"]["logits"]["bias"] = -11 * params["decoder"]["logits"]["kernel"][0]
+    kernel = 10 * np.asarray(run.params["decoder"]["logits"]["kernel"])
+    run.params["encoder"]["mean"] = jax.tree.map(np.zeros_like, run.params["encoder"]["mean"])
+    run.params["decoder"]["logits"] = {"kernel": kernel, "bias": -11 * kernel[0]}
     assert np.isnan(quadrature.exact_log_likelihood(run, pixels)).all()
 
 
@@ -303,7 +304,7 @@ EXTREMES = [
 def test_extreme_posteriors_end_without_a_warning(latent_dim, part, value):
     """The marginal does not depend on q(z | x), so it stays exact wherever the encoder points within reach."""
     run, pixels, exact = linear_gaussian(latent_dim)
-    run.params["encoder"][part]["bias"] = jnp.full(latent_dim, value, jnp.float32)
+    run.params["encoder"][part]["bias"] = np.full(latent_dim, value, np.float32)
     actual = quadrature.exact_log_likelihood(run, pixels)
     if part == "logvar" or value == 100:  # a grid of ± 100 is fine enough
         np.testing.assert_allclose(actual, exact, atol=ROUNDING)
@@ -354,11 +355,10 @@ def test_the_decodes_of_a_quadrature_are_bounded_and_images_lose_their_values_on
 def test_the_memory_of_a_quadrature_is_bounded(side):
     """By the joint of images and cells, and by the pixels that are decoded at once."""
     program = make_program(Config(hidden_dims=(8,)), (side, side))
-    params = jax.eval_shape(lambda: init_params(program.network, jax.random.key(0)))
     count = min(quadrature.MANY, subsets.MAX_PIXELS // side**2)
     shapes = [((count, side, side), np.float32), ((count,), np.int32), ((2,), np.float32), ((2,), np.float32)]
     arguments = [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in shapes]
-    compiled = quadrature._log_sums.lower(program, params, *arguments, side=64).compile()
+    compiled = quadrature._log_sums.lower(program, params_of(program), *arguments, side=64).compile()
     joint, images = 4 * count * quadrature.CELLS, 4 * count * side**2
     bound = 4 * joint + 2 * images + 4 * 4 * networks.CHUNK_PIXELS
     assert compiled.memory_analysis().temp_size_in_bytes < bound
@@ -367,8 +367,8 @@ def test_the_memory_of_a_quadrature_is_bounded(side):
 def test_what_float32_cannot_hold_is_not_called_resolved():
     run, pixels, _ = linear_gaussian(2)
     # Log joints of 3e7 nats, of which float32 keeps 2: many cells are equal.
-    run.params["decoder"]["logvar"] = jnp.float32(2 * np.log(1e-4))
-    run.params["decoder"]["logits"]["kernel"] /= 50
+    run.params["decoder"]["logvar"] = np.float32(2 * np.log(1e-4))
+    run.params["decoder"]["logits"]["kernel"] = np.asarray(run.params["decoder"]["logits"]["kernel"]) / 50
     assert np.isnan(quadrature.exact_log_likelihood(run, pixels)).all()
 
 
@@ -383,8 +383,8 @@ def test_a_posterior_far_narrower_than_the_truth_changes_nothing(monkeypatch):
 def test_the_grid_finds_posteriors_wherever_the_encoder_says_they_are(latent_dim):
     """The encoder says that all images are at 3, with a standard deviation of 1/1000."""
     run, pixels, exact = linear_gaussian(latent_dim, widening=1e-3)
-    run.params["encoder"]["mean"] = jax.tree.map(jnp.zeros_like, run.params["encoder"]["mean"])
-    run.params["encoder"]["mean"]["bias"] += 3
+    mean = run.params["encoder"]["mean"]
+    run.params["encoder"]["mean"] = jax.tree.map(np.full_like, mean, {"kernel": 0, "bias": 3})
     np.testing.assert_allclose(quadrature.exact_log_likelihood(run, pixels), exact, atol=ROUNDING)
 
 
@@ -393,7 +393,7 @@ def test_narrow_and_tilted_posteriors_are_found_between_the_cells(tilt):
     """Standard deviations are 1/50, or 1/90 and 1/5 along the diagonals; the first step is 1/6."""
     run, *_ = linear_gaussian(2)
     W = np.asarray(run.params["decoder"]["logits"]["kernel"], np.float64).T / 4 @ [[40, 40 * tilt], [40 * tilt, 40]]
-    run.params["decoder"]["logits"]["kernel"] = jnp.asarray(4 * W.T, jnp.float32)
+    run.params["decoder"]["logits"]["kernel"] = np.float32(4 * W.T)
     exact = scipy.stats.multivariate_normal(np.full(6, 0.5), W @ W.T + SIGMA**2 * np.eye(6))
     # z near 0, where the decoder's sigmoid is linear.
     z = np.random.default_rng(0).uniform(-0.05, 0.05, (40, 2))
@@ -422,13 +422,14 @@ def test_quadrature_is_for_one_or_two_dimensions():
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_densities_as_a_matrix_product(name, shape):
     random = np.random.default_rng(0)
-    pixels = Reconstruction(jnp.asarray(random.normal(0, 3, (4, *shape)), jnp.float32), jnp.float32(-0.7))
-    images = jnp.asarray(random.random((3, *shape)), jnp.float32)
-    natural, of_z, of_x = log_density_parts(name, pixels, images)
+    pixels = Reconstruction(random.normal(0, 3, (4, *shape)).astype(np.float32), np.float32(-0.7))
+    images = random.random((3, *shape), np.float32)
+    natural, of_z, of_x = map(np.asarray, jax.jit(partial(log_density_parts, name))(pixels, images))
     actual = natural.reshape(4, -1) @ images.reshape(3, -1).T + of_z[:, None] + of_x[None]
+    nll = jax.jit(LIKELIHOODS[name])
     for g in range(4):
-        one = Reconstruction(jnp.broadcast_to(pixels.logits[g], images.shape), pixels.logvar)
-        np.testing.assert_allclose(actual[g], -LIKELIHOODS[name](one, images), rtol=1e-5, atol=1e-4)
+        one = Reconstruction(np.broadcast_to(pixels.logits[g], images.shape), pixels.logvar)
+        np.testing.assert_allclose(actual[g], -np.asarray(nll(one, images)), rtol=1e-5, atol=1e-4)
 
 
 def encoder_of(means, logvars):
@@ -445,7 +446,7 @@ def encoder_of(means, logvars):
         },
         "decoder": {},
     }
-    params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), params)
+    params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float32), params)
     return trained_run(config, make_program(config, shape), params), np.eye(num_images, dtype=np.float32)[:, None, :]
 
 
@@ -497,7 +498,7 @@ def test_the_mean_images_distortion_is_that_of_a_decoder_that_knows_the_mean(nam
 
 @pytest.mark.parametrize("name", sorted(LIKELIHOODS))
 def test_the_mean_image_of_pixels_that_never_change_is_finite(name):
-    images = np.zeros((5, 2, 2), np.float32)
+    images = np.zeros((10, 3, 4), np.float32)
     images[:, 0] = 1
     assert math.isfinite(likelihood.mean_image_distortion(name, images, images))
     assert math.isfinite(likelihood.mean_image_distortion(name, 1 - images, images))
@@ -526,15 +527,13 @@ def trained():
     random = np.random.default_rng(0)
     patterns = random.random((4, 6, 6)) < 0.5
     images = (patterns[random.integers(0, 4, 600)] ^ (random.random((600, 6, 6)) < 0.1)).astype(np.uint8) * 255
-    runs = {}
-    for name, num_epochs in (("vae", 12), ("ae", 0)):
-        config = Config(model=name, hidden_dims=(32,), binarization="threshold", batch_size=50)
-        program = make_program(config, (6, 6))
-        numbers = step.hyperparameters([config])
-        states = step.init_states(program, numbers)
-        for epoch in range(num_epochs):
-            states, _ = step.train_epoch(program, images[:500], states, numbers, np.int32(epoch))
-        runs[name] = trained_run(config, program, jax.tree.map(lambda leaf: leaf[0], states.params))
+    ae, vae = (Config(model=name, hidden_dims=(32,), binarization="threshold", batch_size=50) for name in ("ae", "vae"))
+    of_ae, program, numbers = make_program(ae, (6, 6)), make_program(vae, (6, 6)), step.hyperparameters([vae])
+    states = step.init_states(program, numbers)
+    for epoch in range(12):
+        states, _ = step.train_epoch(program, images[:500], states, numbers, np.int32(epoch))
+    params = jax.tree.map(lambda leaf: np.asarray(leaf)[0], states.params)
+    runs = {"ae": trained_run(ae, of_ae, params_of(of_ae)), "vae": trained_run(vae, program, params)}
     return runs, images[500:]
 
 
@@ -550,7 +549,7 @@ def test_the_density_of_all_binary_images_sums_to_one():
     """Four pixels have sixteen images: Σ p(x) = 1 for any parameters."""
     config = Config(hidden_dims=(5,), binarization="threshold")
     program = make_program(config, (2, 2))
-    params = init_params(program.network, jax.random.key(3))
+    params = params_of(program, 3)
     everything = ((np.arange(16)[:, None] >> np.arange(4)) % 2).reshape(16, 2, 2).astype(np.float32)
     exact = quadrature.exact_log_likelihood(trained_run(config, program, params), everything)
     assert np.exp(exact).sum() == pytest.approx(1, abs=1e-4)  # float32
@@ -589,7 +588,7 @@ def test_distortion_and_squared_error_of_the_mean_code_are_those_of_a_decode(tra
     """
     runs, images = trained
     grey = (images // 255 * 200 + 20).astype(np.uint8)  # thresholded to the same pixels
-    numbers = likelihood.evaluate_likelihood(runs["vae"], grey, grey, num_samples=5)
+    numbers = likelihood.evaluate_likelihood(runs["vae"], grey, grey, num_samples=50)
     pixels = images.astype(np.float64) / 255
     found = likelihood.mean_code_distortion(runs["vae"], likelihood.evaluation_pixels(runs["vae"], grey))
     decoded = runs["vae"].decode(runs["vae"].encode(grey).mean).astype(np.float64)
@@ -622,7 +621,7 @@ def test_many_or_large_images_are_evaluated_on_a_random_subset(trained, monkeypa
     monkeypatch.setattr(
         marginal, "importance_sampled", lambda run, pixels, k: of_samples.append(pixels) or sample(run, pixels, k)
     )
-    likelihood.evaluate_likelihood(runs["vae"], images, images, num_samples=5)
+    likelihood.evaluate_likelihood(runs["vae"], images, images, num_samples=50)
     assert seen[0].shape == (40, 6, 6)
     assert not np.array_equal(seen[0], likelihood.evaluation_pixels(runs["vae"], images)[:40])
     assert of_samples[0].shape == (10, 6, 6)
@@ -630,7 +629,7 @@ def test_many_or_large_images_are_evaluated_on_a_random_subset(trained, monkeypa
 
 def test_what_goes_through_a_network_at_once_is_bounded_in_pixels(trained, monkeypatch):
     runs, images = trained
-    whole = likelihood.evaluate_likelihood(runs["vae"], images, images, num_samples=20)
+    whole = likelihood.evaluate_likelihood(runs["vae"], images, images, num_samples=50)
     monkeypatch.setattr(networks, "CHUNK_PIXELS", 7 * 36)
     seen = []
     for module, name, place in (
@@ -648,7 +647,7 @@ def test_what_goes_through_a_network_at_once_is_bounded_in_pixels(trained, monke
         marginal, "_log_weights",
         lambda *args, **kwargs: seen.append(len(args[2]) * kwargs["per_step"]) or log_weights(*args, **kwargs),
     )  # fmt: skip
-    parts = likelihood.evaluate_likelihood(runs["vae"], images, images, num_samples=20)
+    parts = likelihood.evaluate_likelihood(runs["vae"], images, images, num_samples=50)
     assert max(seen) == 7
     assert parts["test_mse"] == pytest.approx(whole["test_mse"], rel=1e-6)  # float32 sums in another order
     assert parts["test_log_likelihood_sampled"] == pytest.approx(whole["test_log_likelihood_sampled"], abs=1)

@@ -11,6 +11,7 @@ from vae_jax.launch import launcher
 from vae_jax.report import figures, made, page
 from vae_jax.report.figures import FIGURES
 from vae_jax.report.figures.panels import Drawing
+from vae_jax.report.page import explorer, first
 from vae_jax.workdir import read_experiment
 
 pytestmark = pytest.mark.usefixtures("cheap_compilation")
@@ -28,6 +29,8 @@ def workdir(tiny_workdir, tmp_path, coarse_figures):
 @pytest.fixture
 def launch(workdir, monkeypatch):
     """Launches with these flags and returns whether figures and page were made; what is drawn is beside the point."""
+    for module in (explorer, first):
+        monkeypatch.setattr(module, "build", lambda *_, **__: None)
     for name in FIGURES:
         monkeypatch.setitem(FIGURES, name, FIGURES[name]._replace(draw=blank))
     done, draw, write = [], figures.draw, page.write
