@@ -31,7 +31,8 @@ def test_it_is_of_format_4_5_and_holds_no_output():
 
 
 def test_its_cells_run(capsys, monkeypatch):
-    train, quick = vae_jax.train, {"num_epochs": 2, "latent_dim": 2}  # two short programs where a reader has three
+    train = vae_jax.train
+    quick = {"num_epochs": 2, "latent_dim": 2, "hidden_dims": (8,)}  # two short programs where a reader has three
     monkeypatch.setattr(vae_jax, "train", lambda config: train(dataclasses.replace(config, **quick)))
     namespace, drawn = {}, 0
     try:
