@@ -32,7 +32,8 @@ def test_it_is_of_format_4_5_and_holds_no_output():
 
 def test_its_cells_run(capsys, monkeypatch):
     train = vae_jax.train
-    quick = {"num_epochs": 2, "latent_dim": 2, "hidden_dims": (8,)}  # two short programs where a reader has three
+    # Two short programs, which narrow networks of other tests have, where a reader has three.
+    quick = {"num_epochs": 5, "latent_dim": 2, "hidden_dims": (8,), "learning_rate": 1e-2}
     monkeypatch.setattr(vae_jax, "train", lambda config: train(dataclasses.replace(config, **quick)))
     namespace, drawn = {}, 0
     try:
