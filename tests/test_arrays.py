@@ -37,6 +37,15 @@ def trained(tmp_path_factory, cheap_compilation):
     return folder
 
 
+@pytest.fixture(scope="module")
+def filed(tmp_path_factory, cheap_compilation):
+    """The same run on a file: its Config, its workdir, and what its training returned."""
+    folder = tmp_path_factory.mktemp("filed")
+    np.savez(folder / "own.npz", images=IMAGES, labels=LABELS)
+    config = dataclasses.replace(CONFIG, dataset=f"npz:{folder}/own.npz")
+    return config, folder / "work", vae_jax.train(config, workdir=folder / "work")
+
+
 def load(**arrays):
     return vae_jax.load_data(**arrays)
 
@@ -134,16 +143,14 @@ def test_wrong_arrays_end_in_a_line_that_says_what_to_do(wrong):
     assert message in error(**arrays)
 
 
-def test_a_run_on_arrays_has_the_bits_of_one_on_a_file(trained, tmp_path):
-    np.savez(tmp_path / "own.npz", images=IMAGES, labels=LABELS)
-    filed = dataclasses.replace(CONFIG, dataset=f"npz:{tmp_path}/own.npz")
-    expected = vae_jax.train(filed, workdir=tmp_path / "filed")
+def test_a_run_on_arrays_has_the_bits_of_one_on_a_file(trained, filed):
+    own, workdir, expected = filed
     config, params, encode, _ = vae_jax.load_run(run_dir(trained, ON_ARRAYS))  # without the arrays
     assert config == ON_ARRAYS
     for ours, theirs in zip(*(sorted(flat(tree).items()) for tree in (params, expected[1])), strict=True):
         assert ours[0] == theirs[0]
         np.testing.assert_array_equal(ours[1], theirs[1])
-    assert read_metrics(run_dir(trained, config)) == read_metrics(run_dir(tmp_path / "filed", filed))
+    assert read_metrics(run_dir(trained, config)) == read_metrics(run_dir(workdir, own))
     np.testing.assert_array_equal(encode(IMAGES).mean, expected[2](IMAGES).mean)
 
 
@@ -172,7 +179,7 @@ def test_a_run_is_trained_once_and_refuses_other_pixels(trained):
     assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
 
 
-def test_the_data_set_of_a_run_is_asked_for_and_checked(trained, tiny_experiment, tiny_workdir):
+def test_the_data_set_of_a_run_is_asked_for_and_checked(trained, filed):
     folder = run_dir(trained, ON_ARRAYS)
     check_same(vae_jax.load_dataset(folder, images=IMAGES, labels=LABELS), load(images=IMAGES, labels=LABELS))
     with pytest.raises(UserError, match=ASKS):  # nothing is kept of the call before
@@ -181,8 +188,9 @@ def test_the_data_set_of_a_run_is_asked_for_and_checked(trained, tiny_experiment
         vae_jax.load_dataset(folder, images=255 - IMAGES, labels=LABELS)
     with pytest.raises(UserError, match=r"was trained on other data: the .*labels.* labels and test images included"):
         vae_jax.load_dataset(folder, images=IMAGES)
-    with pytest.raises(ConfigError, match="was trained on mnist_5k; load its data set without images"):
-        vae_jax.load_dataset(run_dir(tiny_workdir, tiny_experiment.configs[0]), images=IMAGES)
+    own, workdir, _ = filed
+    with pytest.raises(ConfigError, match=f"was trained on {own.dataset}; load its data set without images"):
+        vae_jax.load_dataset(run_dir(workdir, own), images=IMAGES)
 
 
 def test_training_asks_for_arrays_and_refuses_a_second_data_set(tmp_path):
@@ -233,7 +241,7 @@ def test_a_launch_refuses_arrays_and_draws_what_needs_none(trained, tmp_path, ca
     path.write_text(EXPERIMENT)
 
     def launch(*arguments):
-        code = launcher.main(["vae-jax", f"--workdir={workdir}", "--compilation_cache=none", *arguments])
+        code = launcher.main(["vae-jax", f"--workdir={workdir}", *arguments])
         return code, capsys.readouterr().err
 
     for arguments in (

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import gc
 import json
 import os
@@ -26,7 +27,7 @@ from vae_jax.training import checkpoints
 from vae_jax.workdir import run_dir
 
 pytest.importorskip("distributed")
-LONG = [config.__class__(**(config.to_dict() | {"hidden_dims": (8,), "num_epochs": 60})) for config in GRID[:2]]
+LONG = [dataclasses.replace(config, num_epochs=60) for config in GRID[2:]]
 
 
 def start(stack, *command, path=ROOT, **more):
@@ -54,9 +55,9 @@ def start_scheduler(stack):
     return f"tcp://127.0.0.1:{port}"
 
 
-def start_worker(stack, address, **more):
+def start_worker(stack, address, *flags, **more):
     worker = "distributed.cli.dask_worker", address, "--nthreads=1", "--memory-limit=4GiB", "--no-dashboard"
-    return start(stack, *worker, **more)
+    return start(stack, *worker, *flags, **more)
 
 
 class Display:
@@ -123,8 +124,8 @@ def test_only_workers_of_this_code_compute_also_those_that_join_later(tmp_path, 
         with cluster.connect(address, display) as executor:
             start = f"start some with: dask worker {address}, or see the logs of those that do not join"
             assert display.lines == [f"{address}: no workers; {start}"]
-            start_worker(stack, address, path=tmp_path)
-            start_worker(stack, address, DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE="0.001")
+            start_worker(stack, address, "--no-nanny", path=tmp_path)
+            start_worker(stack, address, "--no-nanny", DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE="0.001")
             wait_for(lambda: display.places and display.shows("2 workers, 1 paused, 1 with another installation"))
             future = executor.submit(os.getpid)  # a worker is paused some time after it has joined
             workers = executor._client.scheduler_info(n_workers=-1)["workers"].values()
@@ -138,7 +139,7 @@ def test_only_workers_of_this_code_compute_also_those_that_join_later(tmp_path, 
             assert sorted(bool(info["resources"]) for info in workers) == [False, True]
             assert not future.done()
             before = executor._client.run(os.getpid).values()
-            start_worker(stack, address)
+            start_worker(stack, address, "--no-nanny")
             assert future.result(timeout=120) not in before
         assert sum(bool(re.search(other, line)) for line in display.lines) == 1
         with pytest.raises(

@@ -104,14 +104,14 @@ def test_messages_that_cannot_be_written_stop_nothing():
     assert shell("launch --no_flag 2>/dev/full").returncode == 2
 
 
-def test_a_launch_with_closed_streams(write_npz, tmp_path):
+def test_a_launch_with_closed_streams(tmp_path):
     path = tmp_path / "own.py"
     path.write_text(
         "from vae_jax.config import Experiment\n"
         "EXPERIMENT = Experiment(name='own', question='?', figures=('training_curves',))\n"
     )
-    what = f"--experiment={path} --dataset={write_npz()} --hidden_dims=4 --num_epochs=1 --workdir={tmp_path / 'work'}"
-    done = shell(f"launch {what} --evaluate=never {CLOSED[-1]}")
+    what = f"--experiment={path} --model=ae --hidden_dims=none --num_epochs=1"
+    done = shell(f"launch {what} --workdir={tmp_path / 'work'} --evaluate=never {CLOSED[-1]}")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     assert (tmp_path / "work" / "report.html").exists()
     assert list(tmp_path.glob("work/runs/*/params.safetensors"))

@@ -18,6 +18,8 @@ import time
 from pathlib import Path
 from urllib.parse import quote, unquote, urlparse
 
+import flax.traverse_util
+import jax
 import numpy as np
 import pytest
 from hypothesis import given
@@ -32,6 +34,7 @@ from vae_jax.data.identity import identity_of, load_dataset
 from vae_jax.fields import ConfigError, format_value
 from vae_jax.launch import catalog, launcher, provenance, sweeps
 from vae_jax.launch import flags as launch_flags
+from vae_jax.measure import instruments, judges
 from vae_jax.report.figures import FIGURES
 from vae_jax.workdir import WRITTEN, DataIdentity, is_trained, read_experiment, run_dir, write_config, write_record
 
@@ -68,7 +71,10 @@ def tiny_file(tiny_experiment, tmp_path):
 
 @pytest.fixture(scope="module")
 def launched(tmp_path_factory):
-    """A launch in a process of its own; paths have spaces. Gives its workdir, its flags, and the finished process."""
+    """A launch in a process of its own; paths have spaces. Gives its workdir, its flags, and the finished process.
+
+    The user's cache has a judge, whose numbers are made up.
+    """
     folder = tmp_path_factory.mktemp("end to end")
     random, counts = np.random.default_rng(0), {"train": 60, "test": 20}
     content = {f"x_{split}": random.integers(0, 256, (n, 8, 8), np.uint8) for split, n in counts.items()}
@@ -78,8 +84,14 @@ def launched(tmp_path_factory):
         "EXPERIMENT = Experiment(name='own', question='Why <not>?', base=Config(num_epochs=9),\n"
         "    grid={'model': ('ae', 'vae')}, figures=('training_curves', 'latent_space'))\n"
     )
-    flags = [f"--experiment={folder}/own.py", f"--dataset=npz:{folder}/digits.npz", "--num_epochs=2",
-             "--hidden_dims=8", "--seed=0,1", "--num_likelihood_samples=5", f"--workdir={folder}/work dir"]  # fmt: skip
+    dataset, network = load_dataset(Config(dataset=f"npz:{folder}/digits.npz")), judges.Network(3)
+    shapes = jax.eval_shape(network.init, jax.random.key(0), np.zeros((1, 8, 8), np.float32))["params"]
+    judge = {"held_out": np.sort(random.normal(size=10)).astype(np.float32)}
+    for name, leaf in flax.traverse_util.flatten_dict(shapes, sep="/").items():
+        judge[name] = random.normal(scale=0.1, size=leaf.shape).astype(np.float32)
+    instruments.load_or_train(dataset.name, identity_of(dataset), 0, lambda: (judge, 0.5))
+    flags = [f"--experiment={folder}/own.py", f"--dataset={dataset.name}", "--num_epochs=2", "--hidden_dims=none",
+             "--seed=0,1", "--num_likelihood_samples=5", f"--workdir={folder}/work dir"]  # fmt: skip
     process = subprocess.run(
         [sys.executable, "-m", "vae_jax", *flags], cwd=ROOT, capture_output=True, text=True, timeout=300
     )
@@ -317,7 +329,7 @@ def changes(workdir, before):
 
 def test_beside_a_launch_what_is_finished_is_drawn(finished, run_main, monkeypatch):
     """Once the launch has finished another run it is drawn again, and whoever draws at that moment is waited for."""
-    draw = [f"--workdir={finished}", "--train=false", "--evaluate=again"]
+    draw = [f"--workdir={finished}", "--train=false", "--only_figures=training_curves", "--evaluate=again"]
     drawn = {"figures", "tables", "report.html", "made.json"}
     last, away = run_dir(finished, read_experiment(finished).configs[-1]), finished / "away"
     last.rename(away)
@@ -331,7 +343,7 @@ def test_beside_a_launch_what_is_finished_is_drawn(finished, run_main, monkeypat
         line, *lines = err.splitlines()
         owner = re.escape(f"{finished} is in use (process {os.getpid()} on ")
         assert re.fullmatch(rf"{owner}.*\): evaluating nothing, drawing what is finished", line)
-        assert lines == ["drawing 0/2 training_curves", "drawn 2/2"]
+        assert lines == ["drawing 0/1 training_curves", "drawn 1/1"]
         assert changes(finished, before) == drawn
         away.rename(last)
         other.enter_context(session.hold(finished, session.DRAWING))
@@ -342,7 +354,7 @@ def test_beside_a_launch_what_is_finished_is_drawn(finished, run_main, monkeypat
         assert changes(finished, before) == drawn
         assert writing.exists()
     before = written(finished)
-    assert run_main(*draw[:2])[0] == 0  # the page now has the time of a launch
+    assert run_main(*draw[:3])[0] == 0  # the page now has the time of a launch
     assert changes(finished, before) == {"experiment.json", "results.csv", *drawn}
     assert not writing.exists()
 
@@ -711,7 +723,7 @@ def test_a_launch_leaves_every_file(launched):
     assert "Traceback" not in process.stderr
     assert process.stderr.count("First report, of one seed and without figures: file://") == 1
     data = f"npz:{workdir.parent}/digits.npz"
-    configs = expand(Config(dataset=data, num_epochs=2, hidden_dims=(8,)), {"model": ("ae", "vae"), "seed": (0, 1)})
+    configs = expand(Config(dataset=data, num_epochs=2, hidden_dims=()), {"model": ("ae", "vae"), "seed": (0, 1)})
     assert read_experiment(workdir).configs == configs
     of_a_run = ("config.json", "evaluation.json", "metrics.jsonl", "params.safetensors")
     expected = {f"runs/{config.name}/{name}" for config in configs for name in of_a_run}

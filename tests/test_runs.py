@@ -7,11 +7,12 @@ import re
 import shutil
 import struct
 
+import flax.traverse_util
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import safetensors.numpy
+from scipy.special import expit
 
 import vae_jax
 from vae_jax import files, workdir
@@ -22,7 +23,6 @@ from vae_jax.launch import sweeps
 from vae_jax.launch.sweeps import Options, train_and_evaluate
 from vae_jax.model import networks
 from vae_jax.model.likelihoods import LIKELIHOODS
-from vae_jax.model.networks import init_params
 from vae_jax.model.programs import make_program
 from vae_jax.training import checkpoints, runs
 from vae_jax.training.journal import metrics_row
@@ -33,6 +33,13 @@ from vae_jax.workdir import DataIdentity, is_trained, read_config, read_metrics,
 FILES = ["config.json", "metrics.jsonl", "params.safetensors", "timing.jsonl"]
 IDENTITY = DataIdentity("0", None, {"train": 1, "validation": 0, "test": 1})
 IMAGES = np.random.default_rng(0).integers(0, 256, (10, 28, 28), np.uint8)
+
+
+def made_up(program):
+    """Parameters for a program, of any values."""
+    random, shapes = np.random.default_rng(0), runs.param_shapes(program)
+    flat = {name: np.float32(random.normal(scale=0.1, size=shape)) for name, (shape, _) in shapes.items()}
+    return flax.traverse_util.unflatten_dict(flat, sep="/")
 
 
 @pytest.fixture
@@ -121,7 +128,7 @@ def test_a_run_that_was_cut_off_without_a_checkpoint_starts_over(tiny_experiment
 
 
 def test_without_validation_images_there_are_no_validation_numbers(tmp_path, write_npz):
-    config = Config(dataset=write_npz(), validation_fraction=0.0, hidden_dims=(4,), num_epochs=1, model="ae")
+    config = Config(dataset=write_npz(), validation_fraction=0.0, hidden_dims=(), num_epochs=1, model="ae")
     train_and_evaluate([config], tmp_path, Options(evaluate="never"))
     (row,) = read_metrics(run_dir(tmp_path, config))
     assert list(row) == ["epoch", "train_loss", "train_distortion"]
@@ -135,20 +142,26 @@ def test_a_workdir_that_cannot_be_written(tiny_experiment, tmp_path):
 
 @pytest.mark.parametrize("index", [0, 2])
 def test_a_loaded_run_encodes_and_decodes_as_its_network(tiny_experiment, tiny_workdir, monkeypatch, index):
-    run = load_run(run_dir(tiny_workdir, tiny_experiment.configs[index]))
+    loaded = load_run(run_dir(tiny_workdir, tiny_experiment.configs[index]))
+    run = loaded._replace(params=jax.device_get(loaded.params))
     assert run.config == tiny_experiment.configs[index]
     assert run.name == run.config.name
     codes = run.encode(IMAGES)
-    expected = run.program.network.apply({"params": run.params}, jnp.float32(IMAGES / 255), method="encode")
-    np.testing.assert_allclose(codes.mean, expected.mean, rtol=1e-4, atol=1e-5)
+
+    def layer(half, name, x):
+        return x @ run.params[half][name]["kernel"] + run.params[half][name]["bias"]
+
+    hidden = np.maximum(layer("encoder", "hidden_0", IMAGES.reshape(10, -1) / np.float32(255)), 0)
+    mean = layer("encoder", "mean", hidden)
+    np.testing.assert_allclose(codes.mean, mean, rtol=1e-4, atol=1e-5)
     if run.config.model == "ae":
         assert codes.logvar is None
     else:
-        np.testing.assert_allclose(codes.logvar, expected.logvar, rtol=1e-4, atol=1e-5)
-    logits = run.program.network.apply({"params": run.params}, expected.mean, method="decode").logits
+        np.testing.assert_allclose(codes.logvar, layer("encoder", "logvar", hidden), rtol=1e-4, atol=1e-5)
+    logits = layer("decoder", "logits", np.maximum(layer("decoder", "hidden_0", mean), 0))
     images = run.decode(codes.mean)
     assert images.dtype == np.float32
-    np.testing.assert_allclose(images, jax.nn.sigmoid(logits), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(images.reshape(10, -1), expit(logits), rtol=1e-4, atol=1e-5)
     monkeypatch.setattr(runs, "CHUNK", 4)  # 4 + 4 + 2: what goes through the network in parts is the same
     np.testing.assert_allclose(run.encode(IMAGES).mean, codes.mean, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(run.decode(codes.mean), images, rtol=1e-4, atol=1e-5)
@@ -322,7 +335,7 @@ def test_decodes_can_be_encoded(run):
 def test_codes_of_a_fixed_noise_have_its_variance():
     config = Config(model="cv_vae", noise_sd=0.5, hidden_dims=(4,), latent_dim=3)
     program = make_program(config, (28, 28))
-    run = runs.trained_run(config, program, init_params(program.network, jax.random.key(0)))
+    run = runs.trained_run(config, program, made_up(program))
     for images in (IMAGES, IMAGES[:0]):
         codes = run.encode(images)
         assert codes.mean.shape == (len(images), 3)
@@ -383,7 +396,9 @@ def test_encode_scales_as_the_run_was_trained(filed, tmp_path):
     own, pixel_max = FILED[filed]
     path = tmp_path / "own.npz"
     np.savez(path, x_train=own, x_test=own)
-    config = Config(dataset=f"npz:{path}", pixel_max=pixel_max, validation_fraction=0.0, hidden_dims=(4,), num_epochs=1)
+    config = Config(
+        dataset=f"npz:{path}", pixel_max=pixel_max, validation_fraction=0.0, model="ae", hidden_dims=(), num_epochs=1
+    )
     vae_jax.train(config, workdir=tmp_path / "workdir")
     folder = run_dir(tmp_path / "workdir", config)
     images = vae_jax.load_dataset(folder).test.images
@@ -411,7 +426,7 @@ def test_encode_scales_as_the_run_was_trained(filed, tmp_path):
 def test_a_run_in_colour_takes_and_returns_three_channels():
     config = Config(hidden_dims=(4,))
     program = make_program(config, (5, 6, 3))
-    run = runs.trained_run(config, program, networks.init_params(program.network, networks.make_key(0)))
+    run = runs.trained_run(config, program, made_up(program))
     images = np.random.default_rng(0).integers(0, 256, (4, 5, 6, 3), np.uint8)
     codes = run.encode(images).mean
     np.testing.assert_allclose(run.encode(images[2]).mean, codes[2:3], rtol=1e-5, atol=1e-6)
@@ -514,7 +529,7 @@ def test_parameters_of_every_likelihood_are_written_and_read(tmp_path):
     for likelihood in LIKELIHOODS:
         config = Config(likelihood=likelihood, hidden_dims=(4,))
         program = make_program(config, (8, 8))
-        params = init_params(program.network, jax.random.key(0))
+        params = made_up(program)
         folder = tmp_path / likelihood
         workdir.write_config(folder, config, IDENTITY)
         workdir.write_metrics(folder, [])

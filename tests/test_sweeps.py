@@ -22,7 +22,7 @@ from vae_jax import measure
 from vae_jax.config import Config, ConfigError, expand
 from vae_jax.data import identity
 from vae_jax.errors import UserError
-from vae_jax.files import write_json
+from vae_jax.files import read_arrays, write_json
 from vae_jax.launch import sweeps
 from vae_jax.launch.sweeps import Failure, Options, train_and_evaluate
 from vae_jax.session import Stop, StoppedError
@@ -30,8 +30,11 @@ from vae_jax.training import checkpoints, chunks, journal, resolve, runs, step
 from vae_jax.workdir import is_trained, read_metrics, run_dir
 
 ROOT = Path(__file__).resolve().parents[1]
-BASE = Config(hidden_dims=(8,), num_epochs=4, batch_size=1024)
-GRID = expand(BASE, {"latent_dim": (2, 3), "kl_warmup_epochs": (0.0, 3.0)})  # two programs of two runs
+BASE = Config(hidden_dims=(), num_epochs=4, batch_size=1024)
+GRID = (  # two programs of two runs
+    *expand(BASE, {"kl_warmup_epochs": (0.0, 3.0)}),
+    *expand(BASE, {"model": ("ae",), "seed": (0, 1)}),
+)
 TRAIN = Options(evaluate="never")
 
 
@@ -47,6 +50,12 @@ def files(workdir):
         for path in sorted(workdir.rglob("*"))
         if path.is_file() and path.name != "timing.jsonl"
     }
+
+
+def files_of(configs, workdir):
+    """Those of some runs."""
+    names = [config.name for config in configs]
+    return {name: content for name, content in files(workdir).items() if name.split("/")[1] in names}
 
 
 class StopAfter(Stop):
@@ -153,36 +162,40 @@ def test_without_training_nothing_is_trained(tmp_path):
 
 def test_runs_trained_together_are_saved_and_resumed_one_by_one(tmp_path, stop_after):
     options = TRAIN._replace(runs_per_device=2)
-    train(GRID[:2], tmp_path / "whole", options)
+    train(GRID[2:], tmp_path / "whole", options)
     with pytest.raises(StoppedError):
-        train(GRID[:2], tmp_path / "stopped", options, stop=stop_after(2))
-    assert [checkpoints.epochs_done(run_dir(tmp_path / "stopped", config)) for config in GRID[:2]] == [2, 2]
-    train(GRID[:2], tmp_path / "stopped", options)
+        train(GRID[2:], tmp_path / "stopped", options, stop=stop_after(2))
+    assert [checkpoints.epochs_done(run_dir(tmp_path / "stopped", config)) for config in GRID[2:]] == [2, 2]
+    train(GRID[2:], tmp_path / "stopped", options)
     assert files(tmp_path / "stopped") == files(tmp_path / "whole")
 
 
 def test_runs_of_different_epochs_continue_in_one_chunk(tmp_path, stop_after):
     """vmap rounds differently, so only what was trained alone is compared bit for bit."""
     with pytest.raises(StoppedError):
-        train(GRID[:1], tmp_path, stop=stop_after(2))
-    train(GRID[:2], tmp_path, TRAIN._replace(runs_per_device=2))
-    train(GRID[:2], tmp_path / "alone")
-    for config in GRID[:2]:
+        train(GRID[2:3], tmp_path, stop=stop_after(2))
+    train(GRID[2:], tmp_path, TRAIN._replace(runs_per_device=2))
+    train(GRID[2:], tmp_path / "alone")
+    for config in GRID[2:]:
         name = f"runs/{config.name}/params.safetensors"
         assert (tmp_path / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
 
 
-# Runs of two programs on three forced CPU devices.
+# Runs of one program on two forced CPU devices.
 ON_DEVICES = """
 import sys
 from pathlib import Path
 import jax
-jax.config.update("jax_num_cpu_devices", 3)
+jax.config.update("jax_num_cpu_devices", 2)
 sys.path.insert(0, "tests")
 from test_sweeps import GRID, TRAIN
 from vae_jax.launch.sweeps import train_and_evaluate
-assert len(jax.local_devices()) == 3
-assert train_and_evaluate(GRID, Path(sys.argv[1]), TRAIN) == []
+from vae_jax.training import chunks
+used, train = set(), chunks.train
+chunks.train = lambda *args: used.add(chunks._device()) or train(*args)
+assert train_and_evaluate(GRID[2:], Path(sys.argv[1]), TRAIN) == []
+assert used == set(jax.local_devices())
+assert len(used) == 2
 """
 
 
@@ -191,12 +204,12 @@ def test_several_devices_give_the_same_runs_as_one(tmp_path, uninterrupted):
     command = [sys.executable, "-c", ON_DEVICES, str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert files(tmp_path) == files(uninterrupted)
+    assert files(tmp_path) == files_of(GRID[2:], uninterrupted)
 
 
 @pytest.fixture
 def little_memory(monkeypatch):
-    """A device that does not take more than two runs at once; records which numbers of runs were tried."""
+    """A device that does not take two runs at once; records which numbers of runs were tried."""
     tried = []
     train_one_epoch = chunks._train_one_epoch
 
@@ -204,7 +217,7 @@ def little_memory(monkeypatch):
         count = len(own_journal.runs)
         if count not in tried:
             tried.append(count)
-        if count > 2:
+        if count > 1:
             raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
         return train_one_epoch(compiled, states, hyperparameters, images, own_journal)
 
@@ -213,14 +226,29 @@ def little_memory(monkeypatch):
     return tried
 
 
-SEEDS = expand(dataclasses.replace(BASE, num_epochs=1), {"seed": (0, 1, 2, 3, 4)})
+SEEDS = expand(BASE, {"model": ("ae",), "seed": (0, 1, 2, 3, 4)})
 
 
 def test_a_device_without_room_for_all_runs_takes_half(tmp_path, little_memory, capsys):
+    train(SEEDS[:2], tmp_path, TRAIN._replace(runs_per_device=64))
+    assert little_memory == [2, 1]
+    assert "no memory for 2 runs at once" in capsys.readouterr().err
+    assert all(is_trained(run_dir(tmp_path, config)) for config in SEEDS[:2])
+
+
+def test_how_many_runs_a_device_takes_is_found_once(tmp_path, monkeypatch):
+    tried = []
+
+    def train_together(members, *args):
+        tried.append([run.config.seed for run in members])
+        if len(members) > 2:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")
+
+    monkeypatch.setattr(chunks, "_train_together", train_together)
+    monkeypatch.setattr(chunks, "_most_at_once", {})
     train(SEEDS, tmp_path, TRAIN._replace(runs_per_device=64))
-    assert little_memory == [5, 2, 1]
-    assert "no memory for 5 runs at once" in capsys.readouterr().err
-    assert all(is_trained(run_dir(tmp_path, config)) for config in SEEDS)
+    train(SEEDS[:3], tmp_path, TRAIN._replace(runs_per_device=64))
+    assert tried == [[0, 1, 2, 3, 4], [0, 1], [2, 3], [4], [0, 1], [2]]
 
 
 def test_on_a_cpu_runs_are_trained_one_at_a_time(tmp_path, little_memory):
@@ -374,7 +402,7 @@ def test_a_worker_that_was_given_up_leaves_a_finished_run_alone(tmp_path, uninte
 
     monkeypatch.setattr(journal.Journal, "add", finish_elsewhere)
     train(GRID[:1], tmp_path)
-    assert files(tmp_path) == {name: content for name, content in files(uninterrupted).items() if GRID[0].name in name}
+    assert files(tmp_path) == files_of(GRID[:1], uninterrupted)
 
 
 FULL = """
@@ -383,18 +411,32 @@ from pathlib import Path
 from vae_jax.launch import sweeps
 sys.path.insert(0, "tests")
 from test_sweeps import GRID, TRAIN
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
-for failure in sweeps.train_and_evaluate(GRID[:2], Path(sys.argv[1]), TRAIN._replace(checkpoint_every_seconds=0)):
-    print(failure.reason)
+for size in sys.argv[2:]:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(size), resource.RLIM_INFINITY))
+    options, workdir = TRAIN._replace(checkpoint_every_seconds=0), Path(sys.argv[1], size)
+    for failure in sweeps.train_and_evaluate(GRID[:2], workdir, options):
+        print(size, failure.reason)
 """
+SIZES = "100", "1000", "20000"  # bytes: config.json, metrics.jsonl, a checkpoint find no room
 
 
-@pytest.mark.parametrize("size", [100, 1_000, 20_000])  # bytes: config.json, metrics.jsonl, a checkpoint find no room
-def test_a_full_disk_is_one_line_and_with_room_the_same_command_finishes(tmp_path, uninterrupted, size):
-    done = subprocess.run([sys.executable, "-c", FULL, tmp_path, str(size)], cwd=ROOT, capture_output=True, text=True)
+@pytest.fixture(scope="module")
+def full(tmp_path_factory, uninterrupted):
+    """The folder of workdirs by the size beyond which no file could grow, and what was said of each size."""
+    folder = tmp_path_factory.mktemp("full")
+    done = subprocess.run([sys.executable, "-c", FULL, folder, *SIZES], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
-    assert re.fullmatch(r"cannot write .*: File too large; make room .*", done.stdout.splitlines()[-1])
+    return folder, [line.split(" ", 1) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_full_disk_is_one_line_and_with_room_the_same_command_finishes(tmp_path, uninterrupted, full, size):
+    shutil.copytree(full[0] / size, tmp_path, dirs_exist_ok=True)
+    reasons = [reason for of_size, reason in full[1] if of_size == size]
+    assert len(reasons) == 2
+    for reason in reasons:
+        assert re.fullmatch(r"cannot write .*: File too large; make room .*", reason)
     assert not any(".tmp" in name for name in files(tmp_path))
     train(GRID, tmp_path)
     assert files(tmp_path) == files(uninterrupted)
@@ -438,7 +480,7 @@ def test_the_whole_grid_is_checked_before_the_first_step(tmp_path, monkeypatch):
 
 
 def test_diverged_runs_end_early_and_keep_their_last_finite_parameters(tmp_path):
-    sound = dataclasses.replace(BASE, optimizer="sgd", learning_rate=1e-4)
+    sound = dataclasses.replace(BASE, model="ae", optimizer="sgd", learning_rate=1e-4)
     broken = dataclasses.replace(sound, learning_rate=1e6)
     train([sound, broken], tmp_path / "both")
     train([sound], tmp_path / "sound")
@@ -459,8 +501,8 @@ def stopping(write_npz):
     return expand(base, {"patience": (3,), "learning_rate": (3e-3, 1e-3)})  # they stop after 6 and after 18 epochs
 
 
-def test_early_stopping_ends_a_run_and_keeps_its_best_epoch(tmp_path, stopping, monkeypatch):
-    """As the same run without early stopping shows: its losses say when to stop, and a shorter one ends as the best."""
+def test_early_stopping_ends_a_run_and_keeps_its_best_epoch(tmp_path, stopping, stop_after, monkeypatch):
+    """As the same run without early stopping shows: its losses say when to stop, and its checkpoint is the best."""
     config, judged, keep_best = stopping[0], list[float](), step.keep_best
 
     def spy(states, loss, patience):
@@ -477,10 +519,13 @@ def test_early_stopping_ends_a_run_and_keeps_its_best_epoch(tmp_path, stopping, 
     assert losses[best] == min(losses[: best + 4])
     assert rows == [*expected[: best + 3], expected[best + 3] | {"stopped": True}]
     assert judged == losses[: best + 4]  # of a VAE, whose distortion is another number
-    short = dataclasses.replace(whole, num_epochs=best + 1)
-    train([short], tmp_path)
-    kept, at_best = (runs.load_run(run_dir(tmp_path, c)).params for c in (config, short))
-    assert jax.tree.all(jax.tree.map(np.array_equal, kept, at_best))
+    with pytest.raises(StoppedError):
+        train([whole], tmp_path / "stopped", stop=stop_after(best + 1))
+    kept, _ = read_arrays(run_dir(tmp_path, config) / "params.safetensors")
+    at_best, _ = read_arrays(checkpoints.path_of(run_dir(tmp_path / "stopped", whole)))
+    assert kept
+    for name, array in kept.items():
+        np.testing.assert_array_equal(array, at_best[f"params/{name}"])
 
 
 @pytest.mark.parametrize("together", [1, 2])

@@ -31,7 +31,9 @@ def test_it_is_of_format_4_5_and_holds_no_output():
 
 
 def test_its_cells_run(capsys, monkeypatch):
-    train, quick = vae_jax.train, {"num_epochs": 2, "latent_dim": 2}  # two short programs where a reader has three
+    train = vae_jax.train
+    # Two short programs, which narrow networks of other tests have, where a reader has three.
+    quick = {"num_epochs": 12, "latent_dim": 2, "hidden_dims": (8,), "learning_rate": 1e-2}
     monkeypatch.setattr(vae_jax, "train", lambda config: train(dataclasses.replace(config, **quick)))
     namespace, drawn = {}, 0
     try:
@@ -49,5 +51,5 @@ def test_its_cells_run(capsys, monkeypatch):
     labels, vae = namespace["digits"].labels, namespace["codes"]["vae"]
     means = np.stack([vae[labels == digit].mean(axis=0) for digit in range(10)])
     nearest = np.argmin(np.linalg.norm(vae[:, None] - means, axis=-1), axis=1)
-    assert np.mean(nearest == labels) > 0.2  # it has learned something; 0.1 is chance
+    assert np.mean(nearest == labels) > 0.3  # it has learned something; 0.22 without a step of training
     assert namespace["draws"].shape == (40, 28, 28)
