@@ -8,7 +8,7 @@ import pytest
 
 from vae_jax.config import FIELDS
 from vae_jax.launch import launcher
-from vae_jax.measure import judges, recipe, samples
+from vae_jax.measure import density, judges, recipe, samples
 from vae_jax.training import checkpoints, journal, runs
 from vae_jax.workdir import read_experiment, read_metrics, run_dir
 
@@ -18,7 +18,7 @@ from vae_jax.config import Config, Experiment
 EXPERIMENT = Experiment(
     name="walk",
     question="Does every combination work?",
-    base=Config(hidden_dims=(4,), conv_features=(3,), num_epochs=2, batch_size=16, validation_fraction=0.0),
+    base=Config(hidden_dims=(), conv_features=(3,), num_epochs=2, batch_size=16, validation_fraction=0.0),
     grids={grids},
     figures=("reconstructions",),
 )
@@ -76,6 +76,8 @@ def test_from_flags_to_report(tmp_path, monkeypatch, write_npz, capsys):
                f"--dataset={dataset}", "--channels=grey", "--num_likelihood_samples=5",
                "--checkpoint_every_seconds=0"]  # fmt: skip
     monkeypatch.setattr(samples, "MIN_SAMPLES", 20)
+    for sides in (density.GRID_SIDES, density.NORMAL_SIDES):
+        monkeypatch.setitem(sides, 2, 64)
     monkeypatch.setattr(judges, "SCHEDULE", recipe.Schedule(1, 50, 1e-3))
     monkeypatch.setattr("vae_jax.launch.sweeps.ATTEMPTS", 1)
     with monkeypatch.context() as patch:
@@ -86,6 +88,7 @@ def test_from_flags_to_report(tmp_path, monkeypatch, write_npz, capsys):
     assert [checkpoints.epochs_done(folder) for folder in folders] == [1] * 16
     assert f"{dataset}: not used: 'notes'\n" in capsys.readouterr().err
     assert launcher.main(command) == 0, capsys.readouterr().err
+    assert f"{dataset}," in capsys.readouterr().out  # of which no line breaks the path
     images = np.random.default_rng(0).integers(0, 256, (20, 4, 5), np.uint8)
     for folder in folders:
         assert len(read_metrics(folder)) == 2

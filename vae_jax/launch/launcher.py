@@ -252,7 +252,10 @@ def _ending(workdir: Path, found: "Results") -> str:
     from vae_jax.claims import summary, verdicts
     from vae_jax.claims.answer import answer
 
-    sentences = [textwrap.fill(text, session.COLUMNS) for text in answer(found, verdicts.judge(found)).sentences]
+    def wrapped(text: str) -> str:  # but no path, which could not be copied
+        return textwrap.fill(text, session.COLUMNS, break_long_words=False, break_on_hyphens=False)
+
+    sentences = [wrapped(text) for text in answer(found, verdicts.judge(found)).sentences]
     table = [summary.format_table(summary.summarize(found))]
     lines = [f"Report: {(workdir / 'report.html').resolve().as_uri()}"]
     if trained := [config for config in found.configs if is_trained(run_dir(workdir, config))]:
