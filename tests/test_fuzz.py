@@ -50,6 +50,8 @@ from vae_jax.training import checkpoints, step
 from vae_jax.training.checkpoints import Checkpoint
 from vae_jax.training.runs import load_run
 
+pytestmark = pytest.mark.usefixtures("cheap_compilation")
+
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
 MOST_SECONDS = 1.0
 MOST_KILOBYTES = 200_000

@@ -16,25 +16,15 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from vae_jax import data
 from vae_jax.data import Dataset, Split
 from vae_jax.data.identity import identity_of
 from vae_jax.errors import UserError
 from vae_jax.measure import instruments, judges, outliers, recipe, subsets
 from vae_jax.measure.judges import load_or_train
 
+pytestmark = pytest.mark.usefixtures("cheap_compilation")
+
 QUICK = recipe.Schedule(min_epochs=1, min_steps=3, learning_rate=1e-3)
-
-
-@pytest.fixture(scope="module")
-def digits():
-    return data.load("mnist_5k")
-
-
-@pytest.fixture(scope="module")
-def trained(digits):
-    """The judge of mnist_5k, in the folder of the session, where other tests find it."""
-    return load_or_train(digits)
 
 
 def made_up(sha256="0" * 64, num_images=150, seed=0):
@@ -65,39 +55,9 @@ def quick(monkeypatch, cache):
     monkeypatch.setattr(judges, "SCHEDULE", QUICK)
 
 
-@pytest.fixture
-def no_training(monkeypatch):
-    def fail(*_):
-        raise AssertionError("trained again")
-
-    monkeypatch.setattr(recipe, "train", fail)
-
-
 def only_file(folder):
     (path,) = folder.glob("*.safetensors")
     return path
-
-
-def test_images_go_through_in_chunks(digits):
-    images = digits.train.images[:600] / np.float32(255)  # a chunk is 256
-    judge = load_or_train(digits)
-    features, logits = judge.predict(images)
-    assert (features.shape, logits.shape) == ((600, 128), (600, 11))
-    assert features.dtype == logits.dtype == np.float32
-    some = np.array([0, 255, 256, 599])
-    # Another batch size may be summed in another order.
-    for all_, few in zip((features, logits), judge.predict(images[some]), strict=True):
-        np.testing.assert_allclose(all_[some], few, rtol=1e-4, atol=1e-3)
-
-
-@pytest.mark.usefixtures("no_training")
-def test_it_is_trained_once(digits, trained, capsys):
-    again = load_or_train(digits)
-    assert capsys.readouterr().err == ""
-    assert again[2:] == trained[2:]
-    images = digits.test.images[:10] / np.float32(255)
-    for one, other in zip(trained.predict(images), again.predict(images), strict=True):
-        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.usefixtures("quick")

@@ -44,10 +44,19 @@ def pixels(dataset):
     return dataset.test.images / np.float32(255)
 
 
-def test_it_rejects_what_it_was_not_trained_with():
+@pytest.fixture(scope="module")
+def digits():
+    return data.load("mnist_5k")
+
+
+@pytest.fixture(scope="module")
+def judge(digits):
+    """The judge of mnist_5k, in the folder of the session, where other tests find it."""
+    return load_or_train(digits)
+
+
+def test_it_rejects_what_it_was_not_trained_with(digits, judge):
     """And tells most digits, blurred or not, from kinds that none of its outliers is of; on mnist_5k, as evaluated."""
-    digits = data.load("mnist_5k")
-    judge = load_or_train(digits)  # in the folder of the session, where other tests find it
     asked = [(probe, judge.implausible(probe.images)) for probe in probes(digits.test)]
     assert [(probe.name, share) for probe, share in asked if not probe.is_met(share)] == []
     real, blurred = (share for _, share in asked[:2])
@@ -56,6 +65,27 @@ def test_it_rejects_what_it_was_not_trained_with():
     assert len(judge.held_out) == 333 + 366  # validation images, and a tenth of the training images
     scores = judge.scores(digits.validation.images / np.float32(255))
     assert 0.45 < scores.mean() < 0.55  # ranks among themselves and as many others
+
+
+def test_images_go_through_in_chunks(digits, judge):
+    images = digits.train.images[:600] / np.float32(255)  # a chunk is 256
+    features, logits = judge.predict(images)
+    assert (features.shape, logits.shape) == ((600, 128), (600, 11))
+    assert features.dtype == logits.dtype == np.float32
+    some = np.array([0, 255, 256, 599])
+    # Another batch size may be summed in another order.
+    for all_, few in zip((features, logits), judge.predict(images[some]), strict=True):
+        np.testing.assert_allclose(all_[some], few, rtol=1e-4, atol=1e-3)
+
+
+def test_it_is_trained_once(digits, judge, monkeypatch, capsys):
+    monkeypatch.delattr(recipe, "train")
+    again = load_or_train(digits)
+    assert capsys.readouterr().err == ""
+    assert again[2:] == judge[2:]
+    images = digits.test.images[:10] / np.float32(255)
+    for one, other in zip(judge.predict(images), again.predict(images), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def brightness(images):

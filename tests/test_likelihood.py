@@ -21,6 +21,8 @@ from vae_jax.training import runs as runs_module
 from vae_jax.training import step
 from vae_jax.training.runs import trained_run
 
+pytestmark = pytest.mark.usefixtures("cheap_compilation")
+
 SIGMA = 0.005  # of a pixel
 ROUNDING = 1e-2  # nats that float32 keeps of ((x - m) / σ)², with x / σ up to 100, and few cells average
 
