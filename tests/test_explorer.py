@@ -487,8 +487,10 @@ def in_page(
 MLP: dict[str, Any] = {"latent_dim": 3, "hidden_dims": (24,)}
 CONV: dict[str, Any] = {"latent_dim": 3, "hidden_dims": (16,), "architecture": "conv"}
 GOLDEN = [
-    *((Config(model=model, likelihood=likelihood, **layers), (9, 11))
-      for model, likelihood, layers in itertools.product(MODELS, LIKELIHOODS, (MLP, CONV))),
+    # Of the page's functions, the model is in the encoder's head alone, and the likelihood in the decoder's last one.
+    *((Config(model=model, **layers), (9, 11)) for model, layers in itertools.product(MODELS, (MLP, CONV))),
+    *((Config(likelihood=likelihood, **layers), (9, 11))
+      for likelihood, layers in itertools.product(LIKELIHOODS, (MLP, CONV)) if likelihood != "bernoulli"),
     *((Config(activation=activation, **CONV), (9, 11)) for activation in ("tanh", "gelu", "silu", "elu", "leaky_relu")),
     *((Config(**CONV), shape) for shape in ((12, 10), (4, 7), (28, 28), (9, 11, 3))),
     *((Config(**CONV, conv_features=features), (9, 11, 3)) for features in ((5,), (5, 6, 7))),
@@ -1367,10 +1369,9 @@ def test_nothing_is_wider_than_the_screen(browser, told, language, width, height
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_screenshots_to_look_at(browser, folder, language):
     path = write_page(folder, f"{language}.html", language=language)
-    for name, size in {"desktop": (1280, 800), "phone": (390, 844)}.items():
-        for dark in (False, True):
-            tab = opened(browser, path, *size, dark=dark)
-            tab.click(PRIOR)
-            tab.settle(6)
-            assert tab.messages == []
-            tab.screenshot(SCREENSHOTS / f"explorer-{language}-{name}-{'dark' if dark else 'light'}.png")
+    for name, (*size, dark) in {"desktop-light": (1280, 800, False), "phone-dark": (390, 844, True)}.items():
+        tab = opened(browser, path, *size, dark=dark)
+        tab.click(PRIOR)
+        tab.settle(6)
+        assert tab.messages == []
+        tab.screenshot(SCREENSHOTS / f"explorer-{language}-{name}.png")
