@@ -211,6 +211,15 @@ def test_a_run_without_noise_has_neither_variances_nor_kl():
     assert (content["noise"], content["logvar"], content["kl"], content["fixed_logvar"]) == ("none", None, None, None)
 
 
+def test_the_axes_to_choose_first_are_the_two_of_most_variance():
+    """Those of an eigenvalue decomposition by NumPy, the widest first, up to their sign."""
+    packed = pack(make_run(Config(latent_dim=5, hidden_dims=())))
+    axes = floats(packed.content["axes"]).reshape(2, 5)
+    variances, expected = np.linalg.eigh(np.cov(packed.codes, rowvar=False))
+    assert np.all(np.diff(variances) > 0.01 * variances[-1])  # none is like another
+    assert np.abs(np.sum(axes * expected.T[:-3:-1], axis=1)) == pytest.approx([1, 1], abs=1e-4)  # float32
+
+
 def test_the_samplers_have_the_moments_of_the_codes():
     run = make_run(Config(model="ae", latent_dim=3))
     train = images_like(run, 400)

@@ -27,7 +27,7 @@ from vae_jax.launch import sweeps
 from vae_jax.launch.sweeps import Failure, Options, train_and_evaluate
 from vae_jax.session import Stop, StoppedError
 from vae_jax.training import checkpoints, chunks, journal, resolve, runs, step
-from vae_jax.workdir import is_trained, read_metrics, run_dir
+from vae_jax.workdir import is_trained, read_metrics, read_timing, run_dir
 
 ROOT = Path(__file__).resolve().parents[1]
 BASE = Config(hidden_dims=(), num_epochs=4, batch_size=1024)
@@ -163,6 +163,8 @@ def test_without_training_nothing_is_trained(tmp_path):
 def test_runs_trained_together_are_saved_and_resumed_one_by_one(tmp_path, stop_after):
     options = TRAIN._replace(runs_per_device=2)
     train(GRID[2:], tmp_path / "whole", options)
+    for row in read_timing(run_dir(tmp_path / "whole", GRID[2])):  # its share of the time, in which it saw all images
+        assert row["images_per_second"] * row["seconds"] == pytest.approx(3667)
     with pytest.raises(StoppedError):
         train(GRID[2:], tmp_path / "stopped", options, stop=stop_after(2))
     assert [checkpoints.epochs_done(run_dir(tmp_path / "stopped", config)) for config in GRID[2:]] == [2, 2]
