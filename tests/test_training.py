@@ -348,6 +348,7 @@ def test_the_best_epoch_is_kept_and_ends_a_run_that_does_not_improve(count):
         seen.append(step.is_going(states, patience).tolist())
     assert seen == [[going] * count for going in (True, True, True, True, False, False, False)]
     np.testing.assert_array_equal(states.best.loss, [5.0 + 10 * run for run in range(count)])
+    np.testing.assert_array_equal(states.best.age, [patience] * count)  # of the epoch that ended the run
     np.testing.assert_array_equal(step.final_params(states)["w"], np.full((count, 3), 2))
     assert step.final_params(states._replace(best=None)) is states.params
 
