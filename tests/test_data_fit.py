@@ -37,6 +37,7 @@ def test_three_equal_channels_are_grey(tmp_path):
     for wanted in ({}, {"channels": "grey"}):
         found = load(tmp_path, np.stack([grey] * 3, axis=-1), **wanted)
         assert found.provenance == load(tmp_path, grey).provenance
+    assert load(tmp_path, np.stack([grey, grey, 255 - grey], axis=-1)).in_colour
 
 
 def test_grey_images_have_three_channels_where_others_are_in_colour_or_it_is_asked_for(tmp_path):

@@ -11,6 +11,8 @@ import pytest
 from refusal import refusal
 
 from vae_jax import data
+from vae_jax.data.checks import check_images, number_factors
+from vae_jax.data.splits import DataError
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.integers(0, 256, (20, 5, 4)).astype(np.uint8)
@@ -511,3 +513,15 @@ def test_far_more_than_its_header_promises_is_not_read(path):
         assert tracemalloc.get_traced_memory()[1] < 1 << 22
     finally:
         tracemalloc.stop()
+
+
+def test_a_square_array_is_one_image_and_no_rows_of_images():
+    assert check_images("a", np.ones((17, 16), np.uint8)).shape == (17, 4, 4)
+    with pytest.raises(DataError, match="a has uint8 elements of shape 16 x 16; images must be"):
+        check_images("a", np.ones((16, 16), np.uint8))
+
+
+@pytest.mark.parametrize(("count", "cut"), [(100, []), (101, ["factor 1"])])
+def test_a_factor_in_floats_is_continuous_from_101_values_on(count, cut):
+    _, names, found = number_factors("a", np.linspace(0, 1, count)[:, None], [], np.zeros((count, 1, 1), np.uint8))
+    assert (names, found) == (["factor 1"], cut)

@@ -251,3 +251,12 @@ def test_remove_deletes_a_file_a_folder_or_a_link_and_not_what_it_links_to(tmp_p
     for name in ("folder", "file", "link", "missing"):
         files.remove(tmp_path / name)
     assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["kept", "kept/file"]
+
+
+def test_a_link_under_the_temporary_name_is_not_followed(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "urandom", bytes)  # zeros, which one who plants a link knows
+    (tmp_path / "target").write_text("kept")
+    (tmp_path / f".a.json.{'00' * 6}.tmp").symlink_to(tmp_path / "target")
+    with pytest.raises(UserError, match="cannot write"):
+        files.write_text(tmp_path / "a.json", "new")
+    assert (tmp_path / "target").read_text() == "kept"

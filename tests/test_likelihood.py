@@ -282,6 +282,11 @@ def test_mass_beyond_the_grid_is_not_called_resolved():
     assert np.isnan(quadrature.exact_log_likelihood(run, pixels)).all()
 
 
+def test_the_grid_reaches_beyond_the_prior_and_all_codes():
+    low, high = quadrature._box(np.array([[0.0, -9.0], [9.0, 0.0]]))
+    np.testing.assert_array_equal([low, high], [[-8, -12], [12, 8]])  # 8 from 0, and 3 from codes
+
+
 def test_images_far_away_are_not_resolved_and_do_not_change_the_others():
     run, pixels, exact = linear_gaussian(2)
     alone = quadrature.exact_log_likelihood(run, pixels)

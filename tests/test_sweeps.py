@@ -407,6 +407,33 @@ def test_a_worker_that_was_given_up_leaves_a_finished_run_alone(tmp_path, uninte
     assert files(tmp_path) == files_of(GRID[:1], uninterrupted)
 
 
+def test_a_checkpoint_is_kept_until_there_is_a_later_one(tmp_path, stop_after, monkeypatch):
+    with pytest.raises(StoppedError):
+        train(GRID[2:3], tmp_path, stop=stop_after(2))
+
+    def lost(*_):
+        raise UserError("the machine is gone")
+
+    monkeypatch.setattr(journal.Journal, "add", lost)
+    assert train_and_evaluate(GRID[2:3], tmp_path, TRAIN) == [Failure(GRID[2].name, "the machine is gone")]
+    assert checkpoints.epochs_done(run_dir(tmp_path, GRID[2])) == 2
+
+
+def test_a_run_that_another_worker_has_finished_does_not_end_those_that_train_with_it(
+    tmp_path, uninterrupted, monkeypatch
+):
+    first, add = GRID[2], journal.Journal.add
+
+    def finish_elsewhere(self, *args):
+        shutil.copytree(run_dir(uninterrupted, first), run_dir(tmp_path, first), dirs_exist_ok=True)
+        monkeypatch.setattr(journal, "METRICS_EVERY_SECONDS", 0)
+        add(self, *args)
+
+    monkeypatch.setattr(journal.Journal, "add", finish_elsewhere)
+    train(GRID[2:], tmp_path, TRAIN._replace(runs_per_device=2))
+    assert [is_trained(run_dir(tmp_path, config)) for config in GRID[2:]] == [True, True]
+
+
 FULL = """
 import resource, sys
 from pathlib import Path

@@ -76,7 +76,7 @@ def _columns(first: list[str], has_header: bool) -> tuple[int | None, list[int],
     """
     names = [name.strip().lower() for name in first]
     label = next((names.index(name) for name in _LABELS if name in names), None) if has_header else None
-    if not has_header and not _is_square(len(first)) and _is_square(len(first) - 1):
+    if not has_header and _is_square(len(first) - 1):
         label = 0
     every = [column for column in range(len(first)) if column != label]
     named = [column for column in every if has_header and names[column].startswith("pixel")]
