@@ -758,9 +758,13 @@ def test_the_sampler_of_the_codes_can_be_a_mixture(tab):
 
 
 def test_pointing_at_a_draw_shows_where_it_lies_in_both_planes(tab):
+    def point(across, down):
+        at = middle(tab, ".ex-panel:nth-child(1) .ex-grid", across, down)
+        return changes(tab, lambda: tab.mouse("mouseMoved", *at))[:, [PLANE, GRID]]
+
     tab.click(PRIOR)
-    changed = changes(tab, lambda: tab.mouse("mouseMoved", *middle(tab, ".ex-panel:nth-child(1) .ex-grid", -0.4, -0.2)))
-    assert changed[:, [PLANE, GRID]].all()
+    for place in ((-0.4, -0.2), (-0.3125, -0.25), (-0.4375, 0.25)):  # the first, the second, and that below the first
+        assert point(*place).all()
 
 
 def test_the_line_has_two_ends_that_can_be_dragged_and_moved_by_keys(tab):
@@ -949,6 +953,14 @@ def test_an_ellipse_is_the_covariance_of_its_posterior_as_it_is_seen(tab):
         np.testing.assert_allclose(each["place"], place, rtol=1e-5)
         np.testing.assert_allclose(axes @ axes.T, SKEW * variance @ SKEW.T, rtol=1e-5, atol=1e-6)
         assert each["radii"][0] >= each["radii"][1]
+
+
+def test_a_plane_shows_99_percent_of_the_codes_and_the_prior(tab):
+    codes = RANDOM.normal(0, [5, 0.1], (1000, 2))
+    box = tab.evaluate(view_of(codes, np.eye(2)) + ".box")
+    middle, half = (np.array([box[name] for name in names]) for names in (("x", "y"), ("halfX", "halfY")))
+    assert 0.985 < np.mean(np.all(np.abs(codes - middle) < half, axis=1)) < 0.9999
+    assert half[1] == pytest.approx(0.53 * 4.4, rel=0.01)  # N(0, I) to 2.2 sd, where the codes are nearer
 
 
 def test_the_code_at_a_place_is_seen_there_and_the_nearest_such(tab):

@@ -344,6 +344,12 @@ def test_the_slider_moves_codes_draws_and_loss_terms_and_a_link_keeps_it(browser
     column, row = int((0.4 - x0) / (x1 - x0) * path.SIDE), int((y1 + 0.3) / (y1 - y0) * path.SIDE)
     there = np.stack([tiles(step["grid"])[row * path.SIDE + column] for step in steps])
     assert shown(again, "[data-fi=point]", there, 1, 1) == [1]
+    again.evaluate("document.querySelector('[data-fi=plane]').focus()")
+    for _ in range(path.SIDE):
+        again.key("ArrowUp")
+    height, now = (y1 - y0) / path.SIDE, "parseFloat(location.hash.split('at=')[1].split(',')[1])"
+    again.wait(f"{now} > {y1 - 0.4 * height}")
+    assert again.evaluate(now) == pytest.approx(y1, abs=0.01)  # and no further
 
 
 def test_posteriors_are_painted_where_their_covariances_say(browser, report, painted):
@@ -418,9 +424,11 @@ NAMES = [
 ]
 SPY = """(() => {
     window.texts = [];
+    window.placed = [];
     const {fillText} = CanvasRenderingContext2D.prototype;
     CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
         window.texts.push(text);
+        window.placed.push([this.canvas.dataset.fi, text, ...rest]);
         fillText.call(this, text, ...rest);
     };
     window.dispatchEvent(new Event("resize"));
@@ -458,13 +466,25 @@ def test_names_of_classes_are_text_on_planes_in_lists_and_in_the_table(browser, 
     assert all(row["class"][0] == "'" for row in rows if row["label"] == "2")  # no formula for a spreadsheet
 
 
-def test_numbers_of_classes_are_listed_nowhere_but_on_the_planes(browser, report):
+def test_numbers_of_classes_are_listed_nowhere_but_on_the_planes(browser, report, painted):
     tab = opened(browser, report)
     assert tab.evaluate("document.querySelector('.ex-classes').hidden")
     tab.evaluate(SPY)
     tab.resize(1100, 800)
     tab.settle(6)
     assert set("01234") <= set(tab.evaluate("window.texts"))
+    plane = painted["plane"]
+    places, labels = floats(plane["steps"][plane["start"]]["places"]).reshape(-1, 2), np.array(plane["labels"])
+    of_classes = [np.sort(places[labels == label], axis=0) for label in range(5)]
+    medians = [codes[len(codes) // 2].tolist() for codes in of_classes]
+    seen = {text: place for canvas, text, *place in tab.evaluate("window.placed") if canvas == "plane"}
+    expected = tab.evaluate(f"""(() => {{
+        const picture = new Plane.Picture(document.querySelector("[data-fi=plane]")), [x0, y0, x1, y1] = {plane["box"]};
+        picture.fit();
+        picture.setBox({{ x: (x0 + x1) / 2, y: (y0 + y1) / 2, halfX: (x1 - x0) / 2, halfY: (y1 - y0) / 2 }});
+        return {medians}.map((at) => picture.toPixel(at));
+    }})()""")
+    np.testing.assert_allclose([seen[str(label)] for label in range(5)], expected, atol=0.01)
 
 
 # The explorer, where models are moved through together.

@@ -148,11 +148,11 @@ def test_initial_output_bias_gives_the_mean_pixel():
         network = make_program(Config(**fields), (8, 12), mean_pixel).network
         return jax.jit(lambda key: networks.init_params(network, key)["decoder"]["logits"]["bias"])(jax.random.key(0))
 
-    for initialization in ("pytorch", "glorot"):
-        found = bias(mean_bias=True, initialization=initialization)
-        np.testing.assert_allclose(jax.nn.sigmoid(found), 0.13, rtol=1e-5)
+    for fields in ({"initialization": "pytorch"}, {"initialization": "glorot"}, {"architecture": "conv"}):
+        np.testing.assert_allclose(jax.nn.sigmoid(bias(mean_bias=True, **fields)), 0.13, rtol=1e-5)
     assert 0 < np.abs(bias(mean_bias=False)).max() <= 1 / np.sqrt(512)
-    assert np.all(np.isfinite(bias(0.0, mean_bias=True, architecture="conv")))  # black images
+    for mean_pixel in (0.0, 1.0):  # black images, and white ones
+        assert np.all(np.isfinite(bias(mean_pixel, mean_bias=True, architecture="conv")))
 
 
 def test_a_learned_variance_is_a_parameter():

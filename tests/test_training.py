@@ -151,6 +151,10 @@ def test_kl_weight_rises_linearly_over_its_warmup(monkeypatch, traced_anew):
     train([dataclasses.replace(CONFIG, kl_weight=6.0, kl_warmup_epochs=2.0)], epochs=3)
     jax.effects_barrier()
     np.testing.assert_allclose(weights, np.array([0, 1, 2, 3, 4, 5, 6, 6, 6]) / 6, rtol=1e-6)
+    weights.clear()
+    train([dataclasses.replace(CONFIG, kl_weight=6.0)], epochs=1)
+    jax.effects_barrier()
+    assert weights == [1, 1, 1]  # without a warmup also in the first step
 
 
 def test_reported_loss_is_the_full_objective_during_warmup():
@@ -228,7 +232,7 @@ def test_images_that_fill_up_a_batch_do_not_change_what_is_said_of_the_batch():
     step_with_and_without_padding()
 
 
-def test_evaluation_is_a_mean_over_images_whatever_the_batches():
+def test_losses_are_means_over_images_whatever_the_batches():
     ae = dataclasses.replace(CONFIG, model="ae")
     program, numbers, states = initial(ae)
     whole = [
@@ -242,6 +246,8 @@ def test_evaluation_is_a_mean_over_images_whatever_the_batches():
     logits = np.asarray(apply({"params": run_of(states.params, 0)}, jnp.float32(x)).logits, np.float64)
     expected = np.mean(np.sum(np.logaddexp(0, logits) - x * logits, axis=(1, 2)))
     np.testing.assert_allclose(whole[0][0], expected, rtol=1e-5)
+    _, _, _, metrics = train([dataclasses.replace(ae, learning_rate=1e-9)], epochs=1)  # so is a training's
+    np.testing.assert_allclose(metrics.loss, [expected], rtol=1e-5)
 
 
 def test_evaluations_repeat():
