@@ -25,7 +25,7 @@ from vae_jax.errors import UserError
 from vae_jax.files import read_arrays, write_json
 from vae_jax.launch import sweeps
 from vae_jax.launch.sweeps import Failure, Options, train_and_evaluate
-from vae_jax.session import Stop, StoppedError
+from vae_jax.session import Progress, Stop, StoppedError
 from vae_jax.training import checkpoints, chunks, journal, resolve, runs, step
 from vae_jax.workdir import is_trained, read_metrics, read_timing, run_dir
 
@@ -510,8 +510,9 @@ def test_the_whole_grid_is_checked_before_the_first_step(tmp_path, monkeypatch):
 
 def test_diverged_runs_end_early_and_keep_their_last_finite_parameters(tmp_path):
     sound = dataclasses.replace(BASE, model="ae", optimizer="sgd", learning_rate=1e-4)
-    broken = dataclasses.replace(sound, learning_rate=1e6)
-    train([sound, broken], tmp_path / "both")
+    broken, progress = dataclasses.replace(sound, learning_rate=1e6), Progress()
+    train([sound, broken], tmp_path / "both", progress=progress)
+    assert progress._images == progress._total_images == 2 * 4 * 3667  # also those that a diverged run does not see
     train([sound], tmp_path / "sound")
     train([broken], tmp_path / "broken")
     assert files(tmp_path / "both") == files(tmp_path / "sound") | files(tmp_path / "broken")
