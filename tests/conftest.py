@@ -2,6 +2,7 @@
 
 import builtins
 import errno
+import gc
 import os
 from pathlib import Path
 
@@ -150,3 +151,9 @@ def tiny_workdir(tiny_experiment, tmp_path_factory) -> Path:
     sweeps.train_and_evaluate(tiny_experiment.configs, folder, sweeps.Options(evaluate="never"))
     _disable_optimizations(cheap)
     return folder
+
+
+def pytest_collection_finish() -> None:
+    """Spares the garbage collector what all modules hold, which it would look through again and again."""
+    gc.collect()
+    gc.freeze()
