@@ -68,6 +68,8 @@ def test_images_are_cropped_and_averaged(tmp_path):
     assert small.provenance["content"].endswith("uint8 pixels; central square resampled by area to 4 x 4 pixels")
     wide = load(tmp_path, grey.swapaxes(1, 2), image_size=4)
     np.testing.assert_array_equal(wide.train.images, small.train.images.swapaxes(1, 2))
+    as_high = load(tmp_path, grey.swapaxes(1, 2), image_size=8)
+    np.testing.assert_array_equal(as_high.train.images, grey[:12, 2:10].swapaxes(1, 2))
     fractional = load(tmp_path, grey, image_size=3).test.images  # of 8/3 pixels each
     weights = np.clip(np.minimum.outer(np.arange(1, 4) * 8 / 3, np.arange(1, 9)), 0, None)
     weights = np.clip(weights - np.maximum.outer(np.arange(3) * 8 / 3, np.arange(8)), 0, None) * 3 / 8

@@ -147,6 +147,12 @@ def test_what_is_white_has_the_digits_of_the_file():
     assert scaled(images([0, 1.0000001], "f4"), pixel_max=1.0000001)[:2] == ([0, 255], [0, 255])
 
 
+def test_floats_from_minus_1_to_1_are_scaled_also_at_both_ends():
+    for values in ([-1, 0, 1], [-0.9, 0, 0.9]):
+        found, _, units, _ = scaled(images(values, "f4"))
+        assert (found, units) == (exact([value + 1 for value in values], 2), (0, 255))
+
+
 def test_integers_of_any_type_are_from_0_to_255():
     for dtype in ("i2", "<u4", ">i8"):
         train, _, units, _ = scaled(images([0, 1, 254, 255], dtype))

@@ -11,6 +11,7 @@ from vae_jax.claims.intervals import (
     Estimate,
     difference,
     holm,
+    mean_of,
     probability_of_improvement,
     seeds_to_resolve,
 )
@@ -140,3 +141,10 @@ def test_the_number_of_seeds_for_level_by_simulation():
 def test_seeds_beyond_counting_are_not_counted():
     assert seeds_to_resolve(of_two(0.001), 1e-9) is None
     assert seeds_to_resolve(of_two(1.0, n=MOST_SEEDS), 1e-9) is None
+
+
+def test_the_interval_of_a_mean_is_scipys():
+    values = [1.0, 2.5, 2.0, 4.0]
+    expected = scipy.stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert mean_of(values).interval() == pytest.approx((expected.low, expected.high))
+    assert np.isnan(mean_of([1.0]).interval()).all()
