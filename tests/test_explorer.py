@@ -955,6 +955,14 @@ def test_an_ellipse_is_the_covariance_of_its_posterior_as_it_is_seen(tab):
         assert each["radii"][0] >= each["radii"][1]
 
 
+def test_the_directions_to_choose_are_principal_axes_and_then_dimensions_by_their_kl(tab):
+    axes = RANDOM.normal(size=(2, 3)).astype(np.float32)
+    content = json.dumps({"axes": weights.encode_array(axes), "kl": [1.0, 3.0, 2.0]})
+    run = f"{{latentDim: 3, content: {content}, mean: new Float32Array(3)}}"
+    found = tab.evaluate(f"Plane.directions({run}).map(({{vector}}) => Array.from(vector))")
+    np.testing.assert_array_equal(np.float32(found), [*axes, *np.eye(3)[[1, 2, 0]]])
+
+
 def test_a_plane_shows_99_percent_of_the_codes_and_the_prior(tab):
     codes = RANDOM.normal(0, [5, 0.1], (1000, 2))
     box = tab.evaluate(view_of(codes, np.eye(2)) + ".box")

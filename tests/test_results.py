@@ -110,7 +110,7 @@ def test_the_numbers_of_training_are_the_last_elbo_and_the_time(workdir):
 def test_the_elbo_of_a_run_that_stopped_early_is_that_of_the_epoch_it_kept(tmp_path):
     config = Config(num_epochs=9, patience=2)
     folder = train(tmp_path, config)
-    losses = [160.0, 150.0, 155.0, 150.0]  # of equal epochs, the first is kept
+    losses = [None, 150.0, 155.0, 150.0]  # of equal epochs, the first is kept; None is no number
     rows = [
         {"epoch": e, "train_loss": 1.0, "validation_loss": loss, "validation_elbo": -e}
         for e, loss in enumerate(losses, 1)
