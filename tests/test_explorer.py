@@ -955,6 +955,17 @@ def test_an_ellipse_is_the_covariance_of_its_posterior_as_it_is_seen(tab):
         assert each["radii"][0] >= each["radii"][1]
 
 
+@pytest.mark.parametrize("shape", [(1, 2), (2, 1)])
+def test_an_image_that_is_no_square_lies_in_the_middle_of_its_tile(tab, shape):
+    alpha = tab.evaluate(f"""(() => {{
+        const canvas = Object.assign(document.createElement("canvas"), {{ width: 40, height: 40 }});
+        const context = canvas.getContext("2d"), look = {{ paperRgb: [0, 0, 0], inkRgb: [255, 255, 255] }};
+        new Panel.Tiles(...{list(shape)}).paint(context, new Float32Array(2), look, 0, 0, 40);
+        return [[20, 5], [20, 35], [5, 20], [35, 20], [20, 20]].map(([x, y]) => context.getImageData(x, y, 1, 1).data[3]);
+    }})()""")
+    assert alpha == [255 * (shape == (2, 1))] * 2 + [255 * (shape == (1, 2))] * 2 + [255]
+
+
 def test_the_directions_to_choose_are_principal_axes_and_then_dimensions_by_their_kl(tab):
     axes = RANDOM.normal(size=(2, 3)).astype(np.float32)
     content = json.dumps({"axes": weights.encode_array(axes), "kl": [1.0, 3.0, 2.0]})
