@@ -961,7 +961,8 @@ def test_an_image_that_is_no_square_lies_in_the_middle_of_its_tile(tab, shape):
         const canvas = Object.assign(document.createElement("canvas"), {{ width: 40, height: 40 }});
         const context = canvas.getContext("2d"), look = {{ paperRgb: [0, 0, 0], inkRgb: [255, 255, 255] }};
         new Panel.Tiles(...{list(shape)}).paint(context, new Float32Array(2), look, 0, 0, 40);
-        return [[20, 5], [20, 35], [5, 20], [35, 20], [20, 20]].map(([x, y]) => context.getImageData(x, y, 1, 1).data[3]);
+        const places = [[20, 5], [20, 35], [5, 20], [35, 20], [20, 20]];
+        return places.map(([x, y]) => context.getImageData(x, y, 1, 1).data[3]);
     }})()""")
     assert alpha == [255 * (shape == (2, 1))] * 2 + [255 * (shape == (1, 2))] * 2 + [255]
 
