@@ -67,6 +67,15 @@ def coarse_figures(monkeypatch):
     monkeypatch.setitem(style._LOOK, "pdf.fonttype", 3)
 
 
+@pytest.fixture
+def coarse_grids(monkeypatch):
+    """Computes densities of codes on grids of few cells, for tests in which the digits of a number do not matter."""
+    from vae_jax.measure import density
+
+    for name in ("GRID_SIDES", "NORMAL_SIDES"):
+        monkeypatch.setattr(density, name, {1: 1 << 10, 2: 1 << 6})
+
+
 @pytest.fixture(scope="module")
 def browser():
     """A running chromium; the test is skipped where there is none."""

@@ -212,14 +212,7 @@ IMAGES = rng(3).integers(0, 256, (150, 4, 4)).astype(np.uint8)
 NAMES = ["gaussian_hole_mass", "gaussian_hole_mass_error"]
 
 
-@pytest.fixture
-def coarse(monkeypatch):
-    """Grids of few cells, for tests in which the digits of a number do not matter."""
-    for sides in (density.GRID_SIDES, density.NORMAL_SIDES):
-        monkeypatch.setitem(sides, 2, 1 << 6)
-
-
-@pytest.mark.usefixtures("coarse")
+@pytest.mark.usefixtures("coarse_grids")
 @pytest.mark.parametrize("logvar", [None, -3.0])
 @pytest.mark.parametrize("latent_dim", [1, 2, 5])
 def test_a_run_has_every_number(latent_dim, logvar):
@@ -229,13 +222,13 @@ def test_a_run_has_every_number(latent_dim, logvar):
     assert numbers == density.evaluate_density(toy_run(latent_dim, logvar), IMAGES)
 
 
-@pytest.mark.usefixtures("coarse")
+@pytest.mark.usefixtures("coarse_grids")
 def test_holes_do_not_depend_on_the_scale_of_an_aes_codes():
     one, sixteen = (density.evaluate_density(toy_run(scale=scale), IMAGES) for scale in (1.0, 16.0))
     assert one["gaussian_hole_mass"] == pytest.approx(sixteen["gaussian_hole_mass"], abs=1e-3)
 
 
-@pytest.mark.usefixtures("coarse")
+@pytest.mark.usefixtures("coarse_grids")
 def test_codes_in_a_plane_have_the_holes_of_the_plane():
     numbers = density.evaluate_density(toy_run(3, unused=1), IMAGES)
     flat = density.evaluate_density(toy_run(2), IMAGES)
@@ -243,7 +236,7 @@ def test_codes_in_a_plane_have_the_holes_of_the_plane():
     assert np.isneginf(density.run_density(toy_run(3, unused=1), IMAGES).log(np.zeros((4, 3)))).all()
 
 
-@pytest.mark.usefixtures("coarse")
+@pytest.mark.usefixtures("coarse_grids")
 @pytest.mark.parametrize("logvar", [None, -1e4, -60.0, 80.0])
 @pytest.mark.parametrize("scale", [0.0, 1e-30, 1e30])
 def test_extreme_codes_are_no_error(scale, logvar):
@@ -251,7 +244,7 @@ def test_extreme_codes_are_no_error(scale, logvar):
     assert all(0 <= numbers[name] <= 1 for name in NAMES)
 
 
-@pytest.mark.usefixtures("coarse")
+@pytest.mark.usefixtures("coarse_grids")
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("logvar", [None, 0.0])
 def test_few_images_are_no_error(count, logvar):
@@ -265,7 +258,7 @@ def test_codes_that_are_not_finite_have_no_numbers():
     assert density.evaluate_density(toy_run(logvar=1e4), IMAGES) == {}
 
 
-@pytest.mark.usefixtures("coarse")
+@pytest.mark.usefixtures("coarse_grids")
 def test_a_random_subset_of_many_images_is_used(monkeypatch):
     seen = []
     run = toy_run()

@@ -8,7 +8,7 @@ import pytest
 
 from vae_jax.config import FIELDS
 from vae_jax.launch import launcher
-from vae_jax.measure import density, judges, recipe, samples
+from vae_jax.measure import judges, recipe, samples
 from vae_jax.training import checkpoints, journal, runs
 from vae_jax.workdir import read_experiment, read_metrics, run_dir
 
@@ -65,10 +65,10 @@ def test_every_pair_of_choices_is_in_a_grid():
     assert found == every
 
 
-@pytest.mark.usefixtures("cheap_compilation", "coarse_figures")
+@pytest.mark.usefixtures("cheap_compilation", "coarse_figures", "coarse_grids")
 def test_from_flags_to_report(tmp_path, monkeypatch, write_npz, capsys):
     (tmp_path / "walk.py").write_text(EXPERIMENT.format(grids=GRIDS))
-    # As many images of each split as are drawn, so that each network is compiled for one number of images.
+    # Each split has as many images as there are samples, so that each network is compiled for one batch size.
     workdir, dataset = tmp_path / "workdir", write_npz(20, 20, shape=(4, 5, 3))
     with np.load(tmp_path / "digits.npz") as arrays:
         np.savez(tmp_path / "digits.npz", **arrays, notes=np.zeros(3))
@@ -76,8 +76,6 @@ def test_from_flags_to_report(tmp_path, monkeypatch, write_npz, capsys):
                f"--dataset={dataset}", "--channels=grey", "--num_likelihood_samples=5",
                "--checkpoint_every_seconds=0"]  # fmt: skip
     monkeypatch.setattr(samples, "MIN_SAMPLES", 20)
-    for sides in (density.GRID_SIDES, density.NORMAL_SIDES):
-        monkeypatch.setitem(sides, 2, 64)
     monkeypatch.setattr(judges, "SCHEDULE", recipe.Schedule(1, 50, 1e-3))
     monkeypatch.setattr("vae_jax.launch.sweeps.ATTEMPTS", 1)
     with monkeypatch.context() as patch:

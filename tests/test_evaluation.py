@@ -14,7 +14,7 @@ from vae_jax.config import Config, expand
 from vae_jax.data import Dataset, Split
 from vae_jax.data.identity import identity_of
 from vae_jax.errors import UserError
-from vae_jax.measure import density, factors, instruments, judges, parts, quadrature, recipe, samples
+from vae_jax.measure import factors, instruments, judges, parts, quadrature, recipe, samples
 from vae_jax.measure.judges import Judge
 from vae_jax.measure.measurements import MEASUREMENTS
 from vae_jax.model.programs import make_program
@@ -266,13 +266,11 @@ def test_a_diverged_run_has_the_epoch_and_no_numbers(folders, configs):
 
 
 @pytest.fixture
-def quick(monkeypatch):
+def quick(monkeypatch, coarse_grids):
     monkeypatch.setattr(judges, "SCHEDULE", recipe.Schedule(1, 2, 1e-3))
     for name in ("MIN_SAMPLES", "NUM_PAIRS"):  # as many as images, so that most batches have one size
         monkeypatch.setattr(samples, name, 30)
     monkeypatch.setattr(quadrature, "HALVINGS", 2)
-    for name in ("GRID_SIDES", "NORMAL_SIDES"):
-        monkeypatch.setattr(density, name, {1: 1 << 10, 2: 1 << 6})
 
 
 def untrained(folder, monkeypatch, dataset, change=lambda params: None, **fields):

@@ -22,7 +22,6 @@ from vae_jax.config import Config, Experiment, Options, expand
 from vae_jax.data import Dataset, Split
 from vae_jax.errors import UserError
 from vae_jax.launch import catalog
-from vae_jax.measure import density
 from vae_jax.measure.density import hole_level, run_density
 from vae_jax.measure.measurements import MEASUREMENTS
 from vae_jax.measure.samples import draw_samplers
@@ -124,10 +123,9 @@ def make_inputs(workdir, configs, base=SMALL, values=None):
 
 
 @pytest.fixture(autouse=True)
-def in_memory(monkeypatch):
+def in_memory(monkeypatch, coarse_grids):
     """Data sets in memory, and densities of their codes on coarse grids."""
     monkeypatch.setattr(maps, "SIDE", 40)
-    monkeypatch.setattr(density, "GRID_SIDES", {1: 1 << 10, 2: 1 << 6})
     monkeypatch.setattr(inputs, "dataset_of", lambda run, data_dir: DATASETS[run.config.dataset])
 
 
