@@ -15,11 +15,11 @@ JAX_COMPILATION_CACHE_DIR="$(mktemp -d)"
 export JAX_COMPILATION_CACHE_DIR JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0.1 JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1
 export JAX_TRACEBACK_IN_LOCATIONS_LIMIT=0
 trap 'rm -rf "$JAX_COMPILATION_CACHE_DIR"' EXIT
+unset PYTHONDONTWRITEBYTECODE  # what many processes import is compiled once
 # Two workers share the two cores that this is meant for; XLA would start a thread per core in each of them. Neighbouring
 # tests share what their module sets up, so that a worker has its half of them, until the other one has nothing to do.
 # Without its emitters of fused loops XLA compiles a program in half the time, and with fewer optimizations in a tenth less
 # still; results differ by rounding.
-unset PYTHONDONTWRITEBYTECODE  # what many processes import is compiled once
 XLA_FLAGS="${XLA_FLAGS:-} --xla_cpu_multi_thread_eigen=false --xla_cpu_use_fusion_emitters=false \
 --xla_backend_optimization_level=1" \
   "$python" -m pytest --numprocesses=2 --dist=worksteal "$@"

@@ -1,4 +1,4 @@
-"""What a person is told where something is refused."""
+"""The one-line message of an expected error."""
 
 import pytest
 

@@ -496,7 +496,7 @@ def in_page(
 MLP: dict[str, Any] = {"latent_dim": 3, "hidden_dims": (24,)}
 CONV: dict[str, Any] = {"latent_dim": 3, "hidden_dims": (16,), "architecture": "conv"}
 GOLDEN = [
-    # Of the page's functions, the model is in the encoder's head alone, and the likelihood in the decoder's last one.
+    # In the page, the model matters only in the encoder's head, and the likelihood only in the decoder's last function.
     *((Config(model=model, **layers), (9, 11)) for model, layers in itertools.product(MODELS, (MLP, CONV))),
     *((Config(likelihood=likelihood, **layers), (9, 11))
       for likelihood, layers in itertools.product(LIKELIHOODS, (MLP, CONV)) if likelihood != "bernoulli"),

@@ -222,7 +222,7 @@ def _margin(results: Results, claim: Claim, pair: Pair) -> float:
 
 
 def reconstructs(results: Results, runs: Runs) -> bool:
-    """Whether a setting gains enough nats over the mean training image for verdicts; True if the gain is unknown."""
+    """Whether a setting's gain over the mean training image, in nats, is unknown or large enough for verdicts."""
     return _gains(results).get(setting_of(runs[0]), 1.0) >= LEAST_GAIN
 
 

@@ -1,4 +1,4 @@
-"""What a user's files and the arrays in them must be, or else a DataError that says how to make them so."""
+"""Checks of a user's files and the arrays in them: each raises a DataError that says what to do."""
 
 import math
 from collections.abc import Sequence

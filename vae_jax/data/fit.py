@@ -99,6 +99,6 @@ def squares(images: np.ndarray, size: int) -> np.ndarray:
 
 
 def _is_plain(images: np.ndarray) -> bool:
-    """Whether images have one channel, or three channels that are equal."""
+    """Whether images are grey: they have one channel, or three equal ones."""
     parts = np.array_split(images, len(images) // 64 + 1)
     return images.ndim == 3 or all(np.all(part[..., :1] == part) for part in parts)

@@ -252,7 +252,7 @@ def _ending(workdir: Path, found: "Results") -> str:
     from vae_jax.claims import summary, verdicts
     from vae_jax.claims.answer import answer
 
-    def wrapped(text: str) -> str:  # but no path, which could not be copied
+    def wrapped(text: str) -> str:  # never within a path, which someone may copy
         return textwrap.fill(text, session.COLUMNS, break_long_words=False, break_on_hyphens=False)
 
     sentences = [wrapped(text) for text in answer(found, verdicts.judge(found)).sentences]

@@ -80,10 +80,9 @@ def log_odds(logits: np.ndarray) -> np.ndarray:
 
 
 def is_classifiable(dataset: Dataset) -> bool:
-    """Whether a judge can be trained on the data set.
+    """Whether a judge can be trained on the data set: on grey images with labels of at most `MAX_CLASSES` classes.
 
-    That takes grey images and labels of at most `MAX_CLASSES` classes. A judge was validated on grey strokes only
-    (`scripts/non_digits.py`), so none is trained on colours.
+    It was validated on grey strokes only (`scripts/non_digits.py`), so none is trained on colours.
     """
     labels, has_labels = dataset.train.labels, dataset.test.labels is not None
     return not dataset.in_colour and labels is not None and has_labels and len(np.unique(labels)) <= MAX_CLASSES

@@ -98,7 +98,7 @@ def write_params(
     files.write_arrays(run / "params.safetensors", flat, header)
 
 
-@functools.cache  # a trace of the network, of which the runs of a workdir need few
+@functools.cache  # a network is traced, and the runs of a workdir share few networks
 def param_shapes(program: Program) -> dict[str, tuple[tuple[int, ...], Any]]:
     """Returns the shape and dtype of each parameter by its path, such as `encoder/mean/kernel`."""
     params = jax.eval_shape(functools.partial(init_params, program.network), make_key(0))
